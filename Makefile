@@ -1,0 +1,49 @@
+# One command a job. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help setup build run test verify fix survive bench bench-quick bench-large clean
+
+help: ## lists the jobs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
+	  | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+setup: ## installs the system packages that are missing (as root or through sudo)
+	@scripts/setup.sh build test
+
+build: ## builds the release binary .build/release/keelson
+	@scripts/setup.sh build
+	swift build -c release --product keelson
+
+run: ## sets up, builds and starts a cluster of three on this machine (`keelson dev`)
+	@scripts/setup.sh build
+	swift build -c release --product keelson
+	exec .build/release/keelson dev
+
+test: ## sets up, verifies and runs every test against the release build
+	@scripts/test.sh
+
+verify: ## checks formatting and house rules; writes nothing
+	@scripts/verify.sh
+
+fix: ## formats every Swift file in place
+	@scripts/fix.sh
+
+survive: ## the whole chaos run with real processes: 30 leaders killed, 10 total stops
+	@scripts/survive.sh
+
+bench: ## compares three Keelson nodes with three etcd nodes: a table of ratios
+	@scripts/bench.sh full
+
+bench-quick: ## the same comparison in about two minutes
+	@scripts/bench.sh quick
+
+bench-large: ## a million keys: catching up by snapshot, restart and range beside etcd
+	@scripts/bench.sh large
+
+clean: ## removes everything that was built
+	rm -rf .build

@@ -1,0 +1,95 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "keelson",
+    products: [
+        .executable(name: "keelson", targets: ["keelson"]),
+        .library(name: "KeelsonClient", targets: ["KeelsonClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
+    ],
+    targets: [
+        .target(name: "CChecksum"),
+        .systemLibrary(name: "CNGHTTP2"),
+        .systemLibrary(name: "CSQLite"),
+        .systemLibrary(name: "CLZ4"),
+        room("Primitives", ["CChecksum"]),
+        room("RaftCore", ["Primitives", deque]),
+        room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
+        room("StateMachine", ["Primitives", deque]),
+        room("Replication", ["RaftCore", "Storage", "StateMachine", "Primitives", deque, heap]),
+        room("RPC", ["Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOTLS")]),
+        .target(name: "API", dependencies: [protobuf], swiftSettings: strict),
+        room(
+            "ControlPlane",
+            [
+                "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", "RPC", "API",
+                protobuf, nio("NIOCore"), nio("NIOPosix"), deque, logging,
+            ]),
+        room("KeelsonClient", ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
+        .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
+        .executableTarget(
+            name: "keelson",
+            dependencies: [
+                "ControlPlane", "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives",
+                nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "tools/keelson", swiftSettings: strict),
+        .executableTarget(
+            name: "keelson-survive",
+            dependencies: [
+                "LocalCluster", "RPC", "Primitives", nio("NIOCore"), nio("NIOPosix"), arguments,
+            ],
+            path: "tools/survive", swiftSettings: strict),
+        tests("PrimitivesTests", ["Primitives"]),
+        tests("RaftCoreTests", ["RaftCore", "Primitives"], exclude: ["Transcripts"]),
+        tests("StorageTests", ["Storage", "Primitives"]),
+        tests("StateMachineTests", ["StateMachine", "Primitives"]),
+        tests("ReplicationTests", ["Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
+        tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
+        tests("APITests", ["API", protobuf]),
+        tests(
+            "KeelsonClientTests",
+            ["KeelsonClient", "API", "RPC", protobuf, nio("NIOCore"), nio("NIOPosix")]),
+        tests(
+            "ControlPlaneTests",
+            [
+                "ControlPlane", "StateMachine", "RPC", "API", "Primitives", protobuf,
+                nio("NIOCore"), nio("NIOPosix"),
+            ]),
+        tests("TidyTests", []),
+        tests("EtcdTests", ["LocalCluster"]),
+        tests("ChaosTests", ["LocalCluster"]),
+    ]
+)

@@ -1,0 +1,66 @@
+package import NIOCore
+internal import Primitives
+package import RPC
+package import StateMachine
+
+/// Settings of the etcd services that are not the node's.
+package struct EtcdServicesOptions: Sendable {
+    /// `--watch-progress-notify-interval`, at least 100 ms; 10 minutes in etcd too.
+    package var watchProgressInterval: TimeAmount = .minutes(10)
+
+    package init() {}
+}
+
+/// The etcd v3 API of one node: every gRPC method that is served, and the HTTP/1.1 endpoints.
+///
+/// Confined to the node's event loop, hence `@unchecked Sendable`. It becomes the node's observer,
+/// so the node must tell it of every batch that it applies, before the proposals' closures run. The
+/// node outlives it.
+package final class EtcdServices: NodeObserver, @unchecked Sendable {
+    private let kv: KVService
+    let watches: WatchService
+    let largeRanges: LargeRanges
+    private let leases: LeaseService
+    private let cluster: ClusterService
+    private let maintenance: MaintenanceService
+    private let health: HealthService
+    private let endpoints: HTTPEndpoints
+    private let calls = CallCounters()
+
+    package init(node: any NodeFacade, options: EtcdServicesOptions = EtcdServicesOptions()) {
+        largeRanges = LargeRanges(eventLoop: node.eventLoop)
+        kv = KVService(node: node, counters: calls, largeRanges: largeRanges)
+        watches = WatchService(node: node, progressInterval: options.watchProgressInterval)
+        leases = LeaseService(node: node)
+        cluster = ClusterService(node: node)
+        maintenance = MaintenanceService(node: node, largeRanges: largeRanges)
+        health = HealthService()
+        let metrics = MetricsPage(node: node, watches: watches, calls: calls)
+        endpoints = HTTPEndpoints(node: node, metrics: metrics)
+        node.observer = self
+    }
+
+    /// Adds all methods. What is not added is answered with `unimplemented` by the router.
+    package func register(in routes: inout RPCRoutes) {
+        kv.register(in: &routes)
+        routes.stream("/etcdserverpb.Watch/Watch") { self.watches.open($0) }
+        leases.register(in: &routes)
+        cluster.register(in: &routes)
+        maintenance.register(in: &routes)
+        health.register(in: &routes)
+    }
+
+    /// Answers `/health`, `/livez`, `/readyz`, `/version` and `/metrics`.
+    package var http1Responder: HTTP1Responder { endpoints.responder }
+
+    // MARK: NodeObserver
+
+    package func applied(_ batch: [Applied]) { watches.applied(batch) }
+    package func leadershipChanged() { watches.leadershipChanged() }
+    package func storeReplaced() { watches.storeReplaced() }
+
+    package func stopping() {
+        watches.stopping()
+        health.stopping()
+    }
+}

@@ -1,0 +1,75 @@
+internal import RPC
+
+/// What a call is answered with that the node could not carry out: etcd's code and text.
+///
+/// For writes the text alone says whether the outcome is known, because clients match on it: see
+/// docs/decisions/0002-definite-and-unknown-outcomes.md.
+extension ProposalFailure {
+    /// For a proposal that definitely has no effect.
+    var refusedStatus: RPCStatus {
+        switch self {
+        case .noLeader: .noLeader
+        case .leaderChanged: RPCStatus(.unavailable, "etcdserver: leader changed")
+        case .timedOut: .timedOut
+        case .timedOutLeaderFailure: .timedOutLeaderFailure
+        case .timedOutConnectionLost: .timedOutConnectionLost
+        case .tooManyRequests: .tooManyRequests
+        case .requestTooLarge: .requestTooLarge
+        case .stopped: .stopped
+        case .notReady: .notReady
+        case .notSupportedForLearner: .notSupportedForLearner
+        case .corrupt: RPCStatus(.dataLoss, "etcdserver: corrupt cluster")
+        }
+    }
+
+    /// For a proposal that may have taken effect or may yet. Never a text of a definite refusal.
+    var unknownStatus: RPCStatus {
+        switch self {
+        case .noLeader, .leaderChanged, .timedOutLeaderFailure, .notReady: .timedOutLeaderFailure
+        case .timedOutConnectionLost: .timedOutConnectionLost
+        case .stopped: .stopped
+        case .timedOut, .tooManyRequests, .requestTooLarge, .notSupportedForLearner, .corrupt:
+            .timedOut
+        }
+    }
+}
+
+extension ReadFailure {
+    var status: RPCStatus {
+        switch self {
+        case .noLeader: .noLeader
+        case .leaderChanged: RPCStatus(.unavailable, "etcdserver: leader changed")
+        case .timedOut: .timedOut
+        case .timedOutWaitingForApply:
+            RPCStatus(
+                .unavailable,
+                "etcdserver: request timed out, waiting for the applied index took too long")
+        case .tooManyRequests: .tooManyRequests
+        case .stopped: .stopped
+        case .notReady: .notReady
+        case .notSupportedForLearner: .notSupportedForLearner
+        }
+    }
+}
+
+extension RPCStatus {
+    static let noLeader = RPCStatus(.unavailable, "etcdserver: no leader")
+    static let timedOut = RPCStatus(.unavailable, "etcdserver: request timed out")
+    static let timedOutLeaderFailure = RPCStatus(
+        .unavailable, "etcdserver: request timed out, possibly due to previous leader failure")
+    static let timedOutConnectionLost = RPCStatus(
+        .unavailable, "etcdserver: request timed out, possibly due to connection lost")
+    /// `unknown` on the wire, although etcd's client library files the text under
+    /// ResourceExhausted.
+    static let tooManyRequests = RPCStatus(.unknown, "etcdserver: too many requests")
+    static let requestTooLarge = RPCStatus(
+        .invalidArgument, "etcdserver: request is too large")
+    static let stopped = RPCStatus(.unavailable, "etcdserver: server stopped")
+    static let notReady = RPCStatus(.unavailable, "etcdserver: unhealthy cluster")
+    static let notSupportedForLearner = RPCStatus(
+        .failedPrecondition, "etcdserver: rpc not supported for learner")
+    /// Bytes that are not the method's message.
+    static let malformed = RPCStatus(
+        .internalError,
+        "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+}

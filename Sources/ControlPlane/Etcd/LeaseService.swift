@@ -1,0 +1,181 @@
+internal import API
+internal import Foundation
+internal import Primitives
+internal import RPC
+internal import StateMachine
+internal import SwiftProtobuf
+
+/// etcdserverpb.Lease.
+///
+/// Confined to the node's event loop, hence `@unchecked Sendable`.
+final class LeaseService: @unchecked Sendable {
+    private unowned let node: any NodeFacade
+
+    init(node: any NodeFacade) { self.node = node }
+
+    func register(in routes: inout RPCRoutes) {
+        routes.unary("/etcdserverpb.Lease/LeaseGrant") { self.grant($0, $1) }
+        routes.unary("/etcdserverpb.Lease/LeaseRevoke") { self.revoke($0, $1) }
+        routes.unary("/etcdserverpb.Lease/LeaseTimeToLive", EtcdLeaseTimeToLiveRequest.self) {
+            self.timeToLive($0, $1)
+        }
+        routes.unary("/etcdserverpb.Lease/LeaseLeases", EtcdLeaseLeasesRequest.self) { call, _ in
+            self.list(call)
+        }
+        routes.stream("/etcdserverpb.Lease/LeaseKeepAlive") { call in
+            KeepAliveStream(call: call, node: self.node)
+        }
+    }
+
+    /// The proposer picks the id where the client names none: positive, and free as far as this
+    /// node knows; apply refuses one that is taken.
+    private func grant(_ call: ServerCall, _ body: [UInt8]) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        guard let request = try? body.withUnsafeBytes({ try LeaseGrantRequest.decode($0) }) else {
+            return call.finish(.malformed)
+        }
+        if request.seconds > Self.secondsMax {
+            return call.finish(StoreError.leaseTimeTooLarge.status)
+        }
+        var proposedID: Int64 = 0
+        while request.id == 0, proposedID == 0 || node.store.leases.contains(proposedID) {
+            proposedID = Int64.random(in: 1...Int64.max)
+        }
+        node.propose(.leaseGrant, proposedID: proposedID, body: body) { [node] outcome in
+            guard let applied = call.applied(outcome) else { return }
+            guard case .leaseGrant(let id, let seconds) = applied.outcome else {
+                return call.finish(.unexpectedOutcome)
+            }
+            var response = EtcdLeaseGrantResponse()
+            response.header = node.headerMessage(revision: applied.revision)
+            response.id = id
+            response.ttl = seconds
+            call.respond(response)
+        }
+    }
+
+    /// The longest time to live that a client may ask for, in seconds.
+    static let secondsMax: Int64 = 9_000_000_000
+
+    private func revoke(_ call: ServerCall, _ body: [UInt8]) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        guard (try? body.withUnsafeBytes({ try LeaseRequest.decode($0) })) != nil else {
+            return call.finish(.malformed)
+        }
+        node.propose(.leaseRevoke, proposedID: 0, body: body) { [node] outcome in
+            guard let applied = call.applied(outcome) else { return }
+            var response = EtcdLeaseRevokeResponse()
+            response.header = node.headerMessage(revision: applied.revision)
+            call.respond(response)
+        }
+    }
+
+    private func timeToLive(_ call: ServerCall, _ request: EtcdLeaseTimeToLiveRequest) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        node.remainingSeconds(ofLease: request.id) { [node] result in
+            switch result {
+            case .failure(let failure): call.finish(failure.status)
+            case .success(let remaining):
+                // The keeper may be another node: its answer holds here once this node has caught
+                // up.
+                node.linearizableRead { failure in
+                    if let failure { return call.finish(failure.status) }
+                    call.respond(Self.timeToLive(request, remaining: remaining, node: node))
+                }
+            }
+        }
+    }
+
+    private static func timeToLive(
+        _ request: EtcdLeaseTimeToLiveRequest, remaining: Int64?, node: any NodeFacade
+    ) -> EtcdLeaseTimeToLiveResponse {
+        var response = EtcdLeaseTimeToLiveResponse()
+        response.header = node.headerMessage()
+        response.id = request.id
+        response.ttl = -1
+        guard let remaining, let lease = node.store.leases.lease(request.id) else {
+            return response
+        }
+        response.ttl = remaining
+        response.grantedTtl = lease.grantedSeconds
+        if request.keys {
+            response.keys = node.store.leases.keys(of: request.id).map { Data($0.storage) }
+        }
+        return response
+    }
+
+    private func list(_ call: ServerCall) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        node.linearizableRead { [node] failure in
+            if let failure { return call.finish(failure.status) }
+            var response = EtcdLeaseLeasesResponse()
+            response.header = node.headerMessage()
+            response.leases = node.store.leases.all.map { lease in
+                var status = EtcdLeaseStatus()
+                status.id = lease.id
+                return status
+            }
+            call.respond(response)
+        }
+    }
+}
+
+/// One `LeaseKeepAlive` call. Renewals run side by side and are answered as they end; each answer
+/// names its lease. Its header is taken before the renewal, so that its revision is never behind
+/// it.
+///
+/// Confined to the event loop, hence `@unchecked Sendable`.
+final class KeepAliveStream: ServerStream, @unchecked Sendable {
+    private let call: ServerCall
+    private unowned let node: any NodeFacade
+    private var runningCount = 0
+    private var isHalfClosed = false
+
+    /// Renewals of one stream that may run at a time; above it nothing more is read.
+    private static let runningMax = 1024
+
+    init(call: ServerCall, node: any NodeFacade) {
+        self.call = call
+        self.node = node
+    }
+
+    func received(_ message: [UInt8]) {
+        guard let request = try? EtcdLeaseKeepAliveRequest(serializedBytes: message) else {
+            return call.finish(.malformed)
+        }
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        var response = EtcdLeaseKeepAliveResponse()
+        response.header = node.headerMessage()
+        response.id = request.id
+        runningCount += 1
+        if runningCount >= Self.runningMax || !call.isWritable { call.pauseReading() }
+        node.renewLease(request.id) { [self] result in
+            runningCount -= 1
+            switch result {
+            case .success(let seconds):
+                response.ttl = seconds
+                call.send(response)
+            case .failure(let failure): call.finish(failure.status)
+            }
+            continueReading()
+            finishIfDone()
+        }
+    }
+
+    func halfClosed() {
+        isHalfClosed = true
+        finishIfDone()
+    }
+
+    func closed(cancelled: Bool) {}
+
+    func writable() { continueReading() }
+
+    private func continueReading() {
+        if call.isOpen, runningCount < Self.runningMax, call.isWritable { call.resumeReading() }
+    }
+
+    private func finishIfDone() {
+        if isHalfClosed, runningCount == 0 { call.finish(.ok) }
+    }
+}

@@ -1,0 +1,160 @@
+internal import API
+internal import Primitives
+internal import RPC
+internal import StateMachine
+internal import SwiftProtobuf
+
+/// etcdserverpb.Maintenance, as far as there is something to maintain.
+///
+/// Confined to the node's event loop, hence `@unchecked Sendable`.
+final class MaintenanceService: @unchecked Sendable {
+    private unowned let node: any NodeFacade
+    private let largeRanges: LargeRanges
+
+    init(node: any NodeFacade, largeRanges: LargeRanges) {
+        self.node = node
+        self.largeRanges = largeRanges
+    }
+
+    func register(in routes: inout RPCRoutes) {
+        let service = "/etcdserverpb.Maintenance/"
+        routes.unary(service + "Status", EtcdStatusRequest.self) { call, _ in self.status(call) }
+        routes.unary(service + "Alarm") { self.alarm($0, $1) }
+        routes.unary(service + "Defragment", EtcdDefragmentRequest.self) { call, _ in
+            self.defragment(call)
+        }
+        routes.unary(service + "Hash", EtcdHashRequest.self) { call, _ in
+            self.hash(call, revision: 0) { header, hash in
+                var response = EtcdHashResponse()
+                response.header = header
+                response.hash = hash
+                call.respond(response)
+            }
+        }
+        routes.unary(service + "HashKV", EtcdHashKVRequest.self) { self.hashKV($0, $1) }
+    }
+
+    private func status(_ call: ServerCall) {
+        if let refusal = node.refusal(of: call, onLearners: true) { return call.finish(refusal) }
+        let status = node.status()
+        var response = EtcdStatusResponse()
+        response.header = node.headerMessage()
+        response.version = EtcdVersion.server
+        response.dbSize = status.databaseBytes
+        response.dbSizeInUse = status.databaseBytesInUse
+        response.dbSizeQuota = status.quotaBytes
+        response.leader = (status.leader ?? .none).rawValue
+        response.raftIndex = status.raftIndex.rawValue
+        response.raftTerm = status.term.rawValue
+        response.raftAppliedIndex = status.appliedIndex.rawValue
+        response.errors =
+            status.errors
+            + node.store.alarms.raised.map {
+                "memberID:\($0.member.rawValue) alarm:\($0.kind.name) "
+            }
+        response.isLearner = status.isLearner
+        response.storageVersion = EtcdVersion.storage
+        response.downgradeInfo = EtcdDowngradeInfo()
+        call.respond(response)
+    }
+
+    /// Looking is a linearizable read here; etcd proposes it.
+    private func alarm(_ call: ServerCall, _ body: [UInt8]) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        guard let request = try? body.withUnsafeBytes({ try AlarmRequest.decode($0) }) else {
+            return call.finish(.malformed)
+        }
+        if request.action == AlarmRequest.Action.get.rawValue { return listAlarms(call, request) }
+        node.propose(.alarm, proposedID: 0, body: body) { [node] outcome in
+            guard let applied = call.applied(outcome) else { return }
+            guard case .alarms(let alarms) = applied.outcome else {
+                return call.finish(.unexpectedOutcome)
+            }
+            Self.respond(call, alarms, header: node.headerMessage(revision: applied.revision))
+        }
+    }
+
+    private func listAlarms(_ call: ServerCall, _ request: AlarmRequest) {
+        node.linearizableRead { [node] failure in
+            if let failure { return call.finish(failure.status) }
+            let alarms = node.store.alarms.raised.filter {
+                request.alarm == 0 || request.alarm == $0.kind.rawValue
+            }
+            Self.respond(call, alarms, header: node.headerMessage())
+        }
+    }
+
+    private static func respond(
+        _ call: ServerCall, _ alarms: [AlarmMember], header: EtcdResponseHeader
+    ) {
+        var response = EtcdAlarmResponse()
+        response.header = header
+        response.alarms = alarms.map { alarm in
+            var message = EtcdAlarmMember()
+            message.memberID = alarm.member.rawValue
+            message.alarm = EtcdAlarmType(rawValue: Int(alarm.kind.rawValue)) ?? .none
+            return message
+        }
+        call.respond(response)
+    }
+
+    /// Space is given back as it becomes free: there is nothing to wait for. No header, as in etcd.
+    private func defragment(_ call: ServerCall) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        call.respond(EtcdDefragmentResponse())
+    }
+}
+
+extension MaintenanceService {
+    private func hashKV(_ call: ServerCall, _ request: EtcdHashKVRequest) {
+        let compactRevision = node.store.compactedRevision.rawValue
+        let revision = request.revision > 0 ? request.revision : node.store.revision.rawValue
+        hash(call, revision: revision) { header, hash in
+            var response = EtcdHashKVResponse()
+            response.header = header
+            response.hash = hash
+            response.compactRevision = compactRevision
+            response.hashRevision = revision
+            call.respond(response)
+        }
+    }
+
+    /// A CRC-32C over the clients' live pairs at a revision, in key order. Members agree on it;
+    /// etcd's own hash of its file format is another.
+    private func hash(
+        _ call: ServerCall, revision: Int64, _ done: @escaping (EtcdResponseHeader, UInt32) -> Void
+    ) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        var everything = RangeRequest(key: [0], rangeEnd: [0])
+        everything.revision = revision
+        let header = node.headerMessage()
+        do throws(StoreError) {
+            let scan = try node.store.makeScan(everything)
+            largeRanges.run(for: call, { done(header, $0) }) {
+                var scan = scan
+                return Self.hash(&scan)
+            }
+        } catch {
+            call.finish(error.status)
+        }
+    }
+
+    private static func hash(_ scan: inout RangeScan) -> UInt32 {
+        var hash: UInt32 = 0
+        while !scan.isDone {
+            for record in scan.next(recordsMax: 256) {
+                var writer = ProtobufWriter(capacity: record.keyValueByteCount())
+                record.encodeKeyValue(into: &writer)
+                hash = Checksum.crc32c(writer.bytes, seed: hash)
+            }
+        }
+        return hash
+    }
+}
+
+/// What this server calls itself towards clients that decide by it. Plain numbers only: Patroni
+/// parses it.
+enum EtcdVersion {
+    static let server = KeelsonVersion.etcdCompatible
+    static let storage = "3.7.0"
+}

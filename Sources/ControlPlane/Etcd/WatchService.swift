@@ -1,0 +1,160 @@
+internal import NIOCore
+internal import Primitives
+internal import RPC
+internal import StateMachine
+
+/// etcdserverpb.Watch: joins the node's ``WatchHub`` and the streams of its clients.
+///
+/// Confined to the node's event loop, hence `@unchecked Sendable`. The hub is a value that is never
+/// entered twice: whatever it wants told is handed out first and sent afterwards.
+final class WatchService: @unchecked Sendable {
+    /// A watch as its stream knows it.
+    struct Binding {
+        unowned let stream: WatchStream
+        var watchID: Int64
+        var isFragmenting: Bool
+    }
+
+    unowned let node: any NodeFacade
+    private(set) var hub: WatchHub
+    let progressInterval: TimeAmount
+    private var bindings: [WatcherID: Binding] = [:]
+    private var isCatchUpScheduled = false
+    private var streams: [ObjectIdentifier: WatchStream] = [:]
+
+    /// Watches of all streams together.
+    static let watchersMax = 1_000_000
+    /// Records that one turn of the event loop reads for watchers that catch up.
+    private static let catchUpRecordsMax = 2048
+
+    init(node: any NodeFacade, progressInterval: TimeAmount) {
+        self.node = node
+        self.progressInterval = progressInterval
+        hub = WatchHub(revision: node.store.revision)
+    }
+
+    var watcherCount: Int { hub.watcherCount }
+    var behindCount: Int { hub.behindCount }
+    var heldCount: Int { hub.heldCount }
+    var streamCount: Int { streams.count }
+
+    func open(_ call: ServerCall) -> WatchStream {
+        let stream = WatchStream(call: call, service: self)
+        streams[ObjectIdentifier(stream)] = stream
+        if let refusal = node.refusal(of: call) { stream.end(refusal) }
+        return stream
+    }
+
+    func forget(_ stream: WatchStream) { streams[ObjectIdentifier(stream)] = nil }
+
+    // MARK: What streams ask for
+
+    func add(_ spec: WatchSpec, start: Int64, for binding: Binding) -> WatcherID {
+        let id = hub.add(spec, start: start)
+        bindings[id] = binding
+        if hub.needsCatchUp { scheduleCatchUp() }
+        return id
+    }
+
+    func remove(_ id: WatcherID) {
+        bindings[id] = nil
+        hub.remove(id)
+    }
+
+    func resume(_ ids: [WatcherID]) {
+        for id in ids { hub.resume(id) }
+        if hub.needsCatchUp { scheduleCatchUp() }
+    }
+
+    func mayMarkProgress(_ id: WatcherID) -> Bool { hub.mayMarkProgress(id) }
+
+    func header(revision: Revision) -> ResponseHeader { node.header(revision: revision) }
+
+    // MARK: What the node tells
+
+    func applied(_ batch: [Applied]) {
+        guard let last = batch.last, last.revision > hub.revision else { return }
+        guard hub.watcherCount > 0 else {
+            hub.jump(to: last.revision)
+            return
+        }
+        var records: [Record] = []
+        for applied in batch { records.append(contentsOf: applied.events) }
+        // The datacenter's records are another space: no watch that starts outside sees them.
+        records.removeAll { $0.withKey { SpaceID.of($0) } == .datacenter }
+        if let first = records.first, first.revision != hub.revision.next {
+            // The node applied what it did not tell: watches read it from the log.
+            hub.jump(to: last.revision)
+        } else {
+            send(hub.publish(records, through: last.revision, log: node.store))
+        }
+        if hub.needsCatchUp { scheduleCatchUp() }
+    }
+
+    func storeReplaced() {
+        hub.jump(to: max(hub.revision, node.store.revision))
+        if hub.needsCatchUp { scheduleCatchUp() }
+    }
+
+    func leadershipChanged() {
+        for stream in streams.values { stream.leadershipChanged() }
+    }
+
+    func stopping() {
+        for stream in streams.values { stream.end(.stopped) }
+    }
+
+    // MARK: Deliveries
+
+    private func scheduleCatchUp() {
+        guard !isCatchUpScheduled else { return }
+        isCatchUpScheduled = true
+        node.eventLoop.execute { [weak self] in
+            guard let self else { return }
+            isCatchUpScheduled = false
+            send(hub.catchUp(log: node.store, recordsMax: Self.catchUpRecordsMax))
+            if hub.needsCatchUp { scheduleCatchUp() }
+        }
+    }
+
+    private func send(_ outputs: [WatchOutput]) {
+        for output in outputs {
+            switch output {
+            case .events(let delivery, let takers): send(delivery, to: takers)
+            case .overtaken(let id, let compacted):
+                guard let binding = bindings.removeValue(forKey: id) else { continue }
+                binding.stream.overtaken(binding.watchID, compacted: compacted)
+            }
+        }
+    }
+
+    private func send(_ delivery: WatchDelivery, to takers: [WatcherID]) {
+        let header = node.header(revision: delivery.headerRevision)
+        var whole: EncodedDelivery?
+        var pieces: [EncodedDelivery]?
+        for id in takers {
+            guard let binding = bindings[id] else { continue }
+            guard binding.stream.isWritable else {
+                hub.hold(id, from: delivery.from)
+                binding.stream.held(id)
+                continue
+            }
+            if binding.isFragmenting {
+                var parts =
+                    pieces
+                    ?? EncodedDelivery.fragments(
+                        of: delivery.events, header: header, bytesMax: node.requestBytesMax)
+                for index in parts.indices {
+                    binding.stream.sendEvents(
+                        parts[index].message(forWatch: binding.watchID), for: binding.watchID)
+                }
+                pieces = parts
+            } else {
+                if whole == nil { whole = EncodedDelivery(delivery.events[...], header: header) }
+                if let message = whole?.message(forWatch: binding.watchID) {
+                    binding.stream.sendEvents(message, for: binding.watchID)
+                }
+            }
+        }
+    }
+}

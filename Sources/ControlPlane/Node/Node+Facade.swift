@@ -1,0 +1,132 @@
+import Logging
+import NIOPosix
+import Storage
+package import NIOCore
+package import Primitives
+import RaftCore
+import Replication
+package import StateMachine
+
+extension Node: NodeFacade {
+    package var store: Store { replica.store }
+    package var clusterID: ClusterID { identity.clusterID }
+    package var memberID: NodeID { identity.memberID }
+    package var term: Term { replica.raft.term }
+    package var leader: NodeID? { replica.raft.leader }
+    package var isLeader: Bool { replica.isLeader }
+    package var isLearner: Bool { !replica.raft.configuration.isVoter(identity.memberID) }
+    package var appliedIndex: LogIndex { replica.appliedIndex }
+    package var committedIndex: LogIndex { replica.raft.commitIndex }
+    package var electionTimeout: TimeAmount {
+        .milliseconds(Int64(configuration.electionMilliseconds))
+    }
+    package var requestBytesMax: Int { configuration.maxRequestBytes }
+    package var transactionOperationsMax: Int { configuration.maxTxnOps }
+    package var quotaBytes: Int64 { configuration.quotaBytes }
+
+    package func propose(
+        _ kind: CommandKind, proposedID: Int64, body: [UInt8],
+        _ done: @escaping (ProposalOutcome) -> Void
+    ) {
+        guard !stopping else { return done(.refused(.stopped)) }
+        let sequence = replica.nextSequence()
+        completions.insert(.proposal(done), for: sequence)
+        replica.propose(
+            kind, proposedID: proposedID, body: body, sequence: sequence, into: &effects)
+        if !effects.isEmpty { perform() }
+        endTurnSoon()
+    }
+
+    package func linearizableRead(_ done: @escaping (ReadFailure?) -> Void) {
+        guard !stopping else { return done(.stopped) }
+        let sequence = replica.nextSequence()
+        completions.insert(.read(done), for: sequence)
+        replica.read(sequence: sequence, into: &effects)
+        if !effects.isEmpty { perform() }
+        endTurnSoon()
+    }
+
+    package func renewLease(_ id: Int64, _ done: @escaping (Result<Int64, ReadFailure>) -> Void) {
+        guard !stopping else { return done(.failure(.stopped)) }
+        let sequence = replica.nextSequence()
+        completions.insert(.renewal(done), for: sequence)
+        replica.renewLease(id, sequence: sequence, into: &effects)
+        if !effects.isEmpty { perform() }
+        endTurnSoon()
+    }
+
+    package func remainingSeconds(
+        ofLease id: Int64, _ done: @escaping (Result<Int64?, ReadFailure>) -> Void
+    ) {
+        guard !stopping else { return done(.failure(.stopped)) }
+        let sequence = replica.nextSequence()
+        completions.insert(.remaining(done), for: sequence)
+        replica.leaseRemaining(id, sequence: sequence, into: &effects)
+        if !effects.isEmpty { perform() }
+        endTurnSoon()
+    }
+
+    package func status() -> NodeStatus {
+        var status = NodeStatus()
+        status.databaseBytes = Int64(clamping: store.bytesInUse)
+        status.databaseBytesInUse = Int64(clamping: store.bytesInUse)
+        status.quotaBytes = configuration.quotaBytes
+        status.raftIndex = replica.raft.commitIndex
+        status.appliedIndex = replica.appliedIndex
+        status.term = term
+        status.leader = leader
+        status.isLearner = isLearner
+        if leader == nil { status.errors.append("etcdserver: no leader") }
+        if !admission.isAdmitted {
+            status.errors.append("keelson: this member's disk is not known to be current")
+        }
+        status.leaderChangesSeen = replica.leaderChangesSeen
+        status.proposalsFailed = proposalsFailed
+        status.proposalsPending = UInt64(replica.pendingRequests)
+        status.slowAppliesTotal = slowApplies
+        status.peerSentBytes = transport.traffic()
+        status.logSyncDurations = syncDurations
+        status.checkpointDurations = checkpoints.durations
+        return status
+    }
+
+    package func members() -> [MemberSummary] {
+        let configuration = replica.appliedConfiguration
+        return configuration.members.map { id in
+            let initial = self.configuration.initialCluster.first { $0.id == id }
+            let attributes = store.members.attributes(of: id)
+            return MemberSummary(
+                id: id, name: attributes?.name ?? initial?.name ?? "",
+                peerURLs: attributes?.peerURLs ?? initial?.peerURLs.map(\.description) ?? [],
+                clientURLs: attributes?.clientURLs ?? [],
+                isLearner: !configuration.isVoter(id))
+        }
+    }
+}
+
+extension ProposalFailure {
+    init(_ failure: RequestFailure) {
+        switch failure {
+        case .noLeader: self = .noLeader
+        case .leaderChanged: self = .leaderChanged
+        case .timedOut: self = .timedOut
+        case .timedOutLeaderFailure: self = .timedOutLeaderFailure
+        case .tooManyRequests: self = .tooManyRequests
+        case .stopped: self = .stopped
+        case .outOfService: self = .notReady
+        }
+    }
+}
+
+extension ReadFailure {
+    init(_ failure: RequestFailure) {
+        switch failure {
+        case .noLeader: self = .noLeader
+        case .leaderChanged: self = .leaderChanged
+        case .timedOut, .timedOutLeaderFailure: self = .timedOut
+        case .tooManyRequests: self = .tooManyRequests
+        case .stopped: self = .stopped
+        case .outOfService: self = .notReady
+        }
+    }
+}

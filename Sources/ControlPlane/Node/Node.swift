@@ -1,0 +1,222 @@
+import NIOPosix
+import Logging
+package import NIOCore
+import Primitives
+import RaftCore
+package import Replication
+import StateMachine
+package import Storage
+
+/// One node: the replica and everything that carries out its effects.
+///
+/// Everything runs on one event loop; `@unchecked Sendable` because all state is confined to it, and
+/// whatever comes from another thread hops onto it first.
+package final class Node: @unchecked Sendable {
+    package let eventLoop: any EventLoop
+    package let configuration: ServerConfiguration
+    package weak var observer: (any NodeObserver)?
+    var replica: Replica
+    let transport: PeerTransport
+    let logger: Logger
+    let identity: PeerIdentity
+    var logThread: LogThread?
+    var completions = CompletionTable()
+    var effects: [ReplicaEffect] = []
+    var turnScheduled = false
+    var performing = false
+    var ticker: RepeatedTask?
+    var stopping = false
+    /// Why the node stopped by itself; its process exits with it.
+    var onHalt: ((NodeHalt) -> Void)?
+
+    var memory: PeerRecollection
+    var admission: Admission
+    var checkpoints: CheckpointDuty
+    var snapshots = SnapshotDuty()
+    var publication = Publication()
+    var housekeeping: Housekeeping
+    var syncDurations = DurationHistogram.empty
+    var proposalsFailed: UInt64 = 0
+    var slowApplies: UInt64 = 0
+
+    static let tick: TimeAmount = .milliseconds(10)
+
+    init(
+        loop: any EventLoop, configuration: ServerConfiguration, replica: Replica,
+        identity: PeerIdentity, storage: NodeStorage, logger: Logger
+    ) {
+        eventLoop = loop
+        self.configuration = configuration
+        self.replica = replica
+        self.identity = identity
+        self.logger = logger
+        transport = PeerTransport(loop: loop, identity: identity, logger: logger)
+        memory = storage.memory
+        admission = Admission(members: replica.raft.configuration.voters, self: identity.memberID)
+        checkpoints = CheckpointDuty(store: storage.checkpoints, worker: storage.worker)
+        housekeeping = Housekeeping(configuration.autoCompaction)
+        transport.delegate = self
+        logThread = LogThread(
+            log: storage.log, hardState: storage.hardState, loop: loop, delegate: self,
+            onSync: { [weak self] nanoseconds in
+                loop.execute { [weak self] in
+                    self?.syncDurations.record(nanoseconds: nanoseconds)
+                }
+            })
+    }
+
+    /// Starts the clock and dials the peers. On the event loop.
+    func start() {
+        eventLoop.assertInEventLoop()
+        if !admission.isAdmitted { step(.votingAllowed(false)) }
+        for member in configuration.initialCluster where member.id != identity.memberID {
+            transport.addPeer(member.id, host: member.peerHost, port: member.peerPort)
+        }
+        ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) {
+            [weak self] _ in self?.tick()
+        }
+    }
+
+    private var lastTick = NIODeadline.now()
+
+    private func tick() {
+        // A loop that was held up steps the ticks that are due, so that time does not run slow; a long
+        // sleep is not made up for (the others have moved on by then).
+        let now = NIODeadline.now()
+        let due = max(1, min(50, (now - lastTick).nanoseconds / Self.tick.nanoseconds))
+        lastTick = now
+        for _ in 0..<due { step(.tick(clock: WallClock.milliseconds())) }
+        tickDuties()
+    }
+
+    private func tickDuties() {
+        memory.storeLazily(through: logThread)
+        considerCheckpoint()
+        publishAttributes()
+        purgeSome()
+        keepHouse()
+    }
+
+    /// Steps the replica and carries out what it wants.
+    func step(_ input: ReplicaInput) {
+        replica.step(input, into: &effects)
+        perform()
+        endTurnSoon()
+    }
+
+    /// What was gathered goes out once the loop has handled all that woke it up.
+    func endTurnSoon() {
+        guard !turnScheduled else { return }
+        turnScheduled = true
+        eventLoop.assumeIsolated().execute { [self] in
+            turnScheduled = false
+            replica.flush(into: &effects)
+            perform()
+            transport.flush()
+        }
+    }
+
+    func perform() {
+        // Closures called from here may propose: their effects join the queue that is being worked off.
+        guard !performing else { return }
+        performing = true
+        defer { performing = false }
+        while !effects.isEmpty {
+            var batch: [ReplicaEffect] = []
+            swap(&batch, &effects)
+            for effect in batch { carryOut(effect) }
+            if effects.isEmpty {
+                batch.removeAll(keepingCapacity: true)
+                swap(&batch, &effects)
+            }
+        }
+    }
+
+    private func carryOut(_ effect: ReplicaEffect) {
+        switch effect {
+        case .send(let message, let peer): transport.send(message, to: peer)
+        case .persist(let write): logThread?.submit(.write(write))
+        case .load(let first, let last, let bytesMax, let purpose):
+            logThread?.submit(.load(first: first, last: last, bytesMax: bytesMax, purpose))
+        case .applied(let batch): observer?.applied(batch)
+        case .answer(let sequence, let outcome): answer(sequence, outcome)
+        case .answerReads(let sequences, let failure):
+            let failure = failure.map(ReadFailure.init)
+            for sequence in sequences {
+                if case .read(let done) = completions.take(sequence) { done(failure) }
+            }
+        case .answerLease(let sequence, let answer): answerLease(sequence, answer)
+        case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
+        case .roleChanged(let role, let term, let leader): roleChanged(role, term, leader: leader)
+        case .configurationChanged(let configuration, _):
+            admission.members = configuration.voters
+        case .continueApplying:
+            eventLoop.assumeIsolated().execute { [self] in step(.continueApplying) }
+        case .halt(let reason): halt(.replica(reason))
+        }
+    }
+
+    private func answer(_ sequence: UInt64, _ outcome: ReplicaOutcome) {
+        guard case .proposal(let done) = completions.take(sequence) else { return }
+        switch outcome {
+        case .applied(let applied): done(.applied(applied))
+        case .refused(let failure):
+            proposalsFailed += 1
+            done(.refused(ProposalFailure(failure)))
+        case .unknown(let failure):
+            proposalsFailed += 1
+            done(.unknown(ProposalFailure(failure)))
+        }
+    }
+
+    private func answerLease(_ sequence: UInt64, _ answer: LeaseAnswer) {
+        switch (completions.take(sequence), answer) {
+        case (.renewal(let done), .alive(let granted, _)): done(.success(granted))
+        case (.renewal(let done), .notFound): done(.success(0))
+        case (.renewal(let done), .failed(let failure)): done(.failure(ReadFailure(failure)))
+        case (.remaining(let done), .alive(_, let remaining)): done(.success(remaining))
+        case (.remaining(let done), .notFound): done(.success(nil))
+        case (.remaining(let done), .failed(let failure)): done(.failure(ReadFailure(failure)))
+        case (.proposal, _), (.read, _), (nil, _): break
+        }
+    }
+
+    private func roleChanged(_ role: Role, _ term: Term, leader: NodeID?) {
+        logger.info(
+            "role changed",
+            metadata: [
+                "role": "\(role)", "term": "\(term)", "leader": "\(leader ?? .none)",
+            ])
+        observer?.leadershipChanged()
+    }
+
+    /// Stops at once, without ceremony: the state or the disk cannot be trusted any more.
+    func halt(_ reason: NodeHalt) {
+        guard !stopping else { return }
+        stopping = true
+        logger.critical("stopping: \(reason)")
+        ticker?.cancel()
+        transport.stop()
+        onHalt?(reason)
+    }
+}
+
+/// Why a node stopped by itself.
+package enum NodeHalt: Error, Sendable, CustomStringConvertible {
+    case replica(ReplicaHalt)
+    case storage(StorageError)
+
+    package var exitStatus: Int32 {
+        switch self {
+        case .replica: 65
+        case .storage(let error): error.exitStatus
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .replica(let halt): halt.description
+        case .storage(let error): error.description
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Replication
+import Primitives
+import RaftCore
+import StateMachine
+import Storage
+
+/// Everything of one node that is on disk, opened and checked.
+struct NodeStorage {
+    var directory: DataDirectory
+    var memberID: NodeID
+    var boot: BootNumber
+    var hardState: HardStateFile
+    var log: SegmentedLog
+    var checkpoints: CheckpointStore
+    var memory: PeerRecollection
+    let worker: WorkerThread<@Sendable () -> Void>
+    /// What the replica starts from.
+    var restored: RestoredLog
+    var store: Store
+
+    /// Recent entries that are kept in memory at start; older ones are read when they are needed.
+    static let recentBytesMax = 32 << 20
+
+    /// Opens the data directory, or makes it where there is none, draws the boot number, loads the newest
+    /// checkpoint that is whole, and reads the log behind it.
+    ///
+    /// - Throws: ``StorageError``; its exit status says whether the data or the disk is at fault.
+    static func open(
+        _ configuration: ServerConfiguration, fileSystem: any FileSystem,
+        progress: (String) -> Void
+    ) throws -> NodeStorage {
+        guard let own = configuration.ownMember else {
+            throw ConfigurationError(
+                flag: "--initial-cluster", value: "", reason: "it does not name this member",
+                hint: "List every member, this one included")
+        }
+        let identity = NodeIdentity(
+            clusterID: configuration.clusterID, memberID: own.id, name: configuration.name)
+        let found = try DataDirectory.open(configuration.dataDirectory, fileSystem: fileSystem)
+        try found.check(clusterID: identity.clusterID, memberID: identity.memberID)
+        let directory = found.identity == nil ? try found.initialize(as: identity) : found
+        let boot = try BootFile.draw(fileSystem: fileSystem, directory: directory.path)
+        let hardState = try HardStateFile.open(fileSystem: fileSystem, directory: directory.path)
+        let peers = try PeerMemoryFile.open(fileSystem: fileSystem, directory: directory.path)
+        let checkpoints = try CheckpointStore.open(
+            fileSystem, directory: directory.checkpointPath, clusterID: identity.clusterID,
+            memberID: identity.memberID)
+        let loaded = try loadCheckpoint(checkpoints, configuration, progress: progress)
+        let log = try SegmentedLog.open(
+            fileSystem: fileSystem, directory: directory.logPath, identity: identity, boot: boot)
+        let worker = WorkerThread<@Sendable () -> Void> { jobs in
+            for job in jobs { job() }
+        }
+        worker.start()
+        let restored = try restore(
+            log, loaded, hardState: hardState.loaded, progress: progress)
+        return NodeStorage(
+            directory: directory, memberID: identity.memberID, boot: boot, hardState: hardState,
+            log: log, checkpoints: checkpoints, memory: PeerRecollection(peers), worker: worker, restored: restored, store: loaded.store)
+    }
+
+    private struct Loaded {
+        var store: Store
+        var term: Term
+        var configuration: ClusterConfiguration
+    }
+
+    private static func loadCheckpoint(
+        _ checkpoints: CheckpointStore, _ configuration: ServerConfiguration,
+        progress: (String) -> Void
+    ) throws -> Loaded {
+        while let header = checkpoints.newest {
+            do {
+                progress("loading the checkpoint at index \(header.index)")
+                var loader = StoreLoader()
+                try checkpoints.load(header) { try loader.add($0) }
+                return Loaded(
+                    store: try loader.finish(), term: header.term,
+                    configuration: try ClusterConfiguration.decode(header.configuration))
+            } catch StorageError.rottenCheckpoint(let path, let reason) {
+                progress("checkpoint \(path) is damaged (\(reason)): using the one before it")
+            }
+        }
+        let voters = configuration.initialCluster.map(\.id)
+        return Loaded(store: Store(), term: .zero, configuration: ClusterConfiguration(voters: voters))
+    }
+
+    private static func restore(
+        _ log: SegmentedLog, _ loaded: Loaded, hardState: HardState, progress: (String) -> Void
+    ) throws -> RestoredLog {
+        let index = loaded.store.appliedIndex
+        var restored = RestoredLog(
+            hardState: hardState, snapshotIndex: index, snapshotTerm: loaded.term,
+            configuration: loaded.configuration, configurationIndex: index, lastIndex: index,
+            committed: index)
+        // A log that ends below the checkpoint lost its race with a snapshot that was installed: it goes
+        // on behind the checkpoint. One that starts behind it has a gap that nothing here can fill.
+        if log.lastIndex < index || log.baseIndex > index {
+            guard log.lastIndex < index else {
+                throw StorageError.notInLog(
+                    index: index.next, first: log.firstIndex, last: log.lastIndex)
+            }
+            try log.reset(to: index, term: loaded.term)
+            return restored
+        }
+        progress("reading the log from \(index.next) to \(log.intactThrough)")
+        try readTail(log, behind: index, into: &restored)
+        return restored
+    }
+
+    private static func readTail(
+        _ log: SegmentedLog, behind index: LogIndex, into restored: inout RestoredLog
+    ) throws {
+        var bytes = 0
+        var recent: [LogEntry] = []
+        var dropped = 0
+        var next = index.next
+        while next <= log.intactThrough {
+            let entries = try log.read(from: next, through: log.intactThrough, bytesMax: 4 << 20)
+            next = next + entries.count
+            for entry in entries {
+                try note(entry, in: &restored)
+                recent.append(entry)
+                bytes += entry.weightBytes
+            }
+            while bytes > recentBytesMax, dropped < recent.count {
+                bytes -= recent[dropped].weightBytes
+                recent[dropped].payload = []
+                dropped += 1
+            }
+        }
+        restored.recentEntries = Array(recent.dropFirst(dropped))
+    }
+
+    private static func note(_ entry: LogEntry, in restored: inout RestoredLog) throws {
+        if restored.termRuns.last?.term != entry.term {
+            restored.termRuns.append(TermRun(first: entry.index, term: entry.term))
+        }
+        restored.lastIndex = entry.index
+        if entry.kind == .configuration {
+            restored.laterConfigurations.append(
+                PlacedConfiguration(
+                    index: entry.index,
+                    configuration: try ClusterConfiguration.decode(entry.payload)))
+        }
+    }
+}

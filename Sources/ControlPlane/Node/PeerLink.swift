@@ -1,0 +1,144 @@
+import NIOCore
+import NIOPosix
+import Primitives
+
+/// The dialling side of one connection to one peer: it opens it, says hello, and opens it again when it
+/// breaks.
+///
+/// Confined to its event loop.
+final class PeerLink {
+    enum Event {
+        case welcomed(PeerWelcome)
+        case closed
+        /// Nobody listens there: the peer's process is gone.
+        case refused
+    }
+
+    let peer: NodeID
+    let kind: PeerChannelKind
+    private let loop: any EventLoop
+    private var address: (host: String, port: Int)
+    private let hello: () -> PeerHello
+    private let onEvent: (PeerLink, Event) -> Void
+    private var handler: PeerChannelHandler?
+    private(set) var isReady = false
+    private var stopped = false
+    private var dialling = false
+    private var backoff: TimeAmount = PeerLink.backoffMin
+    private(set) var sentBytes: UInt64 = 0
+    private(set) var sendFailures: UInt64 = 0
+    private(set) var lastRefusal: String?
+
+    static let backoffMin: TimeAmount = .milliseconds(10)
+    static let backoffMax: TimeAmount = .milliseconds(500)
+
+    init(
+        peer: NodeID, kind: PeerChannelKind, address: (host: String, port: Int),
+        loop: any EventLoop, hello: @escaping () -> PeerHello,
+        onEvent: @escaping (PeerLink, Event) -> Void
+    ) {
+        self.peer = peer
+        self.kind = kind
+        self.address = address
+        self.loop = loop
+        self.hello = hello
+        self.onEvent = onEvent
+    }
+
+    var isOpen: Bool { handler != nil }
+
+    func start() { dial() }
+
+    func stop() {
+        stopped = true
+        handler?.close()
+    }
+
+    /// False when the message was dropped.
+    func send(_ payload: [UInt8]) -> Bool {
+        guard isReady, let handler, handler.send(payload) else {
+            sendFailures &+= 1
+            return false
+        }
+        sentBytes &+= UInt64(payload.count + PeerProtocol.headerBytes)
+        return true
+    }
+
+    func flush() { handler?.flush() }
+
+    private func dial() {
+        guard !stopped, !dialling, handler == nil else { return }
+        dialling = true
+        let handler = PeerChannelHandler()
+        handler.onActive = { [weak self] in self?.opened($0) }
+        handler.onFrame = { [weak self] in try self?.received($1, on: $0) }
+        handler.onClose = { [weak self] handler, _ in self?.closed(handler) }
+        let bound = NIOLoopBound(handler, eventLoop: loop)
+        ClientBootstrap(group: loop)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 8 << 20))
+            .connectTimeout(.seconds(1))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(bound.value)
+                }
+            }
+            .connect(host: address.host, port: address.port)
+            .hop(to: loop)
+            .assumeIsolated()
+            .whenComplete { [weak self] result in self?.dialled(result.map { _ in () }) }
+    }
+
+    private func dialled(_ result: Result<Void, any Error>) {
+        dialling = false
+        guard case .failure(let error) = result else { return }
+        if Self.isRefusal(error) { onEvent(self, .refused) }
+        redialLater()
+    }
+
+    private static func isRefusal(_ error: any Error) -> Bool {
+        if let error = error as? NIOConnectionError {
+            return error.connectionErrors.contains { isRefusal($0.error) }
+        }
+        return (error as? IOError)?.errnoCode == ECONNREFUSED
+    }
+
+    private func redialLater() {
+        guard !stopped else { return }
+        let wait = backoff
+        backoff = min(Self.backoffMax, backoff * 2)
+        loop.assumeIsolated().scheduleTask(in: wait) { [weak self] in self?.dial() }
+    }
+
+    private func opened(_ handler: PeerChannelHandler) {
+        self.handler = handler
+        _ = handler.send(hello().encode())
+        handler.flush()
+    }
+
+    private func received(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
+        guard !isReady else { return }
+        let welcome = try PeerWelcome.decode(frame)
+        switch welcome.verdict {
+        case .neverHeard, .known, .behind:
+            isReady = true
+            backoff = Self.backoffMin
+            lastRefusal = nil
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol:
+            lastRefusal = welcome.reason
+            handler.close()
+        }
+        onEvent(self, .welcomed(welcome))
+    }
+
+    private func closed(_ handler: PeerChannelHandler) {
+        guard handler === self.handler else { return }
+        let wasReady = isReady
+        self.handler = nil
+        isReady = false
+        onEvent(self, .closed)
+        // A connection that worked is opened again at once: whether that is refused tells whether the
+        // process is gone.
+        if wasReady { dial() } else { redialLater() }
+    }
+}

@@ -1,0 +1,242 @@
+import RaftCore
+import StateMachine
+import Storage
+import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import Replication
+
+/// What the transport tells the node, on the event loop.
+protocol PeerTransportDelegate: AnyObject {
+    func received(_ message: PeerMessage, from peer: NodeID)
+    /// What is in flight to this peer is lost.
+    func unreachable(_ peer: NodeID)
+    /// All connections are closed and nobody listens: its process is gone.
+    func refused(_ peer: NodeID)
+    /// A peer has said what it remembers of this node.
+    func welcomed(by peer: NodeID, _ welcome: PeerWelcome)
+    /// The highest position of this node's log, for the hello.
+    func lastPosition() -> (term: Term, index: LogIndex)
+    /// Judges a peer that says hello, and keeps what is to be remembered durably before it answers.
+    func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void)
+    /// A peer opened a snapshot connection; its frames go to the closure that comes back.
+    func snapshotArriving(
+        from peer: NodeID, on handler: PeerChannelHandler
+    ) -> ([UInt8]) throws -> Void
+}
+
+/// The connections between this node and its peers: two that it dials to each (bulk and urgent), those
+/// that they dial, and one for each snapshot.
+///
+/// Confined to its event loop.
+final class PeerTransport {
+    private struct Peer {
+        var links: [PeerLink]
+        var address: (host: String, port: Int)
+        var inboundOpen = 0
+        var refusedSinceHeard = false
+        var receivedBytes: UInt64 = 0
+    }
+
+    let loop: any EventLoop
+    private let identity: PeerIdentity
+    private let logger: Logger
+    private var peers: [NodeID: Peer] = [:]
+    private(set) var peerIDs: [NodeID] = []
+    private var server: (any Channel)?
+    private var inbound: [ObjectIdentifier: PeerChannelHandler] = [:]
+    private var dirty: [PeerLink] = []
+    private var stopped = false
+    weak var delegate: (any PeerTransportDelegate)?
+
+    /// Connections from peers at the same time; a stranger cannot take more.
+    static let inboundMax = 256
+    static let helloDeadline: TimeAmount = .seconds(10)
+
+    init(loop: any EventLoop, identity: PeerIdentity, logger: Logger) {
+        self.loop = loop
+        self.identity = identity
+        self.logger = logger
+    }
+
+    func listen(host: String, port: Int) -> EventLoopFuture<any Channel> {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        return ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: 128)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try bound.value.accept(channel)
+                }
+            }
+            .bind(host: host, port: port)
+    }
+
+    func listening(on channel: any Channel) { server = channel }
+
+    func addPeer(_ id: NodeID, host: String, port: Int) {
+        guard peers[id] == nil else { return }
+        peers[id] = Peer(links: [], address: (host, port))
+        peerIDs = (peerIDs + [id]).sorted()
+        for kind in [PeerChannelKind.bulk, .urgent] {
+            let link = PeerLink(
+                peer: id, kind: kind, address: (host, port), loop: loop,
+                hello: { [unowned self] in hello(to: id, kind) },
+                onEvent: { [unowned self] in happened($1, on: $0) })
+            peers[id]?.links.append(link)
+            link.start()
+        }
+    }
+
+    func address(of peer: NodeID) -> (host: String, port: Int)? { peers[peer]?.address }
+
+    func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello {
+        let last = delegate?.lastPosition() ?? (Term.zero, LogIndex.zero)
+        return PeerHello(
+            clusterID: identity.clusterID, sender: identity.memberID, receiver: peer,
+            boot: identity.boot, nonce: identity.nonce, lastTerm: last.0, lastIndex: last.1,
+            channel: kind)
+    }
+
+    /// Queues a message; ``flush()`` sends it. A message to nobody is dropped, as a network may.
+    func send(_ message: PeerMessage, to peer: NodeID) {
+        guard let links = peers[peer]?.links else { return }
+        let link = links[message.isUrgent ? 1 : 0]
+        guard link.isReady else { return }
+        var writer = ByteWriter(capacity: 256)
+        message.encode(into: &writer)
+        send(encoded: writer.bytes, on: link)
+    }
+
+    private func send(encoded: [UInt8], on link: PeerLink) {
+        guard link.send(encoded) else {
+            delegate?.unreachable(link.peer)
+            return
+        }
+        if !dirty.contains(where: { $0 === link }) { dirty.append(link) }
+    }
+
+    func flush() {
+        for link in dirty { link.flush() }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    func isConnected(_ peer: NodeID) -> Bool {
+        peers[peer]?.links.contains(where: \.isReady) == true
+    }
+
+    func traffic() -> [PeerTraffic] {
+        peerIDs.map { id in
+            let links = peers[id]?.links ?? []
+            return PeerTraffic(
+                peer: id, sentBytes: links.reduce(0) { $0 &+ $1.sentBytes },
+                receivedBytes: peers[id]?.receivedBytes ?? 0,
+                sendFailures: links.reduce(0) { $0 &+ $1.sendFailures })
+        }
+    }
+
+    func stop() {
+        stopped = true
+        server?.close(promise: nil)
+        for id in peerIDs { for link in peers[id]?.links ?? [] { link.stop() } }
+        for handler in inbound.values { handler.close() }
+    }
+
+    private func happened(_ event: PeerLink.Event, on link: PeerLink) {
+        guard !stopped else { return }
+        switch event {
+        case .welcomed(let welcome):
+            peers[link.peer]?.refusedSinceHeard = false
+            delegate?.welcomed(by: link.peer, welcome)
+        case .closed: delegate?.unreachable(link.peer)
+        case .refused:
+            peers[link.peer]?.refusedSinceHeard = true
+            reportIfGone(link.peer)
+        }
+    }
+
+    /// Evidence that a process is gone: no connection is left, and a redial was refused since.
+    private func reportIfGone(_ id: NodeID) {
+        guard let peer = peers[id], peer.refusedSinceHeard, peer.inboundOpen == 0,
+            !peer.links.contains(where: \.isOpen)
+        else { return }
+        delegate?.refused(id)
+    }
+
+    private func accept(_ channel: any Channel) throws {
+        let handler = PeerChannelHandler()
+        guard inbound.count < Self.inboundMax, !stopped else {
+            channel.close(promise: nil)
+            return
+        }
+        inbound[ObjectIdentifier(handler)] = handler
+        let late = loop.assumeIsolated().scheduleTask(in: Self.helloDeadline) { handler.close() }
+        handler.onFrame = { [weak self] handler, frame in
+            late.cancel()
+            try self?.greeted(frame, on: handler)
+        }
+        handler.onClose = { [weak self] handler, _ in
+            late.cancel()
+            self?.inbound[ObjectIdentifier(handler)] = nil
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func greeted(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
+        let hello = try PeerHello.decode(frame)
+        handler.onFrame = { _, _ in throw DecodingError.invalid(field: "frame before welcome", offset: 0) }
+        guard let delegate else { return handler.close() }
+        delegate.judge(hello) { [weak self] welcome in
+            _ = handler.send(welcome.encode())
+            handler.flush()
+            switch welcome.verdict {
+            case .neverHeard, .known, .behind: self?.admit(hello, on: handler)
+            case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol:
+                self?.logger.warning(
+                    "refused a peer",
+                    metadata: [
+                        "peer": "\(hello.sender)", "reason": "\(welcome.reason)",
+                    ])
+                handler.close()
+            }
+        }
+    }
+
+    private func admit(_ hello: PeerHello, on handler: PeerChannelHandler) {
+        let id = hello.sender
+        guard peers[id] != nil, handler.channel?.isActive == true else { return handler.close() }
+        handler.acceptLargeFrames()
+        if hello.channel == .snapshot {
+            if let take = delegate?.snapshotArriving(from: id, on: handler) {
+                handler.onFrame = { _, frame in try take(frame) }
+            } else {
+                handler.close()
+            }
+            return
+        }
+        peers[id]?.inboundOpen += 1
+        peers[id]?.refusedSinceHeard = false
+        handler.onFrame = { [weak self] _, frame in
+            self?.peers[id]?.receivedBytes &+= UInt64(frame.count + PeerProtocol.headerBytes)
+            var reader = ByteReader(frame)
+            let message = try PeerMessage.decode(from: &reader)
+            self?.delegate?.received(message, from: id)
+        }
+        handler.onClose = { [weak self] handler, _ in
+            guard let self else { return }
+            inbound[ObjectIdentifier(handler)] = nil
+            peers[id]?.inboundOpen -= 1
+            reportIfGone(id)
+        }
+    }
+}
+
+/// Who this node is to its peers.
+struct PeerIdentity: Sendable {
+    var clusterID: ClusterID
+    var memberID: NodeID
+    var boot: BootNumber
+    var nonce: UInt64
+}

@@ -1,0 +1,43 @@
+import Logging
+import NIOPosix
+import RaftCore
+import Replication
+import Storage
+import NIOCore
+import Primitives
+import StateMachine
+
+/// Each member tells the cluster once what it is called and where its clients find it.
+struct Publication {
+    var inFlight = false
+    var done = false
+    var retryAt = NIODeadline.now()
+}
+
+extension Node {
+    func publishAttributes() {
+        guard !publication.done, !publication.inFlight, !stopping, leader != nil,
+            admission.isAdmitted, NIODeadline.now() >= publication.retryAt
+        else { return }
+        let attributes = ownAttributes
+        if store.members.attributes(of: memberID) == attributes {
+            publication.done = true
+            return
+        }
+        publication.inFlight = true
+        propose(.memberAttributes, proposedID: 0, body: attributes.encode()) { [weak self] outcome in
+            guard let self else { return }
+            publication.inFlight = false
+            publication.retryAt = .now() + .seconds(1)
+            if case .applied = outcome { publication.done = true }
+        }
+    }
+
+    private var ownAttributes: MemberAttributes {
+        MemberAttributes(
+            member: memberID, name: configuration.name,
+            clientURLs: configuration.advertiseClientURLs.map(\.description),
+            peerURLs: configuration.initialAdvertisePeerURLs.map(\.description),
+            version: KeelsonVersion.etcdCompatible)
+    }
+}

@@ -1,0 +1,90 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+import Primitives
+
+/// A thread that does jobs in the order in which they were given, and hands over all that gathered
+/// while it was busy at once: that is what makes group commit.
+///
+/// `@unchecked Sendable`: the queue is touched under the mutex only, the rest never changes.
+final class WorkerThread<Job: Sendable>: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+    private var queue: [Job] = []
+    private var stopping = false
+    private var sleeping = false
+    private var finished = false
+    private let perform: @Sendable (inout [Job]) -> Void
+
+    /// - Parameter perform: does the jobs, on the thread; what it leaves in the array is dropped.
+    init(perform: @escaping @Sendable (inout [Job]) -> Void) {
+        mutex = .allocate(capacity: 1)
+        condition = .allocate(capacity: 1)
+        self.perform = perform
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    /// Begins to work. To be called once.
+    func start() {
+        let box = Unmanaged.passRetained(ThreadBody { self.run() })
+        var thread = pthread_t()
+        let failure = pthread_create(&thread, nil, runThreadBody, box.toOpaque())
+        invariant(failure == 0, "a thread could not be started: errno \(failure)")
+        pthread_detach(thread)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        pthread_cond_destroy(condition)
+        mutex.deallocate()
+        condition.deallocate()
+    }
+
+    func submit(_ job: Job) {
+        pthread_mutex_lock(mutex)
+        queue.append(job)
+        let wake = sleeping
+        pthread_mutex_unlock(mutex)
+        if wake { pthread_cond_signal(condition) }
+    }
+
+    /// Lets the thread end after what was submitted before.
+    func stop() {
+        pthread_mutex_lock(mutex)
+        stopping = true
+        pthread_mutex_unlock(mutex)
+        pthread_cond_broadcast(condition)
+    }
+
+    private func run() {
+        var jobs: [Job] = []
+        while true {
+            jobs.removeAll(keepingCapacity: true)
+            pthread_mutex_lock(mutex)
+            while queue.isEmpty, !stopping {
+                sleeping = true
+                pthread_cond_wait(condition, mutex)
+                sleeping = false
+            }
+            swap(&jobs, &queue)
+            let last = stopping && jobs.isEmpty
+            pthread_mutex_unlock(mutex)
+            if last { return }
+            perform(&jobs)
+        }
+    }
+}
+
+/// What a new thread runs, carried through the C interface.
+private final class ThreadBody {
+    let body: () -> Void
+    init(_ body: @escaping () -> Void) { self.body = body }
+}
+
+private func runThreadBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    if let argument { Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().body() }
+    return nil
+}

@@ -1,0 +1,171 @@
+import RaftCore
+import StateMachine
+package import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import RPC
+import Replication
+import Storage
+
+/// One running server: a node, its services and their listeners.
+///
+/// `@unchecked Sendable`: what is not constant is confined to the event loop.
+package final class Server: @unchecked Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    private let loop: any EventLoop
+    private let logger: Logger
+    private var node: Node?
+    private var services: EtcdServices?
+    private var rpc: RPCServer?
+
+    private init(logger: Logger) {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        loop = group.next()
+        self.logger = logger
+    }
+
+    /// Opens the data directory, recovers, listens, and joins the cluster. Returns once the listeners are
+    /// open; the log line `ready to serve client requests` comes when linearizable reads work.
+    ///
+    /// - Parameter onHalt: called when the node stops by itself; the process should exit with the status.
+    /// - Throws: ``ConfigurationError``, ``StorageError``, or what binding an address threw.
+    package static func start(
+        _ configuration: ServerConfiguration, logger: Logger,
+        onHalt: @escaping @Sendable (NodeHalt) -> Void
+    ) async throws -> Server {
+        try configuration.validate()
+        let storage = try NodeStorage.open(configuration, fileSystem: PosixFileSystem()) {
+            logger.info("\($0)")
+        }
+        let server = Server(logger: logger)
+        try await server.run(configuration, storage, onHalt).get()
+        return server
+    }
+
+    private func run(
+        _ configuration: ServerConfiguration, _ storage: consuming NodeStorage,
+        _ onHalt: @escaping @Sendable (NodeHalt) -> Void
+    ) -> EventLoopFuture<Void> {
+        let storage = UncheckedBox(storage)
+        return loop.flatSubmit { [self] in
+            let node = makeNode(configuration, storage.value)
+            node.onHalt = onHalt
+            self.node = node
+            let services = EtcdServices(node: node)
+            self.services = services
+            var routes = RPCRoutes()
+            services.register(in: &routes)
+            var limits = RPCLimits()
+            limits.messageBytesMax = configuration.maxRequestBytes + 512 << 10
+            let rpc = RPCServer(
+                eventLoop: loop, routes: routes, http1: services.http1Responder, limits: limits)
+            self.rpc = rpc
+            var bound = configuration.listenPeerURLs.map { url in
+                node.transport.listen(host: url.host, port: url.port).map { channel in
+                    node.transport.listening(on: channel)
+                }.describing("--listen-peer-urls", url)
+            }
+            bound += configuration.listenClientURLs.map { url in
+                rpc.listen(host: url.host, port: url.port).map { _ in () }
+                    .describing("--listen-client-urls", url)
+            }
+            return EventLoopFuture.andAllSucceed(bound, on: loop).map { [self] in
+                node.start()
+                announceWhenReady(node)
+            }
+        }
+    }
+
+    private func makeNode(
+        _ configuration: ServerConfiguration, _ storage: NodeStorage
+    ) -> Node {
+        let member = storage.memberID
+        let tick = ServerConfiguration.tickMilliseconds
+        let raft = RaftSettingsMaker.make(
+            id: member, boot: storage.boot, configuration: configuration)
+        var settings = ReplicaSettings(
+            raft: raft, clusterID: configuration.clusterID, boot: storage.boot,
+            ticksPerSecond: 1000 / tick)
+        settings.leaseSecondsMin = UInt32(
+            max(1, (configuration.electionMilliseconds * 3 / 2 + 999) / 1000))
+        let replica = Replica(settings: settings, restored: storage.restored, store: storage.store)
+        let identity = PeerIdentity(
+            clusterID: configuration.clusterID, memberID: member, boot: storage.boot,
+            nonce: UInt64.random(in: 1 ... .max))
+        logger.info(
+            "node starts",
+            metadata: [
+                "name": "\(configuration.name)", "member": "\(member)",
+                "cluster": "\(configuration.clusterID)", "boot": "\(storage.boot)",
+                "term": "\(replica.raft.term)", "last index": "\(replica.raft.lastIndex)",
+                "revision": "\(replica.store.revision)",
+            ])
+        for rot in storage.log.rotten {
+            logger.error(
+                "the log is damaged: this node serves what it has and does not vote",
+                metadata: ["where": "\(rot)"])
+        }
+        return Node(
+            loop: loop, configuration: configuration, replica: replica, identity: identity,
+            storage: storage, logger: logger)
+    }
+
+    /// Ready means: a linearizable read works, so there is a leader and this node is up to date.
+    private func announceWhenReady(_ node: Node) {
+        node.linearizableRead { [weak self] failure in
+            guard let self else { return }
+            guard failure != nil else {
+                logger.notice(
+                    "ready to serve client requests",
+                    metadata: ["revision": "\(node.store.revision)", "leader": "\(node.leader ?? .none)"])
+                return
+            }
+            loop.assumeIsolated().scheduleTask(in: .milliseconds(20)) { [weak self] in
+                if let node = self?.node, !node.stopping { self?.announceWhenReady(node) }
+            }
+        }
+    }
+
+    /// Hands leadership on, lets requests that are on their way finish, and closes everything.
+    package func stop() async {
+        let stopped = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
+            guard let node, let rpc else { return loop.makeSucceededVoidFuture() }
+            return node.handOver().flatMap { node.drain() }.flatMap {
+                node.observer?.stopping()
+                return rpc.shutdown(gracePeriod: .milliseconds(300))
+            }.map { node.stop() }
+        }
+        try? await stopped.get()
+        try? await group.shutdownGracefully()
+    }
+}
+
+/// Carries a value to the event loop that alone uses it afterwards.
+private struct UncheckedBox<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: consuming Value) { self.value = value }
+}
+
+extension EventLoopFuture where Value == Void {
+    /// An address that cannot be bound is a flag that cannot be used: the error says which.
+    fileprivate func describing(_ flag: String, _ url: ServiceURL) -> EventLoopFuture<Void> {
+        flatMapErrorThrowing { error in
+            throw ConfigurationError(
+                flag: flag, value: "\(url)", reason: "listening failed: \(error)",
+                hint: "Is another process using the port?")
+        }
+    }
+}
+
+/// What to tell an operator whose server does not start.
+package enum StartFailure {
+    /// The process's exit status and the reason.
+    package static func describe(_ error: any Error) -> (status: Int32, text: String) {
+        switch error {
+        case let error as ConfigurationError: (64, error.description)
+        case let error as StorageError: (error.exitStatus, error.description)
+        default: (1, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,165 @@
+package import Primitives
+
+/// One member as `--initial-cluster` names it.
+package struct InitialMember: Equatable, Sendable {
+    package var id: NodeID
+    package var name: String
+    package var peerURLs: [ServiceURL]
+
+    var peerHost: String { peerURLs[0].host }
+    var peerPort: Int { peerURLs[0].port }
+}
+
+/// What a server is told to be. Flags have etcd's names (DESIGN §12); ``validate()`` says which cannot be
+/// used and why.
+package struct ServerConfiguration: Sendable {
+    package var name = "default"
+    package var dataDirectory = ""
+    package var listenClientURLs = [ServiceURL(scheme: "http", host: "127.0.0.1", port: 2379)]
+    package var advertiseClientURLs = [ServiceURL(scheme: "http", host: "127.0.0.1", port: 2379)]
+    package var listenPeerURLs = [ServiceURL(scheme: "http", host: "127.0.0.1", port: 2380)]
+    package var initialAdvertisePeerURLs = [
+        ServiceURL(scheme: "http", host: "127.0.0.1", port: 2380)
+    ]
+    package var initialCluster: [InitialMember] = []
+    package var initialClusterState = "new"
+    package var initialClusterToken = "keelson-cluster"
+    package var heartbeatMilliseconds = 100
+    package var electionMilliseconds = 1000
+    /// Entries applied since the last checkpoint before the next is written.
+    package var snapshotCount = 100_000
+    package var quotaBytes: Int64 = 8 << 30
+    package var maxRequestBytes = 1_572_864
+    package var maxTxnOps = 128
+    package var autoCompactionMode = "periodic"
+    package var autoCompactionRetention = "0"
+    package var logLevel = "info"
+
+    package static let tickMilliseconds = 10
+
+    /// What `validate()` accepted; off otherwise.
+    var autoCompaction: AutoCompaction {
+        (try? AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)) ?? .off
+    }
+
+    package init() {}
+
+    /// Parses `name=url,name=url`; a name given twice has several URLs, as in etcd.
+    package mutating func setInitialCluster(_ text: String) throws(ConfigurationError) {
+        let flag = "--initial-cluster"
+        var names: [String] = []
+        var urls: [String: [ServiceURL]] = [:]
+        for part in text.split(separator: ",") {
+            guard let equals = part.firstIndex(of: "="), equals != part.startIndex else {
+                throw ConfigurationError(
+                    flag: flag, value: String(part), reason: "it is not name=URL",
+                    hint: "for example n1=http://127.0.0.1:2380,n2=http://127.0.0.1:2390")
+            }
+            let name = String(part[..<equals])
+            let url = try ServiceURL(String(part[part.index(after: equals)...]), flag: flag)
+            if urls[name] == nil { names.append(name) }
+            urls[name, default: []].append(url)
+        }
+        initialCluster = names.map { name in
+            let peerURLs = urls[name] ?? []
+            return InitialMember(
+                id: memberID(peerURLs: peerURLs), name: name, peerURLs: peerURLs)
+        }
+    }
+
+    /// Bootstrap ids come from the sorted initial URLs and the token (DESIGN §9).
+    package func memberID(peerURLs: [ServiceURL]) -> NodeID {
+        NodeID(StableHash.hash(peerURLs.map(\.description).sorted() + [initialClusterToken]))
+    }
+
+    package var clusterID: ClusterID {
+        ClusterID(
+            StableHash.hash(
+                initialCluster.flatMap(\.peerURLs).map(\.description).sorted()
+                    + ["cluster", initialClusterToken]))
+    }
+
+    /// This node among the initial members. `validate()` makes sure that it is there.
+    package var ownMember: InitialMember? {
+        initialCluster.first { $0.name == name }
+    }
+
+    package func validate() throws(ConfigurationError) {
+        try check(
+            "--name", name, !name.isEmpty && name.utf8.count <= 256,
+            "a name has 1 to 256 bytes", "Give each member a name of its own")
+        try check(
+            "--data-dir", dataDirectory, !dataDirectory.isEmpty, "no directory is given",
+            "Name a directory that only this node uses")
+        try check(
+            "--heartbeat-interval", "\(heartbeatMilliseconds)",
+            (Self.tickMilliseconds...10_000).contains(heartbeatMilliseconds),
+            "it must be from \(Self.tickMilliseconds) to 10000 ms", "The default is 100")
+        try check(
+            "--election-timeout", "\(electionMilliseconds)",
+            electionMilliseconds >= 5 * heartbeatMilliseconds && electionMilliseconds <= 50_000,
+            "it must be at least 5 times --heartbeat-interval (\(heartbeatMilliseconds) ms) and at "
+                + "most 50000 ms", "The default is 1000")
+        try check(
+            "--snapshot-count", "\(snapshotCount)", (100...100_000_000).contains(snapshotCount),
+            "it must be from 100 to 100000000", "The default is 100000")
+        try check(
+            "--quota-backend-bytes", "\(quotaBytes)", quotaBytes >= 0,
+            "it cannot be negative", "0 means the default of 8 GiB")
+        try check(
+            "--max-request-bytes", "\(maxRequestBytes)",
+            (1024...(64 << 20)).contains(maxRequestBytes), "it must be from 1024 to 67108864",
+            "The default is 1572864")
+        try check(
+            "--max-txn-ops", "\(maxTxnOps)", (1...100_000).contains(maxTxnOps),
+            "it must be from 1 to 100000", "The default is 128")
+        try check(
+            "--initial-cluster-state", initialClusterState,
+            ["new", "existing"].contains(initialClusterState), "it must be new or existing",
+            "Use new for a cluster that starts for the first time")
+        try check(
+            "--auto-compaction-mode", autoCompactionMode,
+            ["periodic", "revision"].contains(autoCompactionMode),
+            "it must be periodic or revision", "The default is periodic")
+        _ = try AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)
+        try validateMembers()
+    }
+
+    private func validateMembers() throws(ConfigurationError) {
+        let text = initialCluster.map { "\($0.name)=\($0.peerURLs[0])" }.joined(separator: ",")
+        guard let own = ownMember else {
+            throw ConfigurationError(
+                flag: "--initial-cluster", value: text,
+                reason: "it does not name this member (--name \(name))",
+                hint: "List every member, this one included, as name=peer URL")
+        }
+        try check(
+            "--initial-advertise-peer-urls",
+            initialAdvertisePeerURLs.map(\.description).joined(separator: ","),
+            initialAdvertisePeerURLs.map(\.description).sorted()
+                == own.peerURLs.map(\.description).sorted(),
+            "--initial-cluster has \(own.peerURLs.map(\.description).joined(separator: ",")) for "
+                + "\(name)", "Give both the same URLs")
+        var seen: [String] = []
+        for url in initialCluster.flatMap(\.peerURLs).map(\.description) {
+            try check(
+                "--initial-cluster", text, !seen.contains(url), "\(url) is there twice",
+                "Give each member URLs of its own")
+            seen.append(url)
+        }
+        for url in listenClientURLs where listenPeerURLs.contains(url) {
+            throw ConfigurationError(
+                flag: "--listen-client-urls", value: "\(url)",
+                reason: "--listen-peer-urls has the same address",
+                hint: "Clients and peers need a port each")
+        }
+    }
+
+    private func check(
+        _ flag: String, _ value: String, _ holds: Bool, _ reason: String, _ hint: String
+    ) throws(ConfigurationError) {
+        if !holds {
+            throw ConfigurationError(flag: flag, value: value, reason: reason, hint: hint)
+        }
+    }
+}

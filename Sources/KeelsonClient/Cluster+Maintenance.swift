@@ -1,0 +1,71 @@
+internal import API
+
+extension Cluster {
+    /// What a member says of itself: the one that the client talks to. For the status of each, make
+    /// a client for each endpoint.
+    public func status(timeout: Duration? = nil) async throws(ClusterError) -> MemberStatus {
+        let answer: EtcdStatusResponse = try await call(
+            "/etcdserverpb.Maintenance/Status", EtcdStatusRequest(), isRead: true, timeout: timeout)
+        return MemberStatus(
+            header: AnswerHeader(answer.header), endpoint: endpoints[0], version: answer.version,
+            storageBytes: answer.dbSize, storageBytesInUse: answer.dbSizeInUse,
+            leader: answer.leader, raftIndex: answer.raftIndex,
+            raftAppliedIndex: answer.raftAppliedIndex, raftTerm: answer.raftTerm,
+            isLearner: answer.isLearner, errors: answer.errors)
+    }
+
+    /// The members of the cluster; with `linearizable` false, as one member knows them.
+    public func members(
+        linearizable: Bool = true, timeout: Duration? = nil
+    ) async throws(ClusterError) -> MemberList {
+        var request = EtcdMemberListRequest()
+        request.linearizable = linearizable
+        let answer: EtcdMemberListResponse = try await call(
+            "/etcdserverpb.Cluster/MemberList", request, isRead: true, timeout: timeout)
+        return MemberList(
+            header: AnswerHeader(answer.header),
+            members: answer.members.map {
+                Member(
+                    id: $0.id, name: $0.name, peerURLs: $0.peerUrls, clientURLs: $0.clientUrls,
+                    isLearner: $0.isLearner)
+            })
+    }
+
+    /// The alarms that are raised.
+    public func alarms(timeout: Duration? = nil) async throws(ClusterError) -> AlarmList {
+        try await alarm(EtcdAlarmRequest(), isRead: true, timeout: timeout)
+    }
+
+    /// Takes an alarm back and answers with those that were.
+    @discardableResult
+    public func disarm(
+        _ alarm: Alarm, timeout: Duration? = nil
+    ) async throws(ClusterError) -> AlarmList {
+        var request = EtcdAlarmRequest()
+        request.action = .deactivate
+        request.memberID = alarm.memberID
+        switch alarm.kind {
+        case .noSpace: request.alarm = .nospace
+        case .corrupt: request.alarm = .corrupt
+        case .other(let number): request.alarm = EtcdAlarmType(rawValue: number) ?? .none
+        }
+        return try await self.alarm(request, isRead: false, timeout: timeout)
+    }
+
+    private func alarm(
+        _ request: EtcdAlarmRequest, isRead: Bool, timeout: Duration?
+    ) async throws(ClusterError) -> AlarmList {
+        let answer: EtcdAlarmResponse = try await call(
+            "/etcdserverpb.Maintenance/Alarm", request, isRead: isRead, timeout: timeout)
+        return AlarmList(
+            header: AnswerHeader(answer.header),
+            alarms: answer.alarms.map {
+                switch $0.alarm {
+                case .nospace: Alarm(memberID: $0.memberID, kind: .noSpace)
+                case .corrupt: Alarm(memberID: $0.memberID, kind: .corrupt)
+                case .none, .UNRECOGNIZED:
+                    Alarm(memberID: $0.memberID, kind: .other($0.alarm.rawValue))
+                }
+            })
+    }
+}

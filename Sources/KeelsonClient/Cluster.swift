@@ -1,0 +1,111 @@
+package import NIOCore
+internal import NIOPosix
+internal import RPC
+internal import SwiftProtobuf
+
+/// A client of a Keelson cluster, or of any server that speaks the etcd v3 API.
+///
+/// It connects when it first has to, keeps a connection to each endpoint that it uses, and talks to
+/// one member until that fails. Every call has a deadline. Reads are asked again elsewhere when a
+/// member is unavailable; writes are sent again only if they certainly never left this process, and
+/// otherwise fail with ``ClusterError/Code/outcomeUnknown``.
+///
+/// ```swift
+/// let cluster = try Cluster(endpoints: ["http://127.0.0.1:2379"])
+/// try await cluster.put("greeting", "hello")
+/// let answer = try await cluster.get("greeting")
+/// await cluster.shutdown()
+/// ```
+public final class Cluster: Sendable {
+    public struct Options: Sendable {
+        /// How long a call may take, with its retries, unless it says otherwise.
+        public var timeout: Duration = .seconds(5)
+        public init() {}
+    }
+
+    public let endpoints: [Endpoint]
+    public let options: Options
+    let dialer: Dialer
+    private let ownGroup: MultiThreadedEventLoopGroup?
+
+    /// - Throws: ``ClusterError`` if there is no endpoint or one of them cannot be dialled.
+    public convenience init(
+        endpoints: [String], options: Options = Options()
+    ) throws(ClusterError) {
+        var parsed: [Endpoint] = []
+        for text in endpoints { parsed.append(try Endpoint(text)) }
+        guard !parsed.isEmpty else {
+            throw ClusterError(.invalidEndpoint, "a cluster needs at least one endpoint")
+        }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.init(endpoints: parsed, options: options, loop: group.next(), ownGroup: group)
+    }
+
+    /// A client on an event loop of somebody else's. `endpoints` must not be empty.
+    package convenience init(endpoints: [Endpoint], options: Options, on loop: any EventLoop) {
+        self.init(endpoints: endpoints, options: options, loop: loop, ownGroup: nil)
+    }
+
+    private init(
+        endpoints: [Endpoint], options: Options, loop: any EventLoop,
+        ownGroup: MultiThreadedEventLoopGroup?
+    ) {
+        self.endpoints = endpoints
+        self.options = options
+        self.ownGroup = ownGroup
+        dialer = Dialer(endpoints: endpoints, loop: loop)
+    }
+
+    /// Closes every connection. Calls and watches that are under way fail, as do later ones.
+    public func shutdown() async {
+        if await dialer.shutDown() { try? await ownGroup?.shutdownGracefully() }
+    }
+
+    /// Encodes, calls, decodes.
+    func call<Answer: SwiftProtobuf.Message>(
+        _ path: String, _ request: some SwiftProtobuf.Message, isRead: Bool, timeout: Duration?,
+        answer: Answer.Type = Answer.self
+    ) async throws(ClusterError) -> Answer {
+        let message: [UInt8]
+        do { message = try request.serializedBytes() } catch {
+            throw ClusterError(.invalidArgument, "the request cannot be encoded: \(error)")
+        }
+        let bytes = try await call(path, message, isRead: isRead, timeout: timeout)
+        do { return try Answer(serializedBytes: bytes) } catch {
+            throw ClusterError(
+                .malformedAnswer, "the answer to \(path) cannot be decoded: \(error)")
+        }
+    }
+
+    private func call(
+        _ path: String, _ message: [UInt8], isRead: Bool, timeout: Duration?
+    ) async throws(ClusterError) -> [UInt8] {
+        let deadline = NIODeadline.now() + TimeAmount(timeout ?? options.timeout)
+        let slot = CallSlot()
+        let result: Result<[UInt8], ClusterError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isTaken = dialer.execute {
+                    let call = Call(
+                        path: path, message: message, isRead: isRead, deadline: deadline,
+                        dialer: self.dialer, done: { continuation.resume(returning: $0) })
+                    if slot.isCancelled { return call.cancel() }
+                    slot.call = call
+                    call.start()
+                }
+                if !isTaken { continuation.resume(returning: .failure(Dialer.closedError)) }
+            }
+        } onCancel: {
+            dialer.execute {
+                slot.isCancelled = true
+                slot.call?.cancel()
+            }
+        }
+        return try result.get()
+    }
+}
+
+/// Where a cancellation finds its call. `@unchecked Sendable`: touched on the event loop alone.
+private final class CallSlot: @unchecked Sendable {
+    var call: Call?
+    var isCancelled = false
+}

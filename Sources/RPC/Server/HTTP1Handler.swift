@@ -1,0 +1,133 @@
+internal import NIOCore
+internal import NIOHTTP1
+
+/// The handlers of an HTTP/1.1 connection.
+enum HTTP1Pipeline {
+    static func add(
+        to pipeline: ChannelPipeline.SynchronousOperations, after handler: ProtocolSniffer,
+        responder: @escaping HTTP1Responder, limits: RPCLimits, eventLoop: any EventLoop
+    ) throws {
+        let decoder = ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes))
+        let handlers: [any ChannelHandler] = [
+            HTTPResponseEncoder(), decoder, HTTPServerPipelineHandler(),
+            HTTPServerProtocolErrorHandler(),
+            HTTP1Handler(responder: responder, limits: limits),
+        ]
+        try pipeline.addHandlers(handlers, position: .after(handler))
+    }
+}
+
+/// Gathers a request, has it answered, writes the answer.
+final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let responder: HTTP1Responder
+    private let limits: RPCLimits
+    private var head: HTTPRequestHead?
+    private var body: [UInt8] = []
+    private var isTooLarge = false
+    private var timer: Scheduled<Void>?
+    private var isActive = true
+
+    init(responder: @escaping HTTP1Responder, limits: RPCLimits) {
+        self.responder = responder
+        self.limits = limits
+    }
+
+    /// The first head must be there in `handshakeTime`, a request complete in `requestTime`.
+    func handlerAdded(context: ChannelHandlerContext) {
+        restartTimer(context: context, limits.handshakeTime)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isActive = false
+        timer?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    private func restartTimer(context: ChannelHandlerContext, _ time: TimeAmount) {
+        timer?.cancel()
+        let channel = context.channel
+        timer = context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            body = []
+            isTooLarge = false
+            restartTimer(context: context, limits.requestTime)
+        case .body(let bytes):
+            if body.count + bytes.readableBytes > limits.http1BodyBytesMax {
+                isTooLarge = true
+                body = []
+            } else if !isTooLarge {
+                body.append(contentsOf: bytes.readableBytesView)
+            }
+        case .end:
+            timer?.cancel()
+            answer(context: context)
+        }
+    }
+
+    private func answer(context: ChannelHandlerContext) {
+        guard let head else { return }
+        self.head = nil
+        if isTooLarge {
+            let text = "the request's body is larger than \(limits.http1BodyBytesMax) bytes\n"
+            let response = HTTP1Response(status: 413, body: Array(text.utf8))
+            write(response, to: head, isKeptAlive: false, context: context)
+            return
+        }
+        let request = HTTP1Request(
+            method: head.method.rawValue, uri: head.uri,
+            headers: head.headers.map { (name: $0.name, value: $0.value) }, body: body)
+        body = []
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        responder(request, context.eventLoop).hop(to: context.eventLoop).whenComplete { result in
+            guard self.isActive else { return }
+            let isKeptAlive = head.isKeepAlive
+            let context = bound.value
+            switch result {
+            case .success(let response):
+                self.write(response, to: head, isKeptAlive: isKeptAlive, context: context)
+            case .failure(let error):
+                let response = HTTP1Response(status: 500, body: Array("\(error)\n".utf8))
+                self.write(response, to: head, isKeptAlive: isKeptAlive, context: context)
+            }
+        }
+    }
+
+    private func write(
+        _ response: HTTP1Response, to request: HTTPRequestHead, isKeptAlive: Bool,
+        context: ChannelHandlerContext
+    ) {
+        var headers = HTTPHeaders()
+        for field in response.headers { headers.add(name: field.name, value: field.value) }
+        headers.replaceOrAdd(name: "content-length", value: String(response.body.count))
+        if !isKeptAlive { headers.replaceOrAdd(name: "connection", value: "close") }
+        let head = HTTPResponseHead(
+            version: request.version, status: HTTPResponseStatus(statusCode: response.status),
+            headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        if request.method != .HEAD, !response.body.isEmpty {
+            let bytes = context.channel.allocator.buffer(bytes: response.body)
+            context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
+        }
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
+        if isKeptAlive {
+            restartTimer(context: context, limits.idleTime ?? .minutes(5))
+        } else {
+            let channel = context.channel
+            promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// A port that speaks gRPC over HTTP/2, and HTTP/1.1 when it is given a responder.
+///
+/// Everything runs on the one event loop: handlers are called there and answer there. May be
+/// created anywhere; `@unchecked Sendable` because its state is touched on the loop only.
+package final class RPCServer: @unchecked Sendable {
+    private let core: ServerCore
+    private let security: RPCSecurity?
+    private var listeners: [any Channel] = []
+    private var ticker: RepeatedTask?
+
+    package init(
+        eventLoop: any EventLoop, routes: RPCRoutes, http1: HTTP1Responder? = nil,
+        limits: RPCLimits = RPCLimits(), security: RPCSecurity? = nil
+    ) {
+        core = ServerCore(eventLoop: eventLoop, routes: routes, limits: limits, http1: http1)
+        self.security = security
+    }
+
+    /// How many connections are open, of either protocol. To be read on the event loop.
+    package var connectionCount: Int { core.channels.count }
+
+    /// Listens on one more address. Port 0 takes any free one.
+    package func listen(host: String, port: Int) -> EventLoopFuture<SocketAddress> {
+        let core = self.core
+        let security = self.security
+        let bootstrap = ServerBootstrap(group: core.eventLoop)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(
+                .writeBufferWaterMark, value: .init(low: 64 * 1024, high: 256 * 1024)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard core.accepted(channel) else {
+                        channel.close(promise: nil)
+                        return
+                    }
+                    try security?.addHandlers(channel)
+                    try channel.pipeline.syncOperations.addHandler(
+                        ProtocolSniffer(core: core, channel: channel))
+                }
+            }
+        return bootstrap.bind(host: host, port: port).hop(to: core.eventLoop).flatMapThrowing {
+            channel in
+            self.listeners.append(channel)
+            self.startTicking()
+            guard let address = channel.localAddress else { throw ChannelError.ioOnClosedChannel }
+            return address
+        }
+    }
+
+    private func startTicking() {
+        guard ticker == nil else { return }
+        let core = self.core
+        ticker = core.eventLoop.scheduleRepeatedTask(
+            initialDelay: .seconds(1), delay: .seconds(1)
+        ) { _ in core.tick() }
+    }
+
+    /// Stops accepting, tells clients to go (GOAWAY) and lets running calls end until `deadline`,
+    /// when what is left is closed.
+    package func shutdown(gracePeriod: TimeAmount) -> EventLoopFuture<Void> {
+        core.eventLoop.flatSubmit {
+            for listener in self.listeners { listener.close(promise: nil) }
+            self.listeners.removeAll()
+            self.ticker?.cancel()
+            self.ticker = nil
+            return self.core.drain(deadline: .now() + gracePeriod)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+package import Primitives
+
+extension RaftCore {
+    package var role: Role {
+        switch state {
+        case .follower: .follower
+        case .preCandidate: .preCandidate
+        case .candidate: .candidate
+        case .leader: .leader
+        }
+    }
+
+    package var term: Term { hardState.term }
+
+    /// Who leads the current term, as far as is known.
+    package var leader: NodeID? {
+        switch state {
+        case .follower(let follower): follower.leader
+        case .preCandidate, .candidate: nil
+        case .leader: settings.id
+        }
+    }
+
+    package var lastIndex: LogIndex { log.lastIndex }
+    package var lastTerm: Term { log.lastTerm }
+    /// The entry before the log's first.
+    package var snapshotIndex: LogIndex { log.snapshotIndex }
+    /// This member's own log is durable up to here.
+    package var durableIndex: LogIndex { writes.durableIndex }
+    /// Whether writes are on their way to disk.
+    package var isWriting: Bool { !writes.isIdle }
+    /// The configuration in force: the newest in the log, committed or not.
+    package var configuration: ClusterConfiguration { configurations.current.configuration }
+    package var configurationIndex: LogIndex { configurations.current.index }
+
+    /// The newest configuration at or below `index`, which must not be compacted: what belongs into a
+    /// checkpoint at `index`.
+    package func configuration(at index: LogIndex) -> PlacedConfiguration {
+        configurations.later.last { $0.index <= index } ?? configurations.base
+    }
+
+    /// The entry's term, or nil where the log has none. Cost: O(log of the number of terms).
+    package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+
+    /// Entries `first ... last`, at least one and as many as weigh no more than `bytesMax`; nil when
+    /// they must be read from disk. Empty when `first` is behind `last` or the log's end.
+    /// Cost: O(entries returned).
+    package func entries(
+        from first: LogIndex, through last: LogIndex, bytesMax: Int
+    ) -> [LogEntry]? {
+        let last = min(last, log.lastIndex)
+        if first > last { return [] }
+        return log.batch(from: first, through: last, bytesMax: bytesMax)
+    }
+
+    /// Whether this member leads and is handing leadership over.
+    package var isTransferring: Bool {
+        switch state {
+        case .follower, .preCandidate, .candidate: false
+        case .leader(let leading): leading.transfer != nil
+        }
+    }
+
+    /// Whether this member leads and an entry of its own term is committed: only then does it know all
+    /// that is committed (§8).
+    package var hasCommittedInTerm: Bool {
+        switch state {
+        case .follower, .preCandidate, .candidate: false
+        case .leader(let leading): commitIndex >= leading.termStart
+        }
+    }
+
+    /// The leader's view of all members, sorted by id; empty on other members.
+    package var progress: [MemberProgress] {
+        guard case .leader(let leading) = state else { return [] }
+        return leading.members.map { member in
+            let mode: MemberProgress.Mode =
+                switch member.state {
+                case .probe: .probe
+                case .replicate: .replicate
+                case .snapshot: .snapshot
+                }
+            return MemberProgress(
+                id: member.id, role: configuration.role(of: member.id) ?? .voter,
+                mode: member.id == settings.id ? .replicate : mode,
+                matchIndex: member.matchIndex, nextIndex: member.nextIndex,
+                inflightMessages: member.inflightMessages,
+                isRecentlyActive: isActive(member))
+        }
+    }
+
+    /// Heard from within an election timeout.
+    func isActive(_ member: Progress) -> Bool {
+        member.id == settings.id || now - member.contactTick < UInt64(settings.electionTicks)
+    }
+}
+
+extension RaftCore {
+    /// Where the leader keeps the member's progress; nil for a stranger, and on all but leaders.
+    func leadingSlot(of id: NodeID) -> Int? {
+        guard case .leader(let leading) = state else { return nil }
+        return leading.slot(of: id)
+    }
+
+    /// The leader's own state, changed in place. Stops the process on any other member.
+    var leading: LeaderState {
+        get {
+            guard case .leader(let leading) = state else {
+                fatalError("invariant violated: \(role) of term \(term) has no leader's state")
+            }
+            return leading
+        }
+        _modify {
+            guard case .leader(var leading) = state else {
+                fatalError("invariant violated: \(role) of term \(term) has no leader's state")
+            }
+            // The enum must let go of its copy, else every change would copy the arrays in it.
+            state = .follower(FollowerState())
+            defer { state = .leader(leading) }
+            yield &leading
+        }
+    }
+}

@@ -1,0 +1,154 @@
+package import Primitives
+import RaftCore
+
+/// One byte of kind and then the fields, little-endian. Frames around it carry length and checksum.
+extension PeerMessage {
+    /// Elements of one message; a sender splits above this, a receiver refuses.
+    package static let elementsMax = 65_536
+    /// Bytes of one forwarded command.
+    package static let commandBytesMax = 64 << 20
+
+    private enum Kind: UInt8 {
+        case raft = 1
+        case forward, forwardRefused, readRequest, readResponse, readRefused
+        case leaseRenew, leaseRemaining, leaseAnswers, digest
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .raft(let message):
+            writer.write(Kind.raft.rawValue)
+            message.encode(into: &writer)
+        case .forward(let term, let commands):
+            writer.write(Kind.forward.rawValue)
+            writer.write(term.rawValue)
+            writer.write(UInt32(commands.count))
+            for command in commands { writer.writeLengthPrefixed(command) }
+        case .forwardRefused(let sequences, let tooMany):
+            writer.write(Kind.forwardRefused.rawValue)
+            writer.write(UInt8(tooMany ? 1 : 0))
+            writer.write(UInt32(sequences.count))
+            for sequence in sequences { writer.write(sequence) }
+        case .readRequest(let id):
+            writer.write(Kind.readRequest.rawValue)
+            writer.write(id)
+        case .readResponse(let id, let index):
+            writer.write(Kind.readResponse.rawValue)
+            writer.write(id)
+            writer.write(index.rawValue)
+        case .readRefused(let id):
+            writer.write(Kind.readRefused.rawValue)
+            writer.write(id)
+        case .leaseRenew(let questions): Self.encode(questions, .leaseRenew, into: &writer)
+        case .leaseRemaining(let questions): Self.encode(questions, .leaseRemaining, into: &writer)
+        case .leaseAnswers(let replies): Self.encode(replies, into: &writer)
+        case .digest(let index, let digest):
+            writer.write(Kind.digest.rawValue)
+            writer.write(index.rawValue)
+            writer.write(digest)
+        }
+    }
+
+    private static func encode(
+        _ questions: [LeaseQuestion], _ kind: Kind, into writer: inout ByteWriter
+    ) {
+        writer.write(kind.rawValue)
+        writer.write(UInt32(questions.count))
+        for question in questions {
+            writer.write(question.sequence)
+            writer.write(question.leaseID)
+        }
+    }
+
+    private static func encode(_ replies: [LeaseReply], into writer: inout ByteWriter) {
+        writer.write(Kind.leaseAnswers.rawValue)
+        writer.write(UInt32(replies.count))
+        for reply in replies {
+            writer.write(reply.sequence)
+            switch reply.answer {
+            case .alive(let granted, let remaining):
+                writer.write(UInt8(0))
+                writer.write(granted)
+                writer.write(remaining)
+            case .notFound: writer.write(UInt8(1))
+            case .failed: writer.write(UInt8(2))
+            }
+        }
+    }
+
+    package static func decode(from reader: inout ByteReader) throws(DecodingError) -> PeerMessage {
+        let start = reader.offset
+        guard let kind = Kind(rawValue: try reader.read(UInt8.self)) else {
+            throw .invalid(field: "peer message kind", offset: start)
+        }
+        switch kind {
+        case .raft: return .raft(try Message.decode(&reader))
+        case .forward: return try decodeForward(from: &reader)
+        case .forwardRefused:
+            let tooMany = try reader.read(UInt8.self) != 0
+            var sequences: [UInt64] = []
+            for _ in 0..<(try count(from: &reader)) { sequences.append(try reader.read()) }
+            return .forwardRefused(sequences: sequences, tooMany: tooMany)
+        case .readRequest: return .readRequest(id: try reader.read())
+        case .readResponse:
+            return .readResponse(id: try reader.read(), index: LogIndex(try reader.read()))
+        case .readRefused: return .readRefused(id: try reader.read())
+        case .leaseRenew: return .leaseRenew(try decodeQuestions(from: &reader))
+        case .leaseRemaining: return .leaseRemaining(try decodeQuestions(from: &reader))
+        case .leaseAnswers: return .leaseAnswers(try decodeReplies(from: &reader))
+        case .digest:
+            return .digest(index: LogIndex(try reader.read()), try reader.read())
+        }
+    }
+
+    private static func count(from reader: inout ByteReader) throws(DecodingError) -> Int {
+        let start = reader.offset
+        let count = Int(try reader.read(UInt32.self))
+        guard count <= elementsMax else { throw .invalid(field: "element count", offset: start) }
+        return count
+    }
+
+    private static func decodeForward(
+        from reader: inout ByteReader
+    ) throws(DecodingError) -> PeerMessage {
+        let term = Term(try reader.read())
+        let count = try count(from: &reader)
+        var commands: [[UInt8]] = []
+        for _ in 0..<count {
+            commands.append(try reader.readLengthPrefixed(limit: commandBytesMax))
+        }
+        return .forward(term, commands)
+    }
+
+    private static func decodeQuestions(
+        from reader: inout ByteReader
+    ) throws(DecodingError) -> [LeaseQuestion] {
+        var questions: [LeaseQuestion] = []
+        for _ in 0..<(try count(from: &reader)) {
+            questions.append(
+                LeaseQuestion(sequence: try reader.read(), leaseID: try reader.read()))
+        }
+        return questions
+    }
+
+    private static func decodeReplies(
+        from reader: inout ByteReader
+    ) throws(DecodingError) -> [LeaseReply] {
+        var replies: [LeaseReply] = []
+        for _ in 0..<(try count(from: &reader)) {
+            let sequence: UInt64 = try reader.read()
+            let start = reader.offset
+            let answer: LeaseAnswer
+            switch try reader.read(UInt8.self) {
+            case 0:
+                answer = .alive(
+                    grantedSeconds: try reader.read(), remainingSeconds: try reader.read())
+            case 1: answer = .notFound
+            case 2: answer = .failed(.leaderChanged)
+            case _: throw .invalid(field: "lease answer", offset: start)
+            }
+            replies.append(LeaseReply(sequence: sequence, answer: answer))
+        }
+        return replies
+    }
+}

@@ -1,0 +1,54 @@
+package import Primitives
+package import RaftCore
+
+/// What one node says to another: consensus, and requests on their way to the leader.
+package enum PeerMessage: Equatable, Sendable {
+    case raft(Message)
+    /// Commands for the leader of exactly this term, in the order of their request sequences.
+    case forward(Term, [[UInt8]])
+    /// The leader took none of these sequences into its log, and never will.
+    case forwardRefused(sequences: [UInt64], tooMany: Bool)
+    /// Asks the leader for an index at which reads that began before now are linearizable.
+    case readRequest(id: UInt64)
+    case readResponse(id: UInt64, index: LogIndex)
+    case readRefused(id: UInt64)
+    /// Asks the leader to renew leases; `(sequence, lease id)`.
+    case leaseRenew([LeaseQuestion])
+    /// Asks the leader for what remains of leases.
+    case leaseRemaining([LeaseQuestion])
+    case leaseAnswers([LeaseReply])
+    /// The sender's state digest after applying the entry at `index`.
+    case digest(index: LogIndex, UInt64)
+
+    /// Heartbeats and votes travel on a connection of their own, so that no large append delays them.
+    package var isUrgent: Bool {
+        switch self {
+        case .raft(let message): message.isUrgent
+        case .forward, .forwardRefused, .readRequest, .readResponse, .readRefused, .leaseRenew,
+            .leaseRemaining, .leaseAnswers, .digest:
+            false
+        }
+    }
+}
+
+/// A question about one lease; the sequence is the asking node's own.
+package struct LeaseQuestion: Equatable, Sendable {
+    package var sequence: UInt64
+    package var leaseID: Int64
+
+    package init(sequence: UInt64, leaseID: Int64) {
+        self.sequence = sequence
+        self.leaseID = leaseID
+    }
+}
+
+/// The leader's reply to a ``LeaseQuestion``.
+package struct LeaseReply: Equatable, Sendable {
+    package var sequence: UInt64
+    package var answer: LeaseAnswer
+
+    package init(sequence: UInt64, answer: LeaseAnswer) {
+        self.sequence = sequence
+        self.answer = answer
+    }
+}

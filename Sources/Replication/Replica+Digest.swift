@@ -1,0 +1,34 @@
+import Primitives
+import RaftCore
+import StateMachine
+
+/// Members compare a rolling digest of their state at every so many entries, without being asked
+/// (DESIGN §6, divergence).
+extension Replica {
+    mutating func noteDigest(at index: LogIndex, into effects: inout [ReplicaEffect]) {
+        let digest = store.digest.value
+        digests.note(digest, at: index)
+        for peer in appliedConfiguration.voters where peer != id {
+            effects.append(.send(.digest(index: index, digest), to: peer))
+        }
+        judgeDigest(at: index, into: &effects)
+    }
+
+    mutating func compareDigest(
+        _ digest: UInt64, at index: LogIndex, from sender: NodeID,
+        into effects: inout [ReplicaEffect]
+    ) {
+        guard appliedConfiguration.voters.contains(sender) else { return }
+        digests.note(DigestTable.Vote(peer: sender, index: index, digest: digest))
+        judgeDigest(at: index, into: &effects)
+    }
+
+    private mutating func judgeDigest(at index: LogIndex, into effects: inout [ReplicaEffect]) {
+        let majority = appliedConfiguration.voters.count / 2 + 1
+        guard let conflict = digests.conflict(at: index, needed: majority) else { return }
+        halted = true
+        effects.append(
+            .halt(
+                .diverged(index: index, mine: conflict.mine, majority: conflict.majority)))
+    }
+}

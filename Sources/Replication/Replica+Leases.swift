@@ -1,0 +1,273 @@
+import Primitives
+import RaftCore
+import StateMachine
+
+/// Leases (DESIGN §6): time is the leader's; what ends a lease is an entry, fenced by the term in which
+/// it was decided (L6); a renewal is acknowledged after a quorum round that began after it came in.
+extension Replica {
+    /// Renews a lease for this node's client; answered by `.answerLease`.
+    package mutating func renewLease(
+        _ leaseID: Int64, sequence: UInt64, into effects: inout [ReplicaEffect]
+    ) {
+        askLease(leaseID, renewing: true, sequence: sequence, into: &effects)
+    }
+
+    /// Asks what remains of a lease; answered by `.answerLease`.
+    package mutating func leaseRemaining(
+        _ leaseID: Int64, sequence: UInt64, into effects: inout [ReplicaEffect]
+    ) {
+        askLease(leaseID, renewing: false, sequence: sequence, into: &effects)
+    }
+
+    private mutating func askLease(
+        _ leaseID: Int64, renewing: Bool, sequence: UInt64, into effects: inout [ReplicaEffect]
+    ) {
+        guard leaseQuestions.count < settings.pendingRequestsMax else {
+            effects.append(.answerLease(sequence: sequence, .failed(.tooManyRequests)))
+            return
+        }
+        leaseQuestions.add(
+            LeaseQuestionTable.Pending(
+                question: LeaseQuestion(sequence: sequence, leaseID: leaseID),
+                renewing: renewing, deadline: now + UInt64(settings.requestTicksMax)))
+    }
+
+    mutating func flushLeaseQuestions(into effects: inout [ReplicaEffect]) {
+        if !leaseQuestions.gathered.isEmpty { sendLeaseQuestions(into: &effects) }
+        startLeaseRound(into: &effects)
+        clearRemainders(into: &effects)
+    }
+
+    private mutating func sendLeaseQuestions(into effects: inout [ReplicaEffect]) {
+        let gathered = leaseQuestions.gathered
+        leaseQuestions.gathered = []
+        if isLeader {
+            let own = id
+            let asked = gathered.map {
+                LeaseDuty.Asked(origin: own, question: $0.question, renewing: $0.renewing)
+            }
+            leases?.gathered.append(contentsOf: asked)
+        } else if let leader = raft.leader {
+            let renewals = gathered.filter(\.renewing).map(\.question)
+            let others = gathered.filter { !$0.renewing }.map(\.question)
+            if !renewals.isEmpty { effects.append(.send(.leaseRenew(renewals), to: leader)) }
+            if !others.isEmpty { effects.append(.send(.leaseRemaining(others), to: leader)) }
+        }
+    }
+
+    mutating func tickLeaseQuestions(into effects: inout [ReplicaEffect]) {
+        for sequence in leaseQuestions.settleLate(at: now) {
+            let failure: RequestFailure = raft.leader == nil ? .noLeader : .timedOut
+            effects.append(.answerLease(sequence: sequence, .failed(failure)))
+        }
+        if leaseQuestions.count > 0, now % UInt64(settings.readRetryTicks) == 0 {
+            leaseQuestions.gatherAgain()
+        }
+    }
+
+    /// As a leader: questions of another node's clients. Without the duty they are dropped, and asked
+    /// again by their node.
+    mutating func takeLeaseQuestions(
+        _ questions: [LeaseQuestion], renewing: Bool, from sender: NodeID,
+        into effects: inout [ReplicaEffect]
+    ) {
+        guard let duty = leases, duty.gathered.count < settings.pendingRequestsMax else { return }
+        leases?.gathered.append(
+            contentsOf: questions.map {
+                LeaseDuty.Asked(origin: sender, question: $0, renewing: renewing)
+            })
+    }
+
+    mutating func leaseAnswered(_ reply: LeaseReply, into effects: inout [ReplicaEffect]) {
+        guard leaseQuestions.settle(reply.sequence) else { return }
+        effects.append(.answerLease(sequence: reply.sequence, reply.answer))
+    }
+
+    private mutating func startLeaseRound(into effects: inout [ReplicaEffect]) {
+        guard let duty = leases, !duty.gathered.isEmpty else { return }
+        let round = reads.newID()
+        leases?.rounds[round] = duty.gathered
+        leases?.gathered = []
+        do {
+            try raft.requestRead(ReadID(round), into: &raftEffects)
+            drainRaft(into: &effects)
+        } catch {
+            leases?.rounds[round] = nil
+        }
+    }
+
+    mutating func leaseRoundConfirmed(
+        _ round: UInt64, at index: LogIndex, into effects: inout [ReplicaEffect]
+    ) {
+        guard let asked = leases?.rounds.removeValue(forKey: round) else { return }
+        leases?.confirmed.append((index, asked))
+        answerConfirmedLeases(into: &effects)
+    }
+
+    mutating func answerConfirmedLeases(into effects: inout [ReplicaEffect]) {
+        while let first = leases?.confirmed.first, first.index <= store.appliedIndex {
+            leases?.confirmed.removeFirst()
+            for asked in first.asked { answerLease(asked, into: &effects) }
+        }
+    }
+
+    private mutating func answerLease(
+        _ asked: LeaseDuty.Asked, into effects: inout [ReplicaEffect]
+    ) {
+        let leaseID = asked.question.leaseID
+        guard let duty = leases, let lease = store.leases.lease(leaseID),
+            let end = duty.keeper.endTick(of: leaseID)
+        else { return reply(.notFound, to: asked, into: &effects) }
+        let perSecond = UInt64(settings.ticksPerSecond)
+        guard asked.renewing else {
+            let left = end > now ? (end - now) / perSecond : 0
+            return reply(
+                .alive(
+                    grantedSeconds: lease.grantedSeconds,
+                    remainingSeconds: min(Int64(clamping: left), lease.grantedSeconds)),
+                to: asked, into: &effects)
+        }
+        if duty.keeper.isExpiring(leaseID) {
+            leases?.waitingForEntry[leaseID, default: []].append(asked)
+        } else if lease.remainingSeconds != 0 {
+            leases?.waitingForEntry[leaseID, default: []].append(asked)
+            leases?.toClear.append(leaseID)
+        } else {
+            let end = now + ticks(lease.grantedSeconds)
+            leases?.keeper.start(leaseID, endsAt: end)
+            reply(
+                .alive(
+                    grantedSeconds: lease.grantedSeconds, remainingSeconds: lease.grantedSeconds),
+                to: asked, into: &effects)
+        }
+    }
+
+    private mutating func reply(
+        _ answer: LeaseAnswer, to asked: LeaseDuty.Asked, into effects: inout [ReplicaEffect]
+    ) {
+        let reply = LeaseReply(sequence: asked.question.sequence, answer: answer)
+        if asked.origin == id {
+            leaseAnswered(reply, into: &effects)
+        } else {
+            effects.append(.send(.leaseAnswers([reply]), to: asked.origin))
+        }
+    }
+
+    private func ticks(_ seconds: Int64) -> UInt64 {
+        let (product, overflow) = UInt64(clamping: seconds)
+            .multipliedReportingOverflow(by: UInt64(settings.ticksPerSecond))
+        return overflow ? UInt64.max / 2 : min(product, UInt64.max / 2)
+    }
+
+    /// The entries that this step applied changed leases: the clock follows.
+    mutating func leasesChanged(
+        _ changes: [LeaseChange], into effects: inout [ReplicaEffect]
+    ) {
+        guard leases != nil else { return }
+        for change in changes {
+            switch change {
+            case .granted(let leaseID, let seconds):
+                let end = now + ticks(seconds)
+                leases?.keeper.start(leaseID, endsAt: end)
+            case .revoked(let leaseID):
+                leases?.keeper.remove(leaseID)
+                for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
+                    reply(.notFound, to: asked, into: &effects)
+                }
+            case .checkpointed(let leaseID, _):
+                for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
+                    answerLease(asked, into: &effects)
+                }
+            }
+        }
+    }
+
+    /// Begins the duty once the first entry of this leader's own term is applied. Each lease gets what
+    /// the log says remains, and an election timeout for the time without a leader (L5).
+    mutating func startLeasesBehindFence() {
+        guard leases == nil, isLeader, let fence = fenceIndex, store.appliedIndex >= fence else {
+            return
+        }
+        var duty = LeaseDuty(nextCheckpointAt: now + UInt64(settings.leaseCheckpointTicks))
+        for lease in store.leases.all {
+            let seconds =
+                lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
+            duty.keeper.start(
+                lease.id, endsAt: now + ticks(seconds) + UInt64(settings.raft.electionTicks))
+        }
+        leases = duty
+    }
+
+    mutating func tickLeases(into effects: inout [ReplicaEffect]) {
+        guard leases != nil else { return }
+        expireLeases(into: &effects)
+        if let due = leases?.nextCheckpointAt, due <= now { checkpointLeases(into: &effects) }
+    }
+
+    private mutating func expireLeases(into effects: inout [ReplicaEffect]) {
+        guard
+            let expired = leases?.keeper.takeExpired(at: now, limit: settings.leaseBatchMax),
+            !expired.isEmpty
+        else { return }
+        if !proposeFenced(.leaseExpire, LeaseBatch(expired.map { .init(id: $0) }).encode(), into: &effects) {
+            let now = now
+            leases?.keeper.giveBack(expired, at: now)
+            for leaseID in expired {
+                for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
+                    answerLease(asked, into: &effects)
+                }
+            }
+        }
+    }
+
+    /// Writes what remains of the long leases to the log, so that a new leader does not give them their
+    /// whole time again.
+    private mutating func checkpointLeases(into effects: inout [ReplicaEffect]) {
+        leases?.nextCheckpointAt = now + UInt64(settings.leaseCheckpointTicks)
+        var batch: [LeaseBatch.Item] = []
+        let interval = Int64(settings.leaseCheckpointTicks / settings.ticksPerSecond)
+        for lease in store.leases.all where lease.grantedSeconds > interval {
+            guard let end = leases?.keeper.endTick(of: lease.id), end > now else { continue }
+            let left = Int64(clamping: (end - now) / UInt64(settings.ticksPerSecond)) + 1
+            let known = lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
+            if left < known { batch.append(.init(id: lease.id, remainingSeconds: left)) }
+            if batch.count == settings.leaseBatchMax {
+                _ = proposeFenced(.leaseCheckpoint, LeaseBatch(batch).encode(), into: &effects)
+                batch = []
+            }
+        }
+        if !batch.isEmpty {
+            _ = proposeFenced(.leaseCheckpoint, LeaseBatch(batch).encode(), into: &effects)
+        }
+    }
+
+    private mutating func clearRemainders(into effects: inout [ReplicaEffect]) {
+        guard let ids = leases?.toClear, !ids.isEmpty else { return }
+        leases?.toClear = []
+        for start in stride(from: 0, to: ids.count, by: settings.leaseBatchMax) {
+            let slice = ids[start..<min(start + settings.leaseBatchMax, ids.count)]
+            let body = LeaseBatch(slice.map { .init(id: $0) }).encode()
+            if !proposeFenced(.leaseCheckpoint, body, into: &effects) {
+                for leaseID in slice { leases?.waitingForEntry[leaseID] = nil }
+            }
+        }
+    }
+
+    /// A proposal of the leader itself: it holds in this term only. False when it was not taken.
+    private mutating func proposeFenced(
+        _ kind: CommandKind, _ body: [UInt8], into effects: inout [ReplicaEffect]
+    ) -> Bool {
+        var header = CommandHeader(
+            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
+        header.fenceTerm = raft.term
+        var payload = Command.encode(header, body: body)
+        Command.stamp(&payload, clock: clock)
+        do {
+            _ = try raft.propose([(.command, payload)], into: &raftEffects)
+            drainRaft(into: &effects)
+            return true
+        } catch {
+            return false
+        }
+    }
+}

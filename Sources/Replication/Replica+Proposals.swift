@@ -1,0 +1,192 @@
+import DequeModule
+import Primitives
+import RaftCore
+package import StateMachine
+
+/// The way of a proposal: gathered until ``flush(into:)``, then into the own log or to the leader, then
+/// answered from the own apply. It is handed on once and never again, so it takes effect at most once.
+extension Replica {
+    /// Takes a command of this node's client. The outcome comes as `.answer` with `sequence`.
+    package mutating func propose(
+        _ kind: CommandKind, proposedID: Int64, body: [UInt8], sequence: UInt64,
+        into effects: inout [ReplicaEffect]
+    ) {
+        guard proposals.count < settings.pendingRequestsMax else {
+            effects.append(.answer(sequence: sequence, .refused(.tooManyRequests)))
+            return
+        }
+        var header = CommandHeader(
+            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: sequence))
+        header.proposedID = proposedID
+        header.leaseSecondsMin = settings.leaseSecondsMin
+        proposals.gathered.append((.command, Command.encode(header, body: body)))
+        proposals.gatheredSequences.append(sequence)
+    }
+
+    /// Sends on what was gathered in this turn of the driver: one batch, one write, one message a peer.
+    package mutating func flush(into effects: inout [ReplicaEffect]) {
+        flushProposals(into: &effects)
+        flushReads(into: &effects)
+        flushLeaseQuestions(into: &effects)
+    }
+
+    mutating func flushProposals(into effects: inout [ReplicaEffect]) {
+        if raft.leader != nil { unpark() }
+        guard !proposals.gathered.isEmpty else { return }
+        var batch: [(EntryKind, [UInt8])] = []
+        var sequences: [UInt64] = []
+        swap(&batch, &proposals.gathered)
+        swap(&sequences, &proposals.gatheredSequences)
+        let deadline = now + UInt64(settings.requestTicksMax)
+        if isLeader {
+            proposeAsLeader(&batch, sequences, deadline: deadline, into: &effects)
+        } else if let leader = raft.leader {
+            let term = raft.term
+            for sequence in sequences { proposals.add(sequence, meantFor: term, deadline: deadline) }
+            effects.append(.send(.forward(term, batch.map(\.1)), to: leader))
+        } else {
+            for (sequence, proposal) in zip(sequences, batch) {
+                park(sequence, proposal.1, deadline: deadline, into: &effects)
+            }
+        }
+        batch.removeAll(keepingCapacity: true)
+        sequences.removeAll(keepingCapacity: true)
+        if proposals.gathered.isEmpty {
+            swap(&batch, &proposals.gathered)
+            swap(&sequences, &proposals.gatheredSequences)
+        }
+    }
+
+    private mutating func proposeAsLeader(
+        _ batch: inout [(EntryKind, [UInt8])], _ sequences: [UInt64], deadline: UInt64,
+        into effects: inout [ReplicaEffect]
+    ) {
+        for position in batch.indices { Command.stamp(&batch[position].1, clock: clock) }
+        do {
+            _ = try raft.propose(batch, into: &raftEffects)
+            let term = raft.term
+            for sequence in sequences { proposals.add(sequence, meantFor: term, deadline: deadline) }
+            drainRaft(into: &effects)
+        } catch {
+            switch error {
+            case .tooManyUncommittedBytes:
+                for sequence in sequences {
+                    effects.append(.answer(sequence: sequence, .refused(.tooManyRequests)))
+                }
+            case .notLeader, .transferring, .notYetCommittedInTerm, .configurationChangeInProgress,
+                .invalidConfiguration:
+                for (sequence, proposal) in zip(sequences, batch) {
+                    park(sequence, proposal.1, deadline: deadline, into: &effects)
+                }
+            }
+        }
+    }
+
+    private mutating func park(
+        _ sequence: UInt64, _ payload: [UInt8], deadline: UInt64,
+        into effects: inout [ReplicaEffect]
+    ) {
+        guard proposals.parkedBytes + payload.count <= settings.parkedBytesMax else {
+            effects.append(.answer(sequence: sequence, .refused(.noLeader)))
+            return
+        }
+        proposals.parkedBytes += payload.count
+        proposals.parked.append(
+            ProposalTable.Parked(sequence: sequence, payload: payload, deadline: deadline))
+    }
+
+    /// A leader is known: what waited for one goes out, reads are asked again.
+    mutating func leaderAppeared(into effects: inout [ReplicaEffect]) {
+        askReadsAgain()
+        unpark()
+    }
+
+    mutating func unpark() {
+        guard !proposals.parked.isEmpty else { return }
+        // They go before what was gathered since: a leader takes an origin's sequences in order only.
+        var payloads: [(EntryKind, [UInt8])] = []
+        var sequences: [UInt64] = []
+        while let first = proposals.parked.popFirst() {
+            payloads.append((.command, first.payload))
+            sequences.append(first.sequence)
+        }
+        proposals.parkedBytes = 0
+        proposals.gathered.insert(contentsOf: payloads, at: 0)
+        proposals.gatheredSequences.insert(contentsOf: sequences, at: 0)
+    }
+
+    /// As a leader: commands that another node's clients sent it.
+    mutating func takeForward(
+        _ term: Term, _ commands: [[UInt8]], from sender: NodeID,
+        into effects: inout [ReplicaEffect]
+    ) {
+        // A forward for another term is dropped without a word: its origin learns from the log, when an
+        // entry of a later term is applied, that it is gone.
+        guard isLeader, raft.term == term else { return }
+        var batch: [(EntryKind, [UInt8])] = []
+        var sequences: [UInt64] = []
+        for command in commands {
+            guard let request = Command.requestID(of: command), request.origin == sender else {
+                continue
+            }
+            if let taken = proposals.takenForwards[sender] {
+                if request.boot < taken.boot { continue }
+                if request.boot == taken.boot, request.sequence <= taken.sequence { continue }
+            }
+            proposals.takenForwards[sender] = (request.boot, request.sequence)
+            var stamped = command
+            Command.stamp(&stamped, clock: clock)
+            batch.append((.command, stamped))
+            sequences.append(request.sequence)
+        }
+        guard !batch.isEmpty else { return }
+        do {
+            _ = try raft.propose(batch, into: &raftEffects)
+            drainRaft(into: &effects)
+        } catch {
+            var tooMany = false
+            if case .tooManyUncommittedBytes = error { tooMany = true }
+            effects.append(
+                .send(.forwardRefused(sequences: sequences, tooMany: tooMany), to: sender))
+        }
+    }
+
+    mutating func forwardRefused(
+        _ sequences: [UInt64], tooMany: Bool, into effects: inout [ReplicaEffect]
+    ) {
+        for sequence in sequences where proposals.settle(sequence) {
+            effects.append(
+                .answer(sequence: sequence, .refused(tooMany ? .tooManyRequests : .leaderChanged)))
+        }
+    }
+
+    /// An entry of `term` was applied: what was meant for an earlier term, and is not in the log before
+    /// it, never will be.
+    mutating func settleDropped(before term: Term, into effects: inout [ReplicaEffect]) {
+        guard let first = proposals.pending.first, first.meantFor < term else { return }
+        for sequence in proposals.settleFront(while: { $0.meantFor < term }) {
+            effects.append(.answer(sequence: sequence, .refused(.leaderChanged)))
+        }
+    }
+
+    /// A snapshot took the place of entries: nobody can tell which of the pending were among them.
+    mutating func answerSkippedProposals(into effects: inout [ReplicaEffect]) {
+        for sequence in proposals.settleFront(while: { _ in true }) {
+            effects.append(.answer(sequence: sequence, .unknown(.timedOutLeaderFailure)))
+        }
+    }
+
+    mutating func tickRequests(into effects: inout [ReplicaEffect]) {
+        let now = now
+        for sequence in proposals.settleFront(while: { $0.deadline <= now }) {
+            effects.append(.answer(sequence: sequence, .unknown(.timedOut)))
+        }
+        while let first = proposals.parked.first, first.deadline <= now {
+            proposals.parked.removeFirst()
+            proposals.parkedBytes -= first.payload.count
+            effects.append(.answer(sequence: first.sequence, .refused(.noLeader)))
+        }
+        tickReads(into: &effects)
+        tickLeaseQuestions(into: &effects)
+    }
+}

@@ -1,0 +1,85 @@
+package import Primitives
+package import RaftCore
+package import StateMachine
+
+/// How a proposal ended.
+package enum ReplicaOutcome: Sendable {
+    /// Committed and applied; what came of it is inside (which may be a refusal by the rules).
+    case applied(Applied)
+    /// Definitely without effect, now and later.
+    case refused(RequestFailure)
+    /// It may have taken effect, or may yet.
+    case unknown(RequestFailure)
+}
+
+/// What a lease request learned from the leader.
+package enum LeaseAnswer: Equatable, Sendable {
+    /// The granted time to live in seconds and what remains of it.
+    case alive(grantedSeconds: Int64, remainingSeconds: Int64)
+    case notFound
+    case failed(RequestFailure)
+}
+
+/// Why entries are to be read from disk.
+package enum LoadPurpose: Sendable, Equatable {
+    case replication
+    case applying
+}
+
+/// What a replica wants done. Sequences name requests that the driver handed in.
+package enum ReplicaEffect: Sendable {
+    case send(PeerMessage, to: NodeID)
+    /// Make it durable, send what rides inside, then report `.persisted`.
+    case persist(Write)
+    case load(first: LogIndex, last: LogIndex, bytesMax: Int, LoadPurpose)
+    case answer(sequence: UInt64, ReplicaOutcome)
+    /// The store serves linearizable reads for these now, or they failed.
+    case answerReads(sequences: [UInt64], RequestFailure?)
+    case answerLease(sequence: UInt64, LeaseAnswer)
+    /// What this step applied, in log order, each entry once. Comes before the answers.
+    case applied([Applied])
+    /// Stream a snapshot at `leastIndex` or later to a follower, then report how it went.
+    case sendSnapshot(to: NodeID, leastIndex: LogIndex)
+    case roleChanged(Role, Term, leader: NodeID?)
+    case configurationChanged(ClusterConfiguration, LogIndex)
+    /// More is committed than one step applies: step again with `.continueApplying` soon.
+    case continueApplying
+    /// This node must stop: its state cannot be trusted, or it met what it does not know.
+    case halt(ReplicaHalt)
+}
+
+/// Why a replica stopped itself.
+package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
+    /// An entry of a kind from a newer version.
+    case unknownCommand(index: LogIndex)
+    /// A majority of the members has another digest at the same index.
+    case diverged(index: LogIndex, mine: UInt64, majority: UInt64)
+
+    package var description: String {
+        switch self {
+        case .unknownCommand(let index):
+            "log entry \(index) is of a kind that this version does not know: "
+                + "run the version that the other members run"
+        case .diverged(let index, let mine, let majority):
+            "this node's state differs from the majority's at log index \(index) "
+                + "(digest \(String(mine, radix: 16)), theirs \(String(majority, radix: 16))): "
+                + "remove its data directory and let it rejoin as a new member"
+        }
+    }
+}
+
+/// What happens to a replica.
+package enum ReplicaInput: Sendable {
+    /// One tick has passed; `clock` is the wall clock in milliseconds, used only to stamp entries.
+    case tick(clock: UInt64)
+    case received(PeerMessage, from: NodeID)
+    case persisted(WriteID)
+    case loaded(first: LogIndex, [LogEntry], LoadPurpose)
+    case connectionRefused(NodeID)
+    case peerUnreachable(NodeID)
+    case snapshotSent(to: NodeID, LogIndex, succeeded: Bool)
+    case transferLeadership(to: NodeID?)
+    case compacted(through: LogIndex)
+    case votingAllowed(Bool)
+    case continueApplying
+}

@@ -1,0 +1,45 @@
+package import Primitives
+package import RaftCore
+
+/// Who this replica is and the limits that it keeps. Times are in ticks.
+package struct ReplicaSettings: Sendable {
+    package var raft: RaftSettings
+    package var clusterID: ClusterID
+    /// This start's number; it is part of every request id, so that no restart reuses one.
+    package var boot: BootNumber
+    package var ticksPerSecond: Int
+    /// How long a request may wait before its outcome is called unknown (or, unproposed, refused).
+    /// etcd: 5 s and two election timeouts.
+    package var requestTicksMax: Int
+    /// How long a read waits for an answer before it is asked again.
+    package var readRetryTicks: Int
+    /// Requests in flight from this node's clients; more are refused with "too many requests".
+    package var pendingRequestsMax: Int
+    /// Bytes of proposals that wait for a leader.
+    package var parkedBytesMax: Int
+    /// Entries applied in one step; the rest waits for the next, so that heartbeats are not delayed.
+    package var applyEntriesMax: Int
+    /// The least time to live that a lease is granted, in seconds (etcd: one and a half election timeouts).
+    package var leaseSecondsMin: UInt32 = 2
+    /// Leases revoked in one proposal.
+    package var leaseBatchMax: Int
+    /// How often the remaining time of long leases is written to the log.
+    package var leaseCheckpointTicks: Int
+    /// Digests are compared at multiples of this many log entries.
+    package var digestIntervalEntries: UInt64
+
+    package init(raft: RaftSettings, clusterID: ClusterID, boot: BootNumber, ticksPerSecond: Int) {
+        self.raft = raft
+        self.clusterID = clusterID
+        self.boot = boot
+        self.ticksPerSecond = ticksPerSecond
+        requestTicksMax = 5 * ticksPerSecond + 2 * raft.electionTicks
+        readRetryTicks = max(1, ticksPerSecond / 2)
+        pendingRequestsMax = 100_000
+        parkedBytesMax = 256 << 20
+        applyEntriesMax = 4096
+        leaseBatchMax = 1000
+        leaseCheckpointTicks = 60 * ticksPerSecond
+        digestIntervalEntries = 8192
+    }
+}

@@ -1,0 +1,158 @@
+package import Primitives
+
+/// The state as of one entry, for a checkpoint or a snapshot on another thread. It shares what it can
+/// with the store and never changes.
+package struct FrozenStore: Sendable {
+    let client: KeySpace
+    let datacenter: KeySpace
+    let leases: LeaseTable
+    package let alarms: AlarmTable
+    package let members: MemberTable
+    package let appliedIndex: LogIndex
+    package let appliedTerm: Term
+    package let revision: Revision
+    package let clock: UInt64
+    package let digest: Digest
+
+    /// All rows, sorted by table and key.
+    package func rows() -> StoreRows { rows(modifiedAfter: nil) }
+
+    /// What changed since the checkpoint at `base`, which must have been written from this store or be
+    /// the one that it was loaded from. Where that is not known any more, or for nil, it is everything.
+    package func changes(since base: LogIndex?) -> RowChanges {
+        let known = max(client.log.changesKnownSince, datacenter.log.changesKnownSince)
+        guard let base, base.rawValue >= known else {
+            return RowChanges(replacesAll: true, upserts: rows(), deletes: [])
+        }
+        var deletes: [(table: UInt8, key: [UInt8])] = []
+        for bucket in 0..<LeaseTable.bucketCount
+        where leases.modifiedAt[bucket] > base.rawValue && !leases.hasLeases(inBucket: bucket) {
+            deletes.append((StoreTable.leases.rawValue, [UInt8(bucket)]))
+        }
+        for (space, id) in [(client, SpaceID.client), (datacenter, .datacenter)] {
+            for chunk in space.log.vanished where chunk.at > base.rawValue {
+                deletes.append((StoreTable.of(id).rawValue, chunk.id.rowKey))
+            }
+        }
+        return RowChanges(
+            replacesAll: false, upserts: rows(modifiedAfter: base.rawValue), deletes: deletes)
+    }
+
+    private func rows(modifiedAfter base: UInt64?) -> StoreRows {
+        var sources: [StoreRows.Source] = [.state, .members]
+        for bucket in 0..<LeaseTable.bucketCount {
+            if let base, leases.modifiedAt[bucket] <= base { continue }
+            if leases.hasLeases(inBucket: bucket) { sources.append(.leases(bucket: bucket)) }
+        }
+        for (space, id) in [(client, SpaceID.client), (datacenter, .datacenter)] {
+            for chunk in space.log.chunks {
+                if let base, chunk.modifiedAt <= base { continue }
+                sources.append(.chunk(id, chunk))
+            }
+        }
+        return StoreRows(frozen: self, sources: sources)
+    }
+
+    func row(_ source: StoreRows.Source) -> StoreRow {
+        switch source {
+        case .state:
+            return StoreRow(table: StoreTable.state.rawValue, key: [], value: encodeState())
+        case .members:
+            return StoreRow(table: StoreTable.members.rawValue, key: [], value: encodeMembers())
+        case .leases(let bucket):
+            return StoreRow(
+                table: StoreTable.leases.rawValue, key: [UInt8(bucket)],
+                value: encodeLeases(bucket))
+        case .chunk(let space, let chunk):
+            return StoreRow(
+                table: StoreTable.of(space).rawValue, key: chunk.id.rowKey,
+                value: RecordCoding.encode(chunk))
+        }
+    }
+
+    private func encodeState() -> [UInt8] {
+        var writer = ByteWriter(capacity: 80)
+        writer.write(rowFormatVersion)
+        writer.write(Digest.version)
+        writer.write(revision.rawValue)
+        writer.write(client.floor)
+        writer.write(datacenter.floor)
+        writer.write(appliedIndex.rawValue)
+        writer.write(appliedTerm.rawValue)
+        writer.write(clock)
+        writer.write(digest.value)
+        return writer.bytes
+    }
+
+    private func encodeMembers() -> [UInt8] {
+        var writer = ByteWriter(capacity: 256)
+        writer.writeLengthPrefixed(members.clusterVersion)
+        writer.write(UInt32(members.attributes.count))
+        for attributes in members.attributes { attributes.encode(into: &writer) }
+        writer.write(UInt32(members.removed.count))
+        for member in members.removed { writer.write(member.rawValue) }
+        writer.write(UInt32(alarms.raised.count))
+        for alarm in alarms.raised {
+            writer.write(alarm.member.rawValue)
+            writer.write(alarm.kind.rawValue)
+        }
+        return writer.bytes
+    }
+
+    private func encodeLeases(_ bucket: Int) -> [UInt8] {
+        let found = leases.leases(inBucket: bucket)
+        var writer = ByteWriter(capacity: 4 + found.count * 24)
+        writer.write(UInt32(found.count))
+        for lease in found {
+            writer.write(lease.id)
+            writer.write(lease.grantedSeconds)
+            writer.write(lease.remainingSeconds)
+        }
+        return writer.bytes
+    }
+
+    /// A hash of all that a client can observe, and nothing else: equal for stores that differ only in
+    /// how far they have purged. O(n).
+    package func fullHash() -> UInt64 {
+        var hash = Digest()
+        for (space, id) in [(client, SpaceID.client), (datacenter, .datacenter)] {
+            hash.fold(.floor, UInt64(bitPattern: space.floor))
+            space.tree.forEach(from: .empty, to: nil) { newest, history in
+                let sifted = KeySpace.sift(newest, history, floor: space.floor, limit: .max)
+                let dropped = sifted.garbage.count
+                let count = (history?.count ?? 0)
+                for index in dropped..<max(dropped, count) {
+                    if let version = history?[index] { hash.fold(version, id) }
+                }
+                if dropped <= count { hash.fold(newest, id) }
+                return true
+            }
+        }
+        for lease in leases.all {
+            hash.fold(.leaseSet, UInt64(bitPattern: lease.id))
+            hash.fold(.leaseSet, UInt64(bitPattern: lease.grantedSeconds))
+            hash.fold(.leaseSet, UInt64(bitPattern: lease.remainingSeconds))
+            for key in leases.keys(of: lease.id) { hash.fold(.leaseSet, key.storage) }
+        }
+        hash.fold(.member, encodeMembers())
+        hash.fold(.member, UInt64(bitPattern: revision.rawValue))
+        return hash.value
+    }
+}
+
+extension Store {
+    /// The state as it is now. Cost: constant; what changes later is copied first, piece by piece.
+    package func freeze() -> FrozenStore {
+        FrozenStore(
+            client: client, datacenter: datacenter, leases: leases, alarms: alarms,
+            members: members, appliedIndex: appliedIndex, appliedTerm: appliedTerm,
+            revision: revision, clock: clock, digest: digest)
+    }
+
+    /// Says that no checkpoint will build on one at or before `index` any more, so that which rows
+    /// vanished until then need not be known.
+    package func forgetChanges(through index: LogIndex) {
+        client.forgetVanished(through: index.rawValue)
+        datacenter.forgetVanished(through: index.rawValue)
+    }
+}

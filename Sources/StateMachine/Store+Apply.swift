@@ -1,0 +1,150 @@
+package import Primitives
+
+extension Store {
+    /// Applies the next committed entry.
+    ///
+    /// Closed and total: it reads the entry and the state, nothing else, and any bytes give an outcome.
+    /// A refused command changes nothing but the applied index and the clock.
+    /// - Parameter evaluate: whether this node answers the request, so that the ranges of a transaction
+    ///   are to be read. Nodes that differ in it have equal states.
+    package func apply(_ entry: LogEntry, evaluate: Bool = true) -> Applied {
+        invariant(
+            entry.index == appliedIndex.next,
+            "entry \(entry.index) applied after \(appliedIndex)")
+        appliedIndex = entry.index
+        appliedTerm = entry.term
+        switch entry.kind {
+        case .noop, .configuration:
+            return Applied(request: nil, outcome: .none, revision: revision)
+        case .command:
+            var applied = Applied(request: nil, outcome: .none, revision: revision)
+            entry.payload.withUnsafeBytes {
+                applyCommand($0, entry.term, evaluate, &applied)
+            }
+            return applied
+        }
+    }
+
+    private func applyCommand(
+        _ payload: UnsafeRawBufferPointer, _ term: Term, _ evaluate: Bool,
+        _ applied: inout Applied
+    ) {
+        do throws(StoreError) {
+            let (header, bodyOffset) = try Command.decodeHeader(payload)
+            clock = max(clock, header.clock)
+            applied.request = header.request
+            let body = UnsafeRawBufferPointer(rebasing: payload[bodyOffset...])
+            if header.fenceTerm != .zero, header.fenceTerm != term {
+                throw .fenced(decidedIn: header.fenceTerm.rawValue, committedIn: term.rawValue)
+            }
+            try refuseUnderAlarm(header.kind)
+            applied.outcome = try perform(header, body, evaluate, &applied)
+        } catch {
+            if case .unknownCommand = error { applied.mustStop = true }
+            applied.outcome = .failed(error)
+        }
+        applied.revision = revision
+    }
+
+    /// CORRUPT refuses every write. What NOSPACE refuses is decided where the cost is known.
+    private func refuseUnderAlarm(_ kind: CommandKind) throws(StoreError) {
+        if alarms.raised.isEmpty { return }
+        switch kind {
+        case .put, .leaseGrant:
+            if alarms.isRaised(.corrupt) { throw .corrupt }
+            if alarms.isRaised(.noSpace) { throw .noSpace }
+        case .deleteRange, .txn, .compact, .leaseRevoke, .leaseExpire:
+            if alarms.isRaised(.corrupt) { throw .corrupt }
+        case .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberRemoval: break
+        }
+    }
+
+    private func perform(
+        _ header: CommandHeader, _ body: UnsafeRawBufferPointer, _ evaluate: Bool,
+        _ applied: inout Applied
+    ) throws(StoreError) -> Outcome {
+        switch header.kind {
+        case .put: return try put(body, &applied)
+        case .deleteRange: return try deleteRange(body, &applied)
+        case .txn: return try txn(body, evaluate, &applied)
+        case .compact: return try compact(body)
+        case .leaseGrant: return try grantLease(header, body, &applied)
+        case .leaseRevoke: return try revokeLease(body, &applied)
+        case .leaseExpire: return try expireLeases(body, &applied)
+        case .leaseCheckpoint: return try checkpointLeases(body, &applied)
+        case .alarm: return try alarm(body, &applied)
+        case .clusterVersion: return try setClusterVersion(body, &applied)
+        case .memberAttributes: return try setMemberAttributes(body, &applied)
+        case .memberRemoval: return try removeMember(body, &applied)
+        }
+    }
+
+    // MARK: - Membership and alarms
+
+    private func alarm(
+        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
+    ) throws(StoreError) -> Outcome {
+        let request = try StoreError.decoding { () throws(ProtobufError) in
+            try AlarmRequest.decode(body)
+        }
+        let (answer, changed) = alarms.perform(request)
+        applied.alarmsChanged = changed
+        if changed {
+            digest.fold(.alarm, UInt64(UInt32(bitPattern: request.alarm)) ^ request.member << 8)
+        }
+        return .alarms(answer)
+    }
+
+    private func setClusterVersion(
+        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
+    ) throws(StoreError) -> Outcome {
+        guard body.count <= 64, let text = String(validating: body, as: UTF8.self) else {
+            throw .malformed(offset: 0)
+        }
+        members.clusterVersion = text
+        applied.membershipChanged = true
+        digest.fold(.member, Array(body))
+        return .none
+    }
+
+    private func setMemberAttributes(
+        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
+    ) throws(StoreError) -> Outcome {
+        var reader = ByteReader(Array(body))
+        let attributes: MemberAttributes
+        do throws(DecodingError) {
+            attributes = try MemberAttributes.decode(&reader)
+        } catch {
+            throw .malformed(offset: reader.offset)
+        }
+        if members.isRemoved(attributes.member) { throw .memberNotFound }
+        members.set(attributes)
+        applied.membershipChanged = true
+        digest.fold(.member, Array(body))
+        return .none
+    }
+
+    private func removeMember(
+        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
+    ) throws(StoreError) -> Outcome {
+        guard body.count == 8 else { throw .malformed(offset: body.count) }
+        let member = NodeID(UInt64(littleEndian: body.loadUnaligned(as: UInt64.self)))
+        members.remove(member)
+        applied.membershipChanged = true
+        digest.fold(.member, member.rawValue)
+        return .none
+    }
+}
+
+extension StoreError {
+    /// Runs a decoder, with its error as the store's.
+    static func decoding<T>(
+        _ body: () throws(ProtobufError) -> T
+    ) throws(StoreError) -> T {
+        do throws(ProtobufError) {
+            return try body()
+        } catch {
+            throw StoreError(error)
+        }
+    }
+}

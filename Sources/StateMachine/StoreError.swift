@@ -1,0 +1,75 @@
+/// Why a command or a read was refused. All of them are definite: nothing was changed.
+///
+/// `message` and `grpcCode` are etcd's where etcd has the case, byte for byte: clients match on them.
+package enum StoreError: Error, Equatable, Sendable {
+    case emptyKey
+    case keyNotFound
+    case valueProvided
+    case leaseProvided
+    case tooManyOperations
+    case duplicateKey
+    case invalidSortOption
+    case requestTooLarge
+    case compacted
+    case futureRevision
+    case leaseTimeTooLarge
+    case leaseNotFound
+    case leaseExists
+    case noSpace
+    case corrupt
+    case permissionDenied
+    case memberNotFound
+    /// The command was decided in another term than the one it was committed in (DESIGN §6, the fence).
+    case fenced(decidedIn: UInt64, committedIn: UInt64)
+    /// Bytes that are not the message they should be.
+    case malformed(offset: Int)
+    case nestedTooDeep(limit: Int)
+    /// An entry of a kind or a version that this program does not know: the node must stop.
+    case unknownCommand(version: UInt8, kind: UInt8)
+
+    package var grpcCode: Int {
+        switch self {
+        case .emptyKey, .keyNotFound, .valueProvided, .leaseProvided, .tooManyOperations,
+            .duplicateKey, .invalidSortOption, .requestTooLarge, .nestedTooDeep:
+            return 3
+        case .leaseNotFound, .memberNotFound: return 5
+        case .permissionDenied: return 7
+        case .noSpace: return 8
+        case .leaseExists: return 9
+        case .compacted, .futureRevision, .leaseTimeTooLarge: return 11
+        case .malformed: return 13
+        case .fenced: return 14
+        case .corrupt: return 15
+        case .unknownCommand: return 12
+        }
+    }
+
+    package var message: String {
+        switch self {
+        case .emptyKey: return "etcdserver: key is not provided"
+        case .keyNotFound: return "etcdserver: key not found"
+        case .valueProvided: return "etcdserver: value is provided"
+        case .leaseProvided: return "etcdserver: lease is provided"
+        case .tooManyOperations: return "etcdserver: too many operations in txn request"
+        case .duplicateKey: return "etcdserver: duplicate key given in txn request"
+        case .invalidSortOption: return "etcdserver: invalid sort option"
+        case .requestTooLarge: return "etcdserver: request is too large"
+        case .compacted: return "etcdserver: mvcc: required revision has been compacted"
+        case .futureRevision: return "etcdserver: mvcc: required revision is a future revision"
+        case .leaseTimeTooLarge: return "etcdserver: too large lease TTL"
+        case .leaseNotFound: return "etcdserver: requested lease not found"
+        case .leaseExists: return "etcdserver: lease already exists"
+        case .noSpace: return "etcdserver: mvcc: database space exceeded"
+        case .corrupt: return "etcdserver: corrupt cluster"
+        case .permissionDenied: return "etcdserver: permission denied"
+        case .memberNotFound: return "etcdserver: member not found"
+        case .fenced(let decided, let committed):
+            return "keelson: decided in term \(decided), committed in term \(committed)"
+        case .malformed(let offset): return "keelson: malformed message at byte \(offset)"
+        case .nestedTooDeep(let limit):
+            return "keelson: transactions are nested deeper than \(limit)"
+        case .unknownCommand(let version, let kind):
+            return "keelson: unknown command of kind \(kind), version \(version)"
+        }
+    }
+}

@@ -1,0 +1,2 @@
+/// The history of the clients' space is what watches read.
+extension Store: WatchHistory {}

@@ -1,0 +1,151 @@
+package import Primitives
+
+/// A node's directory, locked for as long as this object lives:
+///
+///     LOCK        held with flock by the process that uses the directory
+///     identity    cluster, member, name; written last, so its presence says "complete"
+///     hardstate   term and vote
+///     boot        number of the last start
+///     peers       what is remembered of the other members
+///     log/        the replicated log
+///     checkpoint/ SQLite files and their manifest
+///     snapshot/   snapshots on their way in
+package final class DataDirectory: Sendable {
+    package static let lockName = "LOCK"
+    private static let subdirectories = ["log", "checkpoint", "snapshot"]
+    /// What a file system or its user may have put there.
+    private static let harmlessNames = ["lost+found", ".keep", ".gitkeep"]
+
+    package let path: String
+    package let fileSystem: any FileSystem
+    /// Whose directory it is; nil while nobody has initialised it.
+    package let identity: NodeIdentity?
+    private let lock: any StorageFile
+
+    package var logPath: String { path + "/log" }
+    package var checkpointPath: String { path + "/checkpoint" }
+    package var snapshotPath: String { path + "/snapshot" }
+
+    private init(
+        path: String, fileSystem: any FileSystem, identity: NodeIdentity?, lock: any StorageFile
+    ) {
+        self.path = path
+        self.fileSystem = fileSystem
+        self.identity = identity
+        self.lock = lock
+    }
+
+    /// Locks the directory, making it when it is missing, and reads whose it is.
+    /// - Throws: ``StorageError/unsafeDirectory(path:reason:)``, ``StorageError/locked(path:)``,
+    ///   ``StorageError/newerFormat(path:found:supported:)``,
+    ///   ``StorageError/corrupt(path:offset:reason:)``.
+    package static func open(
+        _ path: String, fileSystem: any FileSystem
+    ) throws(StorageError) -> DataDirectory {
+        let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        try make(path, fileSystem)
+        try checkSafe(path, fileSystem)
+        let lock = try fileSystem.open(path + "/" + lockName, .openOrCreate)
+        guard try lock.lock() else { throw .locked(path: path) }
+        let identity: NodeIdentity?
+        if try fileSystem.exists(path + "/" + IdentityFile.name) {
+            identity = try IdentityFile.read(fileSystem: fileSystem, directory: path)
+            try checkComplete(path, fileSystem)
+        } else {
+            identity = nil
+            try checkUnused(path, fileSystem)
+        }
+        return DataDirectory(path: path, fileSystem: fileSystem, identity: identity, lock: lock)
+    }
+
+    /// Makes an empty directory `identity`'s: all files and subdirectories, durable when it
+    /// returns.
+    package func initialize(as identity: NodeIdentity) throws(StorageError) -> DataDirectory {
+        invariant(self.identity == nil, "\(path) is initialised already")
+        for name in Self.subdirectories {
+            try fileSystem.makeDirectory(path + "/" + name)
+            try fileSystem.syncDirectory(path + "/" + name)
+        }
+        _ = try HardStateFile.create(fileSystem: fileSystem, directory: path)
+        try BootFile.create(fileSystem: fileSystem, directory: path)
+        _ = try PeerMemoryFile.create(fileSystem: fileSystem, directory: path)
+        try IdentityFile.create(identity, fileSystem: fileSystem, directory: path)
+        return DataDirectory(path: path, fileSystem: fileSystem, identity: identity, lock: lock)
+    }
+
+    /// Refuses the directory of another cluster or member.
+    /// - Throws: ``StorageError/foreign(path:field:expected:found:)``, exit status 65.
+    package func check(
+        clusterID: ClusterID, memberID: NodeID
+    ) throws(StorageError) {
+        guard let identity else { return }
+        if identity.clusterID != clusterID {
+            throw .foreign(
+                path: path, field: "cluster", expected: clusterID.description,
+                found: identity.clusterID.description)
+        }
+        if identity.memberID != memberID {
+            throw .foreign(
+                path: path, field: "member", expected: memberID.description,
+                found: "\(identity.memberID) (\(identity.name))")
+        }
+    }
+
+    private static func make(_ path: String, _ fileSystem: any FileSystem) throws(StorageError) {
+        if try fileSystem.exists(path) { return }
+        let parent = parent(of: path)
+        if parent != path { try make(parent, fileSystem) }
+        try fileSystem.makeDirectory(path)
+        try fileSystem.syncDirectory(parent)
+    }
+
+    private static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func checkSafe(_ path: String, _ fileSystem: any FileSystem) throws(StorageError)
+    {
+        switch try fileSystem.kind(of: path) {
+        case .directory(_, let worldMayWrite):
+            if worldMayWrite {
+                throw .unsafeDirectory(path: path, reason: "everybody may write into it")
+            }
+        case .symbolicLink:
+            throw .unsafeDirectory(path: path, reason: "it is a symbolic link")
+        case .file, .other:
+            throw .unsafeDirectory(path: path, reason: "it is not a directory")
+        case .missing: throw .notFound(path: path)
+        }
+    }
+
+    /// Everything that was made before the identity must still be there.
+    private static func checkComplete(
+        _ path: String, _ fileSystem: any FileSystem
+    ) throws(StorageError) {
+        let names = subdirectories + [HardStateFile.name, BootFile.name, PeerMemoryFile.name]
+        for name in names where try !fileSystem.exists(path + "/" + name) {
+            throw .corrupt(path: path + "/" + name, offset: 0, reason: "it is missing")
+        }
+    }
+
+    /// Without an identity there may be nothing but what an interrupted ``initialize(as:)`` left.
+    private static func checkUnused(
+        _ path: String, _ fileSystem: any FileSystem
+    ) throws(StorageError) {
+        let files = [HardStateFile.name, BootFile.name, PeerMemoryFile.name]
+        let temporaries = (files + [IdentityFile.name]).map { $0 + ".tmp" }
+        let known = files + temporaries + subdirectories + harmlessNames + [lockName]
+        for name in try fileSystem.list(path) where !known.contains(name) {
+            throw .unsafeDirectory(
+                path: path, reason: "it is no data directory of keelson, and it holds \(name)")
+        }
+        for name in subdirectories where try fileSystem.exists(path + "/" + name) {
+            if let file = try fileSystem.list(path + "/" + name).first {
+                throw .corrupt(
+                    path: path + "/" + IdentityFile.name, offset: 0,
+                    reason: "it is missing, although \(name)/\(file) is there")
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+internal import Primitives
+
+// A small value that must survive a crash in the middle of its own change. The file has two slots,
+// each a multiple of 4096 bytes so that no disk sector or page holds parts of both. A slot,
+// little-endian:
+//
+//    0   8  magic of the kind of file
+//    8   4  format version
+//   12   4  CRC-32C of bytes 0 ..< 12; these 16 bytes are the same in every version
+//   16   4  CRC-32C from byte 20 to the end of the value
+//   20   4  bytes of the value
+//   24   8  sequence, one more with each change
+//   32      value, then anything
+//
+// A change goes to the older slot and is synced, then to the other and is synced: whatever a crash
+// leaves, and whichever slot rots, the other one holds the last acknowledged value or the one that
+// was being written. The good slot with the higher sequence counts. Only both bad is beyond repair.
+
+/// A value of bounded size in two slots, each with its checksum.
+///
+/// One thread at a time uses it, which is why it can be `@unchecked Sendable`.
+final class TwoSlotFile: @unchecked Sendable {
+    struct Kind: Sendable {
+        /// Eight letters.
+        let magic: UInt64
+        let version: UInt32
+        /// Room of one slot, a multiple of 4096.
+        let slotBytes: Int
+
+        var valueBytesMax: Int { slotBytes - TwoSlotFile.headBytes }
+    }
+
+    static let headBytes = 32
+
+    private let file: any StorageFile
+    private let kind: Kind
+    private var sequence: UInt64
+
+    private init(file: any StorageFile, kind: Kind, sequence: UInt64) {
+        self.file = file
+        self.kind = kind
+        self.sequence = sequence
+    }
+
+    /// Writes `value` into a fresh file and gives it the name `name`: file and directory are
+    /// synced.
+    static func create(
+        _ kind: Kind, fileSystem: any FileSystem, directory: String, name: String,
+        value: [UInt8], sequence: UInt64 = 1
+    ) throws(StorageError) -> TwoSlotFile {
+        let path = directory + "/" + name
+        let temporary = path + ".tmp"
+        if try fileSystem.exists(temporary) { try fileSystem.remove(temporary) }
+        let slot = try encode(value, sequence, kind, path: path)
+        let file = try fileSystem.open(temporary, .createNew)
+        try file.write(slot, at: 0)
+        try file.write(slot, at: kind.slotBytes)
+        try file.sync()
+        try fileSystem.rename(temporary, to: path)
+        try fileSystem.syncDirectory(directory)
+        return TwoSlotFile(
+            file: try fileSystem.open(path, .readWrite), kind: kind, sequence: sequence)
+    }
+
+    /// Reads the value, and copies it into a fresh file: what is read may be known to the page
+    /// cache only.
+    static func open(
+        _ kind: Kind, fileSystem: any FileSystem, directory: String, name: String
+    ) throws(StorageError) -> (file: TwoSlotFile, value: [UInt8]) {
+        let (value, sequence) = try read(kind, fileSystem: fileSystem, path: directory + "/" + name)
+        let file = try create(
+            kind, fileSystem: fileSystem, directory: directory, name: name, value: value,
+            sequence: sequence + 1)
+        return (file, value)
+    }
+
+    /// Reads the value and changes nothing.
+    static func read(
+        _ kind: Kind, fileSystem: any FileSystem, path: String
+    ) throws(StorageError) -> (value: [UInt8], sequence: UInt64) {
+        let file = try fileSystem.open(path, .read)
+        var best: (value: [UInt8], sequence: UInt64)?
+        for slot in 0..<2 {
+            // A sector that cannot be read is a bad slot; the other one may be good.
+            guard let raw = try? file.read(kind.slotBytes, at: slot * kind.slotBytes) else {
+                continue
+            }
+            guard let found = try decode(raw, kind, path: path) else { continue }
+            if found.sequence > best?.sequence ?? 0 { best = found }
+        }
+        guard let best else {
+            throw .corrupt(path: path, offset: 0, reason: "both of its slots have a bad checksum")
+        }
+        return best
+    }
+
+    /// Replaces the value. Durable when it returns; two syncs.
+    func store(_ value: [UInt8]) throws(StorageError) {
+        let slot = try Self.encode(value, sequence + 1, kind, path: file.path)
+        sequence += 1
+        for number in [Int(sequence % 2), Int(1 - sequence % 2)] {
+            try file.write(slot, at: number * kind.slotBytes)
+            try file.sync()
+        }
+    }
+
+    private static func encode(
+        _ value: [UInt8], _ sequence: UInt64, _ kind: Kind, path: String
+    ) throws(StorageError) -> [UInt8] {
+        guard value.count <= kind.valueBytesMax else {
+            throw .tooLarge(path: path, byteCount: value.count, limit: kind.valueBytesMax)
+        }
+        var writer = ByteWriter(capacity: headBytes + value.count)
+        writer.write(kind.magic)
+        writer.write(kind.version)
+        writer.write(Checksum.crc32c(writer.bytes))
+        writer.write(UInt32(0))
+        writer.write(UInt32(value.count))
+        writer.write(sequence)
+        writer.write(value)
+        writer.patch(Checksum.crc32c(Array(writer.bytes[20...])), at: 16)
+        return writer.bytes
+    }
+
+    private static func decode(
+        _ raw: [UInt8], _ kind: Kind, path: String
+    ) throws(StorageError) -> (value: [UInt8], sequence: UInt64)? {
+        var reader = ByteReader(raw)
+        guard raw.count >= headBytes, (try? reader.read(UInt64.self)) == kind.magic,
+            let version = try? reader.read(UInt32.self), let head = try? reader.read(UInt32.self),
+            head == Checksum.crc32c(Array(raw[0..<12]))
+        else { return nil }
+        if version > kind.version {
+            throw .newerFormat(path: path, found: version, supported: kind.version)
+        }
+        guard let sum = try? reader.read(UInt32.self), let count = try? reader.read(UInt32.self),
+            let sequence = try? reader.read(UInt64.self),
+            let value = try? reader.readBytes(Int(count)),
+            sum == Checksum.crc32c(Array(raw[20..<(headBytes + Int(count))]))
+        else { return nil }
+        return (value, sequence)
+    }
+
+    /// A magic number from eight ASCII letters.
+    static func magic(_ text: StaticString) -> UInt64 {
+        invariant(text.utf8CodeUnitCount == 8, "a magic of eight letters: \(text)")
+        return text.withUTF8Buffer { letters in
+            UnsafeRawBufferPointer(letters).integer(at: 0, as: UInt64.self)
+        }
+    }
+}

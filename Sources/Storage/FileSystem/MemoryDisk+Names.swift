@@ -1,0 +1,192 @@
+internal import Glibc
+internal import Primitives
+
+// Names, and what a power loss leaves of names and contents.
+extension MemoryDisk {
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
+        return String(path[..<slash])
+    }
+
+    mutating func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileID {
+        let id = try find(path, mode)
+        files[id]?.handles += 1
+        return id
+    }
+
+    private mutating func find(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileID {
+        guard operations < powerFailsAt else { throw Self.failure("open", path) }
+        let found = names.files[path]
+        switch mode {
+        case .read, .readWrite:
+            guard let found else { throw .notFound(path: path) }
+            return found
+        case .createNew:
+            if found != nil || names.directories[path] != nil { throw .alreadyExists(path: path) }
+        case .openOrCreate:
+            if let found { return found }
+        }
+        guard names.directories[Self.parent(of: path)] != nil else { throw .notFound(path: path) }
+        try begin("create", path)
+        nextID += 1
+        files[nextID] = File()
+        change(.link(path, nextID), in: Self.parent(of: path))
+        return nextID
+    }
+
+    mutating func rename(_ from: String, to: String) throws(StorageError) {
+        guard names.files[from] != nil else { throw .notFound(path: from) }
+        guard names.directories[Self.parent(of: to)] != nil else { throw .notFound(path: to) }
+        try begin("rename", from)
+        change(.rename(from, to), in: Self.parent(of: to))
+        collect()
+    }
+
+    mutating func remove(_ path: String) throws(StorageError) {
+        guard names.files[path] != nil else { throw .notFound(path: path) }
+        try begin("remove", path)
+        change(.unlink(path), in: Self.parent(of: path))
+        collect()
+    }
+
+    mutating func makeDirectory(_ path: String) throws(StorageError) {
+        if names.directories[path] != nil { return }
+        guard names.directories[Self.parent(of: path)] != nil else {
+            throw .io(operation: "create", path: path, offset: -1, errno: ENOENT)
+        }
+        if names.files[path] != nil {
+            throw .io(operation: "create", path: path, offset: -1, errno: EEXIST)
+        }
+        try begin("create", path)
+        change(.makeDirectory(path), in: Self.parent(of: path))
+    }
+
+    func list(_ directory: String) throws(StorageError) -> [String] {
+        guard operations < powerFailsAt else { throw Self.failure("list", directory) }
+        guard names.directories[directory] != nil else { throw .notFound(path: directory) }
+        let paths = Array(names.files.keys) + Array(names.directories.keys) + names.links
+        let children = paths.filter { $0 != "/" && Self.parent(of: $0) == directory }
+        return children.map { String($0[$0.index(after: $0.lastIndex(of: "/")!)...]) }.sorted()
+    }
+
+    mutating func syncDirectory(_ path: String) throws(StorageError) {
+        guard names.directories[path] != nil else { throw .notFound(path: path) }
+        try begin("sync", path)
+        syncs += 1
+        let own = unsyncedNames.filter { $0.directory == path }
+        unsyncedNames.removeAll { $0.directory == path }
+        if strikes(.directorySyncError, path, rate: rates.syncError) {
+            throw .syncFailed(path: path, errno: EIO)
+        }
+        for entry in own { durableNames.apply(entry.change) }
+        collect()
+    }
+
+    private mutating func change(_ change: NameChange, in directory: String) {
+        names.apply(change)
+        unsyncedNames.append((directory, change))
+    }
+
+    /// The power goes and comes back: the page cache is empty, every handle is dead.
+    mutating func crash(_ kind: CrashKind) {
+        settleNames(kind)
+        names = durableNames
+        unsyncedNames = []
+        // In a fixed order: what is drawn must not depend on a dictionary's.
+        for id in files.keys.sorted() { files[id]?.settle(kind, &random) }
+        collect()
+        planned = []
+        powerFailsAt = .max
+        epoch += 1
+    }
+
+    private mutating func settleNames(_ kind: CrashKind) {
+        let changes = unsyncedNames.map(\.change)
+        switch kind {
+        case .drop: break
+        case .keep: for change in changes { durableNames.apply(change) }
+        case .torn:
+            let kept = Int(random.next(below: UInt64(changes.count) + 1))
+            for change in changes.prefix(kept) { durableNames.apply(change) }
+        case .reorder:
+            for change in changes where random.next(below: 2) == 0 { durableNames.apply(change) }
+        }
+    }
+
+    /// Drops files that no handle is open on and no name leads to, durable or not.
+    mutating func collect() {
+        let named = Array(names.files.values) + Array(durableNames.files.values)
+        let pending = unsyncedNames.compactMap { entry -> FileID? in
+            if case .link(_, let id) = entry.change { return id }
+            return nil
+        }
+        let kept = (named + pending).sorted()
+        files = files.filter { $0.value.handles > 0 || kept.contains($0.key) }
+    }
+}
+
+extension MemoryDisk.Names {
+    /// Applies a change; one whose object is not there, since what made it was lost, is lost too.
+    mutating func apply(_ change: MemoryDisk.NameChange) {
+        switch change {
+        case .link(let path, let id):
+            if directories[MemoryDisk.parent(of: path)] != nil { files[path] = id }
+        case .unlink(let path): files[path] = nil
+        case .rename(let from, let to):
+            if let id = files.removeValue(forKey: from) { files[to] = id }
+        case .makeDirectory(let path):
+            if directories[MemoryDisk.parent(of: path)] != nil {
+                directories[path] = MemoryDisk.Mode()
+            }
+        }
+    }
+}
+
+extension MemoryDisk.File {
+    /// What the crash leaves: the durable contents and some of the unsynced changes.
+    mutating func settle(_ kind: CrashKind, _ random: inout SplitMix64) {
+        switch kind {
+        case .drop: break
+        case .keep: for change in unsynced { durable.apply(change) }
+        case .torn:
+            let kept = Int(random.next(below: UInt64(unsynced.count) + 1))
+            for change in unsynced.prefix(kept) { durable.apply(change) }
+            if kept < unsynced.count, case .write(let offset, let bytes) = unsynced[kept] {
+                let parts = Self.sectors(offset: offset, count: bytes.count)
+                for part in parts.prefix(Int(random.next(below: UInt64(parts.count) + 1))) {
+                    apply(part, of: bytes, at: offset)
+                }
+            }
+        case .reorder:
+            for change in unsynced {
+                switch change {
+                case .resize: if random.next(below: 2) == 0 { durable.apply(change) }
+                case .write(let offset, let bytes):
+                    for part in Self.sectors(offset: offset, count: bytes.count)
+                    where random.next(below: 2) == 0 { apply(part, of: bytes, at: offset) }
+                }
+            }
+        }
+        unsynced = []
+        cached = durable
+        lockHolder = nil
+        handles = 0
+    }
+
+    /// A write cut at the boundaries of the disk's sectors, as ranges of its own bytes.
+    private static func sectors(offset: Int, count: Int) -> [Range<Int>] {
+        var parts: [Range<Int>] = []
+        var start = 0
+        while start < count {
+            let boundary = ((offset + start) / MemoryDisk.sectorBytes + 1) * MemoryDisk.sectorBytes
+            let stop = min(count, boundary - offset)
+            parts.append(start..<stop)
+            start = stop
+        }
+        return parts
+    }
+
+    private mutating func apply(_ part: Range<Int>, of bytes: [UInt8], at offset: Int) {
+        durable.apply(.write(offset: offset + part.lowerBound, bytes: Array(bytes[part])))
+    }
+}

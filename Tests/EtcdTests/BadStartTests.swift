@@ -1,0 +1,188 @@
+import Foundation
+import Glibc
+import LocalCluster
+import Testing
+
+@Suite("What a server refuses to start with", .serialized)
+struct BadStartTests {
+    static var isKeelson: Bool { (try? ServerProgram.underTest())?.kind == .keelson }
+
+    /// Flags that are out of range, and a word that the message must have beside the flag's name.
+    private static let unusable: [[String]] = [
+        ["--heartbeat-interval", "0"], ["--heartbeat-interval", "many"],
+        ["--election-timeout", "120"], ["--election-timeout", "60000"],
+        ["--snapshot-count", "0"], ["--quota-backend-bytes", "-1"],
+        ["--max-request-bytes", "1"], ["--max-txn-ops", "0"],
+        ["--initial-cluster-state", "old"], ["--initial-cluster", "elsewhere=http://127.0.0.1:1"],
+        ["--listen-client-urls", "nonsense"], ["--listen-peer-urls", "http://127.0.0.1:99999"],
+        ["--auto-compaction-mode", "sometimes"],
+    ]
+
+    @Test(
+        "a flag out of range is wrong usage, and the message names it",
+        .enabled(if: isKeelson, "etcd words this its own way"), arguments: unusable)
+    func flags(arguments: [String]) throws {
+        let cluster = try ServerCluster("bad-flags", try ServerProgram.underTest(), nodeCount: 1)
+        let node = cluster.nodes[0]
+        let child = try node.launch(more: arguments)
+        let status = child.waitForExit(.seconds(10))
+        child.killHard()
+        #expect(status == .exited(64), "\(node.logTail())")
+        #expect(node.logTail().contains(arguments[0]), "\(node.logTail())")
+        #expect(!FileManager.default.fileExists(atPath: node.dataDirectory + "/identity"))
+    }
+
+    @Test("an unknown flag is wrong usage", .enabled(if: isKeelson))
+    func unknownFlag() throws {
+        let program = try ServerProgram.underTest()
+        let output = try Command.run(program.path, ["server", "--no-such-flag"])
+        #expect(output.status == .exited(64))
+        #expect(output.text.contains("--no-such-flag"))
+    }
+
+    @Test("a data directory of another cluster is refused and left alone", .enabled(if: isKeelson))
+    func foreignDirectory() throws {
+        let program = try ServerProgram.underTest()
+        let first = try ServerCluster("foreign-a", program, nodeCount: 1)
+        try first.start()
+        try Etcdctl(first.endpoints).run("put", "mine", "yes")
+        try first.stopAll()
+
+        let second = try ServerCluster("foreign-b", program, nodeCount: 1)
+        let stolen = first.nodes[0].dataDirectory
+        let child = try second.nodes[0].launch(more: ["--data-dir", stolen])
+        let status = child.waitForExit(.seconds(10))
+        child.killHard()
+        #expect(status == .exited(65), "\(second.nodes[0].logTail())")
+        #expect(second.nodes[0].logTail().contains(stolen))
+
+        try first.start()
+        #expect(try Etcdctl(first.endpoints).run("get", "mine", "--print-value-only") == "yes")
+    }
+
+    @Test("a data directory that another process uses is refused", .enabled(if: isKeelson))
+    func directoryInUse() throws {
+        let cluster = try ServerCluster("in-use", try ServerProgram.underTest(), nodeCount: 1)
+        try cluster.start()
+        let ports = try Ports.free(2)
+        let node = cluster.nodes[0]
+        let output = try Command.run(
+            try ServerProgram.underTest().path,
+            node.arguments + [
+                "--listen-client-urls", "http://127.0.0.1:\(ports[0])",
+                "--listen-peer-urls", "http://127.0.0.1:\(ports[1])",
+            ])
+        #expect(output.status != .exited(0))
+        #expect(output.text.contains(node.dataDirectory), "\(output.text)")
+        #expect(try Etcdctl(cluster.endpoints).run("put", "still", "here") == "OK")
+    }
+
+    @Test(
+        "a newer version's directory is refused as data that cannot be trusted",
+        .enabled(if: isKeelson))
+    func newerDirectory() throws {
+        let cluster = try ServerCluster("newer", try ServerProgram.underTest(), nodeCount: 1)
+        try cluster.start()
+        try cluster.stopAll()
+        let node = cluster.nodes[0]
+        let identity = try #require(
+            DataFiles.all(under: node.dataDirectory).first { $0.lowercased().contains("identity") })
+        try DataFiles.flipByte(of: identity, at: 0.4)
+        let child = try node.launch()
+        let status = child.waitForExit(.seconds(10))
+        child.killHard()
+        #expect(status == .exited(65), "\(node.logTail())")
+        #expect(node.logTail().contains(identity), "\(node.logTail())")
+    }
+
+    @Test(
+        "a rotten log is named, and its node neither stops the others nor serves what it lost",
+        .enabled(if: isKeelson))
+    func corruptSegment() throws {
+        let cluster = try ServerCluster("rot", try ServerProgram.underTest())
+        try cluster.start()
+        let ctl = Etcdctl(cluster.endpoints)
+        for number in 0..<40 {
+            try ctl.run("put", "rot/\(number)", String(repeating: "v\(number) ", count: 200))
+        }
+        let node = cluster.nodes[1]
+        node.killHard()
+        let segment = try #require(
+            DataFiles.all(under: node.dataDirectory).filter {
+                $0.hasSuffix(".seg") || $0.contains("/log")
+            }
+            .max { DataFiles.usedBytes(of: $0) < DataFiles.usedBytes(of: $1) })
+        try DataFiles.flipByte(of: segment, at: 0.5)
+        let child = try node.launch()
+        let named = child.waitForOutput("damaged", .seconds(10))
+        #expect(named, "\(node.logTail())")
+        let others = Etcdctl([cluster.nodes[0].endpoint, cluster.nodes[2].endpoint])
+        #expect(try others.run("put", "rot/after", "x") == "OK")
+        for number in 0..<40 {
+            let value = try others.run("get", "rot/\(number)", "--print-value-only")
+            #expect(value == String(repeating: "v\(number) ", count: 200))
+        }
+        if child.isRunning {
+            let through = try? Etcdctl([node.endpoint]).run("get", "rot/20", "--print-value-only")
+            if let through { #expect(through == String(repeating: "v20 ", count: 200)) }
+        } else {
+            #expect(child.exitStatus == .exited(65))
+        }
+    }
+
+    @Test("a peer of another cluster is turned away and changes nothing", .enabled(if: isKeelson))
+    func peerOfAnotherCluster() throws {
+        let program = try ServerProgram.underTest()
+        let cluster = try ServerCluster("home", program)
+        try cluster.start()
+        let ctl = Etcdctl(cluster.endpoints)
+        try ctl.run("put", "home", "sweet")
+        let before = try ctl.json("endpoint", "status")[0]["Status"]["raftTerm"].int
+
+        // It takes node2's address for its own neighbour, under another token.
+        let stranger = try ServerCluster("stranger", program, nodeCount: 1, token: "another")
+        let own = stranger.nodes[0]
+        let members = [
+            "node1=http://127.0.0.1:\(own.peerPort)",
+            "other2=http://127.0.0.1:\(cluster.nodes[1].peerPort)",
+            "other3=http://127.0.0.1:\(cluster.nodes[2].peerPort)",
+        ]
+        let child = try own.launch(more: ["--initial-cluster", members.joined(separator: ",")])
+        let ready = child.waitForOutput("ready to serve client requests", .seconds(4))
+        #expect(!ready)
+        #expect(try ctl.run("put", "home", "sweet home") == "OK")
+        let after = try ctl.json("endpoint", "status")[0]["Status"]["raftTerm"].int
+        #expect(after == before)
+        child.killHard()
+    }
+}
+
+/// Files of a data directory, and damage to them.
+enum DataFiles {
+    static func all(under folder: String) -> [String] {
+        let names =
+            FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+        return names.sorted().map { folder + "/" + $0 }.filter {
+            var isFolder: ObjCBool = false
+            return FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder)
+                && !isFolder.boolValue
+        }
+    }
+
+    /// Where the last byte other than zero is: segments are filled with zeros in advance.
+    static func usedBytes(of path: String) -> Int {
+        let data = FileManager.default.contents(atPath: path) ?? Data()
+        return data.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+    }
+
+    /// Turns every bit of one byte, at a place between 0 (first) and 1 (last) of what is used.
+    static func flipByte(of path: String, at place: Double) throws {
+        var data = try Data(contentsOf: URL(filePath: path))
+        let position = Int(Double(usedBytes(of: path)) * place)
+        data[position] ^= 0xFF
+        let file = open(path, O_WRONLY)
+        defer { close(file) }
+        let written = data.withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, 0) }
+        #expect(written == data.count)
+    }
+}

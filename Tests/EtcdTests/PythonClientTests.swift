@@ -1,0 +1,36 @@
+import LocalCluster
+import Testing
+
+@Suite("The PyPI client etcd3 0.12.0", .serialized)
+struct PythonClientTests {
+    @Test(
+        "put, get, del, txn, watch, lease, compaction and status work",
+        arguments: SharedCluster.nodes)
+    func everything(node: Int) throws {
+        let script = ServerProgram.scriptPath("checks/python_client.py")
+        let endpoint = try SharedCluster.current.nodes[node].endpoint
+        let text = try Command.runSuccessfully(
+            try ServerProgram.python(), [script, endpoint], limit: .seconds(90))
+        let passed = text.split(separator: "\n").filter { $0.hasPrefix("ok ") }
+        #expect(passed.count == 11, "\(text)")
+    }
+}
+
+@Suite("Answers compared with etcd's, request by request", .serialized)
+struct DifferentialTests {
+    @Test("a thousand random operations get etcd's answers", arguments: [1, 2])
+    func randomOperations(seed: Int) throws {
+        let etcd = try ServerCluster("differential-etcd", try ServerProgram.etcd())
+        let ours = try ServerCluster("differential", try ServerProgram.underTest())
+        try etcd.start()
+        try ours.start()
+        let script = ServerProgram.scriptPath("differential.py")
+        _ = try Command.runSuccessfully(
+            try ServerProgram.python(),
+            [
+                script, "--left", etcd.endpoints.joined(separator: ","),
+                "--right", ours.endpoints.joined(separator: ","),
+                "--seed", "\(seed)", "--operations", "1000",
+            ], limit: .seconds(60))
+    }
+}

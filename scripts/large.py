@@ -1,0 +1,266 @@
+"""A large store, measured on Keelson and on etcd with the same data.
+
+usage: large.py [--keys N] [--report FILE] [--only keelson|etcd]
+
+For each of the two, three nodes get N keys of 256 bytes; then
+  1. one node is down while more is written, and catches up while writes go on;
+  2. the nodes are restarted: how long until each is ready, and until all three are after a kill;
+  3. small writes run at a fixed rate, without and with full ranges over all keys beside them.
+What must hold (all nodes the same in the end, writes without an error, the catching up done by a
+snapshot) ends the script with status 1 when it does not; times are printed, not judged.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+import grpc
+from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
+
+import clusters
+
+KEELSON_BENCH = clusters.ROOT / ".build/release/keelson"
+SECONDS_MAX = 600
+
+
+class Measurement:
+    def __init__(self, cluster: clusters.Cluster, bench: str, keys: int):
+        self.cluster, self.bench_binary, self.keys = cluster, bench, keys
+        self.result: dict = {"kind": cluster.kind, "keys": keys}
+        self.failures: list[str] = []
+
+    # Parts
+
+    def bench(self, *arguments: str, endpoints: list[str] | None = None) -> dict:
+        command = [
+            self.bench_binary, "bench", "--value-bytes", "256", "-o", "json", "--endpoints",
+            ",".join(endpoints or self.cluster.endpoints), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def put_all(self, count: int, endpoints: list[str] | None = None) -> dict:
+        return self.bench(
+            "--target", "put", "--connections", "20", "--streams", "10", "--sequential",
+            "--key-count", str(self.keys), "--total", str(count), "--warm-up", "0",
+            endpoints=endpoints)
+
+    def small_writes(self, seconds: int, endpoints: list[str] | None = None) -> dict:
+        return self.bench(
+            "--target", "put", "--connections", "10", "--streams", "2", "--rate", "1000",
+            "--key-count", "1000", "--duration", f"{seconds}s", endpoints=endpoints)
+
+    def range(self, node: clusters.Node, **fields) -> rpc_pb2.RangeResponse:
+        with grpc.insecure_channel(node.endpoint) as channel:
+            request = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0", **fields)
+            return rpc_pb2_grpc.KVStub(channel).Range(request, 60)
+
+    def local_revision(self, node: clusters.Node) -> int:
+        """The revision that a node has applied; zero while it does not answer."""
+        try:
+            return self.range(node, limit=1, serializable=True).header.revision
+        except grpc.RpcError:
+            return 0
+
+    def hashes(self) -> list[int]:
+        """HashKV of all nodes at one revision."""
+        revision = self.range(self.cluster.nodes[0], limit=1).header.revision
+        found = []
+        for node in self.cluster.nodes:
+            with grpc.insecure_channel(node.endpoint) as channel:
+                call = channel.unary_unary(
+                    "/etcdserverpb.Maintenance/HashKV",
+                    request_serializer=lambda value: value,
+                    response_deserializer=rpc_pb2.HashResponse.FromString)
+                self.range(node, limit=1)
+                found.append(call(varint_field(1, revision), timeout=120).hash)
+        return found
+
+    def expect(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.failures.append(f"{self.cluster.kind}: {what}")
+
+    # Measurements
+
+    def load(self) -> None:
+        begin = time.monotonic()
+        loaded = self.put_all(self.keys)
+        self.result["load_seconds"] = time.monotonic() - begin
+        self.expect(loaded["error_count"] == 0, f"loading had errors: {loaded['errors']}")
+        count = self.range(self.cluster.nodes[0], count_only=True).count
+        self.expect(count >= self.keys, f"{count} keys after loading {self.keys}")
+        self.result["resident_mib"] = [n.resident_bytes() >> 20 for n in self.cluster.nodes]
+        self.result["disk_mib"] = [n.disk_bytes() >> 20 for n in self.cluster.nodes]
+
+    def catch_up(self) -> None:
+        """A node is down while so much is written that the others' logs no longer reach back."""
+        node = self.cluster.nodes[2]
+        others = self.cluster.endpoints[:2]
+        node.stop()
+        self.put_all(self.keys, endpoints=others)
+        writes: dict = {}
+        beside = threading.Thread(
+            target=lambda: writes.update(self.small_writes(8, endpoints=others)))
+        beside.start()
+        begin = time.monotonic()
+        offset = node.launch()
+        target = self.local_revision(self.cluster.nodes[0])
+        while self.local_revision(node) < target:
+            if time.monotonic() - begin > SECONDS_MAX:
+                raise RuntimeError(f"{node.name} did not catch up:\n{node.log_tail()}")
+            time.sleep(0.02)
+        self.result["catch_up_seconds"] = time.monotonic() - begin
+        beside.join()
+        with node.log.open("rb") as log:
+            log.seek(offset)
+            self.result["by_snapshot"] = b"snapshot" in log.read().lower()
+        self.result["writes_beside_catch_up"] = {
+            "per_second": writes["per_second"], "p99_us": writes["latency_us"]["p99"],
+            "longest_pause_ms": writes["longest_pause_ms"], "errors": writes["error_count"]}
+        self.expect(writes["error_count"] == 0, f"writes beside it: {writes['errors']}")
+        self.expect(self.result["by_snapshot"], "the log does not speak of a snapshot")
+        found = self.hashes()
+        self.expect(len(set(found)) == 1, f"HashKV differs after catching up: {found}")
+
+    def restart(self) -> None:
+        times = []
+        for node in self.cluster.nodes:
+            node.stop()
+            times.append(node.start())
+        self.result["restart_seconds"] = times
+        for node in self.cluster.nodes:
+            node.process.kill()
+        for node in self.cluster.nodes:
+            node.stop()
+        self.result["all_after_kill_seconds"] = self.cluster.start()
+        count = self.range(self.cluster.nodes[1], count_only=True).count
+        self.expect(count >= self.keys, f"{count} keys after the restarts")
+        found = self.hashes()
+        self.expect(len(set(found)) == 1, f"HashKV differs after the restarts: {found}")
+
+    def range_beside_puts(self) -> None:
+        """p99 of small writes alone, and while full ranges run without a pause. What a range
+        returns is received and thrown away."""
+        self.small_writes(1)
+        alone = [self.small_writes(4) for _ in range(2)]
+        reader = RangeReader(self.cluster.nodes[1].endpoint)
+        reader.start()
+        beside = [self.small_writes(4) for _ in range(2)]
+        reader.stop()
+        self.result["put_p99_us"] = statistics.median(r["latency_us"]["p99"] for r in alone)
+        self.result["put_p99_beside_ranges_us"] = statistics.median(
+            r["latency_us"]["p99"] for r in beside)
+        self.result["full_ranges"] = reader.count
+        self.result["range_mib_per_second"] = reader.received / 2**20 / reader.seconds
+        self.expect(reader.count > 0, f"no full range came through: {reader.error}")
+        errors = sum(r["error_count"] for r in alone + beside)
+        self.expect(errors == 0, f"{errors} writes failed beside full ranges")
+
+    def run(self) -> None:
+        for part in (self.load, self.catch_up, self.restart, self.range_beside_puts):
+            self.cluster.wait_until_quiet()
+            part()
+
+
+class RangeReader(threading.Thread):
+    """Reads the whole key space again and again; the answers are not decoded."""
+
+    def __init__(self, endpoint: str):
+        super().__init__(daemon=True)
+        options = [("grpc.max_receive_message_length", -1)]
+        self.channel = grpc.insecure_channel(endpoint, options=options)
+        self.call = self.channel.unary_unary("/etcdserverpb.KV/Range")
+        self.request = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0").SerializeToString()
+        self.count, self.received, self.error = 0, 0, ""
+        self.done = threading.Event()
+        self.begin = time.monotonic()
+        self.seconds = 0.0
+
+    def run(self) -> None:
+        while not self.done.is_set():
+            try:
+                self.received += len(self.call(self.request, timeout=SECONDS_MAX))
+                self.count += 1
+            except grpc.RpcError as error:
+                self.error = f"{error.code().name}: {error.details()}"
+                self.done.wait(0.2)
+
+    def stop(self) -> None:
+        self.done.set()
+        self.join(SECONDS_MAX)
+        self.seconds = time.monotonic() - self.begin
+        self.channel.close()
+
+
+def varint_field(number: int, value: int) -> bytes:
+    """One protobuf field; the library's own messages of HashKV are older than it."""
+    encoded = bytearray([number << 3])
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def lines(result: dict) -> list[str]:
+    beside = result["writes_beside_catch_up"]
+    factor = result["put_p99_beside_ranges_us"] / result["put_p99_us"]
+    return [
+        f"loading {result['keys']:,} keys of 256 B     {result['load_seconds']:.1f} s; "
+        f"memory {result['resident_mib']} MiB, disk {result['disk_mib']} MiB",
+        f"a node that was down catches up  {result['catch_up_seconds']:.2f} s, "
+        f"{'by snapshot' if result['by_snapshot'] else 'by log'}; writes beside it "
+        f"{beside['per_second']:,.0f}/s, p99 {beside['p99_us'] / 1000:.1f} ms, longest pause "
+        f"{beside['longest_pause_ms']:.0f} ms",
+        f"a restarted node is ready after  "
+        f"{', '.join(f'{s:.2f}' for s in result['restart_seconds'])} s; all three after a kill "
+        f"{result['all_after_kill_seconds']:.2f} s",
+        f"p99 of puts at 1,000/s           {result['put_p99_us'] / 1000:.2f} ms alone, "
+        f"{result['put_p99_beside_ranges_us'] / 1000:.2f} ms beside full ranges ({factor:.2f}x; "
+        f"{result['full_ranges']} ranges, {result['range_mib_per_second']:.0f} MiB/s)",
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=["keelson", "etcd"])
+    parser.add_argument("--report", type=pathlib.Path)
+    parser.add_argument("--bench", default=str(KEELSON_BENCH), help="binary with `bench`")
+    arguments = parser.parse_args()
+    # So that the logs do not reach back over the keys that are written while one node is down.
+    extra = {
+        "keelson": ["--snapshot-count", str(min(100_000, arguments.keys // 4))],
+        "etcd": ["--snapshot-count", str(min(100_000, arguments.keys // 4)),
+                 "--quota-backend-bytes", str(8 << 30)],
+    }
+    kinds = {
+        "keelson": (clusters.keelson_kind(), clusters.keelson_binary()),
+        "etcd": ("etcd", clusters.etcd_binary()),
+    }
+    results, failures = [], []
+    for label, (kind, binary) in kinds.items():
+        if arguments.only not in (None, label):
+            continue
+        with clusters.Cluster(f"large-{label}", kind, binary, extra[kind]) as cluster:
+            measurement = Measurement(cluster, arguments.bench, arguments.keys)
+            measurement.run()
+            results.append(measurement.result)
+            failures += measurement.failures if label == "keelson" else []
+            print(f"{label}:", *lines(measurement.result), sep="\n  ", flush=True)
+    if arguments.report:
+        arguments.report.parent.mkdir(parents=True, exist_ok=True)
+        arguments.report.write_text(json.dumps(results, indent=1))
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

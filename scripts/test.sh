@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Every test, against the release build: what `make test` and CI run.
+#
+# Suites that are pure computation run in parallel; suites that start real servers run alone after
+# them, one at a time, so that no test disturbs the timing of another.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# A crashing test ends at once instead of spending minutes on a backtrace.
+export SWIFT_BACKTRACE=enable=no
+# Some suites look inside their module, which a release build allows only with this flag. It changes
+# every object, so these builds have a folder of their own: they and `make run` do not undo each other.
+flags=(-c release --scratch-path .build/tests -Xswiftc -enable-testing)
+export KEELSON_BIN=${KEELSON_BIN:-$PWD/.build/tests/release/keelson}
+export KEELSON_SURVIVE_BIN=${KEELSON_SURVIVE_BIN:-$PWD/.build/tests/release/keelson-survive}
+# Suites that start real servers.
+real='^(EtcdTests|ChaosTests)\.'
+logs=.build/test-logs
+mkdir -p "$logs"
+
+# step NAME SECONDS COMMAND...: runs one step within its time and keeps what it printed.
+step() {
+  local name=$1 seconds=$2 status=0 started=$SECONDS
+  shift 2
+  echo "==> $name (at most $seconds s)"
+  timeout --kill-after=20 "$seconds" "$@" 2>&1 | tee "$logs/$name.log" || status=$?
+  if [[ $status -eq 124 || $status -eq 137 ]]; then
+    echo "error: step '$name' took more than $seconds s and was stopped" >&2
+  elif [[ $status -ne 0 ]]; then
+    echo "error: step '$name' failed with exit status $status" >&2
+  fi
+  [[ $status -eq 0 ]] || exit "$status"
+  echo "==> $name done in $((SECONDS - started)) s"
+}
+
+# closing NAME: the runner's own closing line of that step; fails if it ran no test.
+closing() {
+  local line
+  line=$(grep -aE 'Test run with [0-9]+ tests?' "$logs/$1.log" | tail -n 1 || true)
+  if [[ -z $line || $line == *"with 0 tests"* ]]; then
+    echo "error: step '$1' ran no test" >&2
+    exit 1
+  fi
+  echo "$line"
+}
+
+step setup 900 scripts/setup.sh build test
+step venv 600 scripts/venv.sh
+step verify 600 scripts/verify.sh
+step build 2400 swift build "${flags[@]}" --build-tests
+step unit 900 swift test "${flags[@]}" --skip-build --disable-xctest --parallel --skip "$real"
+step real 1500 swift test "${flags[@]}" --skip-build --disable-xctest --no-parallel \
+  --filter "$real"
+
+closing unit
+closing real

@@ -1,0 +1,161 @@
+internal import ArgumentParser
+internal import KeelsonClient
+internal import NIOCore
+internal import NIOPosix
+internal import RPC
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure any server that speaks the etcd v3 API.",
+        discussion: """
+            Connections are spread over the endpoints; on each, --streams calls are outstanding at
+            a time, the next one as soon as one is answered (or --rate a second). range, txn and
+            lease first make the keys or leases that they need. watch puts --streams watches of one
+            prefix on each connection and counts the events that --writers writes cause. One event
+            loop does it all; its own share of the processors is part of the result.
+
+            The keys lie under /bench/ and /bench-watch/ and stay; leases live for an hour.
+
+            EXAMPLES:
+              keelson bench --target put --connections 100 --streams 10 --total 200000
+              keelson bench --target put --connections 1 --streams 1 --duration 10s -o json
+              keelson bench --target watch --connections 10 --streams 100 --total 1000
+            """)
+
+    @Option(help: "put, range, range-serializable, txn, watch or lease.")
+    var target = BenchTarget.put
+
+    @Option(help: "Connections.")
+    var connections = 10
+
+    @Option(help: "Outstanding calls, or watches, on each connection.")
+    var streams = 10
+
+    @Option(help: "Calls to measure; for watch, writes. Without it and --duration: 100000.")
+    var total: Int?
+
+    @Option(help: "Measure for so long instead: a number with ms, s, m or h.")
+    var duration: TimeSpan?
+
+    @Option(help: "Calls to make before measuring; without it twice what is outstanding, or 1000.")
+    var warmUp: Int?
+
+    @Option(help: "Calls to start a second, whatever the answers do.")
+    var rate: Double?
+
+    @Option(help: "Size of the values in bytes.")
+    var valueBytes = 256
+
+    @Option(help: "How many keys, or leases, there are.")
+    var keyCount = 10_000
+
+    @Flag(help: "Take the keys in their order instead of at random.")
+    var sequential = false
+
+    @Option(help: "Outstanding writes of the target watch.")
+    var writers = 10
+
+    @Flag(help: "Use only the endpoint that leads.")
+    var leaderOnly = false
+
+    @Option(help: "The seed of keys and values.")
+    var seed: UInt64 = 1
+
+    @OptionGroup var cluster: ClusterOptions
+
+    func validate() throws {
+        try check("--connections", connections, 1...10_000)
+        try check("--streams", streams, 1...10_000)
+        try check("--total", total ?? 1, 1...1_000_000_000_000)
+        try check("--warm-up", warmUp ?? 0, 0...1_000_000_000)
+        try check("--value-bytes", valueBytes, (target == .watch ? 8 : 0)...(64 << 20))
+        try check("--key-count", keyCount, 1...min(RequestTemplate.keysMax, 1 << 31))
+        try check("--writers", writers, 1...10_000)
+        if let rate, !(rate >= 1 && rate <= 100_000_000) {
+            throw ValidationError("--rate must be from 1 to 100000000, not \(rate).")
+        }
+        if total != nil, duration != nil {
+            throw ValidationError("--total and --duration exclude each other.")
+        }
+    }
+
+    private func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+        guard range ~= value else {
+            throw ValidationError(
+                "\(name) must be from \(range.lowerBound) to \(range.upperBound), not \(value).")
+        }
+    }
+
+    func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let runner = BenchRunner(plan: try await makePlan(), loop: group.next())
+        let progress = isatty(STDERR_FILENO) == 1 ? Task { await show(runner) } : nil
+        let report: BenchReport
+        do { report = try await runner.run().get() } catch {
+            progress?.cancel()
+            let text = (error as? RPCStatus)?.message ?? "\(error)"
+            throw Failure(
+                .unavailable, "the benchmark could not run: \(text)",
+                advice: "check that the servers run and that --endpoints names them")
+        }
+        progress?.cancel()
+        var output = Output()
+        switch cluster.format {
+        case .json: output.line(report.json)
+        case .text: report.print(to: &output)
+        }
+        output.flush()
+        try? await group.shutdownGracefully()
+        if report.recorder.completedCount == 0 {
+            throw Failure(.failed, "not one call succeeded")
+        }
+    }
+
+    private func makePlan() async throws -> BenchPlan {
+        var endpoints = try cluster.parsedEndpoints()
+        if leaderOnly {
+            let leader = try await cluster.each { try await $0.status() }.first {
+                (try? $0.answer.get().isLeader) == true
+            }
+            guard let leader else {
+                throw Failure(
+                    .unavailable, "none of the endpoints leads",
+                    advice: "name all members with --endpoints, or leave --leader-only out")
+            }
+            endpoints = [leader.endpoint]
+        }
+        let outstanding = target == .watch ? writers : connections * streams
+        return BenchPlan(
+            target: target, endpoints: endpoints, connectionCount: connections,
+            streamsPerConnection: streams, total: duration == nil ? total ?? 100_000 : nil,
+            durationNanoseconds: duration.map { UInt64($0.duration.milliseconds * 1e6) },
+            warmUpCount: warmUp ?? (target == .watch ? 10 : max(2 * outstanding, 1000)),
+            rate: rate, valueByteCount: valueBytes, keyCount: keyCount, isSequential: sequential,
+            writerCount: writers,
+            stallNanoseconds: UInt64(max(cluster.timeout.duration.milliseconds, 1) * 1e6),
+            seed: seed)
+    }
+
+    /// A line a second on the terminal.
+    private func show(_ runner: BenchRunner) async {
+        var last = 0
+        var second = 0
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
+            guard let now = try? await runner.progress().get() else { return }
+            second += 1
+            let made = now.completed >= last ? now.completed - last : now.completed
+            last = now.completed
+            let phase = now.isMeasuring ? "measuring" : "preparing"
+            let line =
+                "\(second) s  \(phase)  \(made)/s  \(now.completed) done  \(now.failed) failed\n"
+            Output.writeAll(Array(line.utf8), to: STDERR_FILENO)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+internal import ArgumentParser
+internal import KeelsonClient
+
+/// What a benchmark does to the servers.
+enum BenchTarget: String, ExpressibleByArgument, CaseIterable, Sendable {
+    /// Writes of one key each.
+    case put
+    /// Linearizable reads of one key each.
+    case range
+    /// The same reads, answered by a member from what it knows.
+    case rangeSerializable = "range-serializable"
+    /// Transactions: a comparison that holds, a put, a read that is not taken.
+    case txn
+    /// Writes below one prefix, seen by many watches of it.
+    case watch
+    /// Renewals of leases.
+    case lease
+}
+
+/// One run, fully determined.
+struct BenchPlan: Sendable {
+    var target: BenchTarget
+    var endpoints: [Endpoint]
+    var connectionCount: Int
+    var streamsPerConnection: Int
+    /// Calls to measure, or nil to go on for `durationNanoseconds`.
+    var total: Int?
+    var durationNanoseconds: UInt64?
+    var warmUpCount: Int
+    /// Calls to start a second whatever the answers do, or nil to start one for each answer.
+    var rate: Double?
+    var valueByteCount: Int
+    var keyCount: Int
+    /// Take the keys in their order instead of at random.
+    var isSequential: Bool
+    /// Outstanding writes of the target `watch`.
+    var writerCount: Int
+    /// The run is given up when nothing was answered for so long.
+    var stallNanoseconds: UInt64
+    var seed: UInt64
+
+    /// Outstanding calls while keys or leases are made before the run.
+    static let fillStreamsPerConnection = 64
+}

@@ -1,0 +1,190 @@
+internal import ArgumentParser
+internal import KeelsonClient
+
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Print what each endpoint says of itself.",
+        discussion: """
+            An endpoint that does not answer is named on standard error; the exit status is then 1,
+            or 69 if none answered.
+
+            EXAMPLES:
+              keelson status
+              keelson status --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379 -o json
+            """)
+
+    @OptionGroup var cluster: ClusterOptions
+
+    func run() async throws {
+        let results = try await cluster.each { try await $0.status() }
+        let answers = results.compactMap { result in
+            (try? result.answer.get()).map { (result.endpoint, $0) }
+        }
+        var output = Output()
+        switch cluster.format {
+        case .json: output.line(.array(answers.map { StatusCommand.json($0, $1) }))
+        case .text:
+            if !answers.isEmpty {
+                output.table(
+                    [
+                        "ENDPOINT", "ID", "VERSION", "DB SIZE", "ROLE", "TERM", "INDEX", "APPLIED",
+                        "REVISION", "ERRORS",
+                    ], answers.map { StatusCommand.row($0, $1) })
+            }
+        }
+        output.flush()
+        try results.throwIfAnyFailed()
+    }
+
+    private static func row(_ endpoint: Endpoint, _ status: MemberStatus) -> [String] {
+        [
+            "\(endpoint)", String(status.header.memberID, radix: 16), status.version,
+            ByteCount.text(status.storageBytes),
+            status.isLeader ? "leader" : status.isLearner ? "learner" : "follower",
+            "\(status.raftTerm)", "\(status.raftIndex)", "\(status.raftAppliedIndex)",
+            "\(status.header.revision)", status.errors.joined(separator: ", "),
+        ]
+    }
+
+    private static func json(_ endpoint: Endpoint, _ status: MemberStatus) -> JSONValue {
+        var members: [(String, JSONValue)] = [
+            ("header", status.header.json), ("version", .string(status.version)),
+            ("dbSize", .integer(status.storageBytes)), ("leader", .unsigned(status.leader)),
+            ("raftIndex", .unsigned(status.raftIndex)), ("raftTerm", .unsigned(status.raftTerm)),
+            ("raftAppliedIndex", .unsigned(status.raftAppliedIndex)),
+            ("dbSizeInUse", .integer(status.storageBytesInUse)),
+        ]
+        if status.isLearner { members.append(("isLearner", .bool(true))) }
+        if !status.errors.isEmpty {
+            members.append(("errors", .array(status.errors.map { .string($0) })))
+        }
+        return .object([("Endpoint", .string("\(endpoint)")), ("Status", .object(members))])
+    }
+}
+
+struct HealthCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "health",
+        abstract: "Ask each endpoint for a linearizable read.",
+        discussion: """
+            A member that answers is connected to a majority of the cluster and has applied what was
+            committed. The exit status is 1 if one is not healthy, 69 if none is.
+
+            EXAMPLES:
+              keelson health --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379
+            """)
+
+    @OptionGroup var cluster: ClusterOptions
+
+    func run() async throws {
+        let results = try await cluster.each { client in
+            let clock = ContinuousClock()
+            let start = clock.now
+            var options = GetOptions()
+            options.limit = 1
+            options.keysOnly = true
+            do {
+                _ = try await client.get(.key("health"), options)
+            } catch let error as ClusterError where error.code == .permissionDenied {
+                // A member that refuses on account of permissions has done the read all the same.
+            }
+            return clock.now - start
+        }
+        var output = Output()
+        switch cluster.format {
+        case .json:
+            output.line(
+                .array(
+                    results.map { result in
+                        var members: [(String, JSONValue)] = [
+                            ("endpoint", .string("\(result.endpoint)"))
+                        ]
+                        switch result.answer {
+                        case .success(let took):
+                            members.append(("health", .bool(true)))
+                            members.append(("took", .string("\(took.milliseconds)ms")))
+                        case .failure(let error):
+                            members.append(("health", .bool(false)))
+                            members.append(("error", .string(error.message)))
+                        }
+                        return .object(members)
+                    }))
+        case .text:
+            for result in results {
+                if case .success(let took) = result.answer {
+                    output.line(
+                        "\(result.endpoint) is healthy: a linearizable read took"
+                            + " \(took.milliseconds)ms")
+                }
+            }
+        }
+        output.flush()
+        try results.throwIfAnyFailed()
+    }
+}
+
+/// What one of several endpoints answered.
+struct EndpointAnswer<Answer: Sendable>: Sendable {
+    let endpoint: Endpoint
+    let answer: Result<Answer, ClusterError>
+}
+
+extension ClusterOptions {
+    /// Asks every endpoint at the same time, each through a client of its own; in their order.
+    func each<Answer: Sendable>(
+        _ body: @escaping @Sendable (Cluster) async throws -> Answer
+    ) async throws -> [EndpointAnswer<Answer>] {
+        let endpoints = try parsedEndpoints()
+        let clients = try endpoints.map { try makeCluster(endpoints: ["\($0)"]) }
+        return await withTaskGroup(of: (Int, Result<Answer, ClusterError>).self) { group in
+            for (index, client) in clients.enumerated() {
+                group.addTask {
+                    let result: Result<Answer, ClusterError>
+                    do { result = .success(try await body(client)) } catch {
+                        result = .failure(
+                            error as? ClusterError ?? ClusterError(.server, "\(error)"))
+                    }
+                    await client.shutdown()
+                    return (index, result)
+                }
+            }
+            var answers: [(Int, Result<Answer, ClusterError>)] = []
+            for await answer in group { answers.append(answer) }
+            return answers.sorted { $0.0 < $1.0 }.map {
+                EndpointAnswer(endpoint: endpoints[$0.0], answer: $0.1)
+            }
+        }
+    }
+}
+
+extension Array {
+    /// Ends the command in the way that the worst answer demands.
+    func throwIfAnyFailed<Answer>() throws where Element == EndpointAnswer<Answer> {
+        let failures = compactMap { element -> (Endpoint, ClusterError)? in
+            if case .failure(let error) = element.answer { return (element.endpoint, error) }
+            return nil
+        }
+        guard let first = failures.first else { return }
+        let status: Failure.Status = failures.count == count ? Failure(first.1).status : .failed
+        let text = failures.map { "\($0.0) failed: \($0.1.message)" }
+            .joined(separator: "\nkeelson: ")
+        throw Failure(
+            status, text,
+            advice: "check that the servers run and that --endpoints names them")
+    }
+}
+
+/// Sizes for people.
+enum ByteCount {
+    static func text(_ count: Int64) -> String {
+        var value = Double(count)
+        for unit in ["B", "KiB", "MiB", "GiB"] {
+            if value < 1024 {
+                return unit == "B" ? "\(count) B" : "\((value * 10).rounded() / 10) \(unit)"
+            }
+            value /= 1024
+        }
+        return "\((value * 10).rounded() / 10) TiB"
+    }
+}

@@ -1,0 +1,46 @@
+internal import ArgumentParser
+internal import KeelsonClient
+
+@main
+struct Keelson: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keelson",
+        abstract: "The replicated control plane of a datacenter: server, client and tools.",
+        discussion: """
+            Client commands talk to the servers that --endpoints names, http://127.0.0.1:2379 unless
+            KEELSON_ENDPOINTS says otherwise.
+
+            EXAMPLES:
+              keelson kv put greeting hello
+              keelson kv get greeting
+              keelson status --endpoints http://127.0.0.1:2379,http://127.0.0.1:2389
+
+            EXIT STATUS:
+              0 done, 1 failed, 64 wrong usage, 65 data that cannot be trusted,
+              69 cluster unavailable, 74 I/O error
+            """,
+        subcommands: [
+            ServerCommand.self, DevCommand.self,
+            KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
+            MemberCommand.self, AlarmCommand.self, CompactCommand.self, BenchCommand.self,
+        ])
+
+    static func main() async {
+        let words = GlobalOptions.hoisted(Array(CommandLine.arguments.dropFirst()), root: self)
+        var command: any ParsableCommand
+        do { command = try parseAsRoot(words) } catch { exit(withError: error) }
+        do {
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as ClusterError {
+            Failure(error).exit()
+        } catch let failure as Failure {
+            failure.exit()
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+package import Foundation
+import Glibc
+import Synchronization
+
+/// Real server processes on the loopback, with data under `.build/clusters/NAME`. What they logged
+/// and stored stays there until a cluster of the same name is made again.
+package final class ServerCluster: Sendable {
+    package let nodes: [ServerNode]
+    package let folder: URL
+    private let guardian: Guardian
+
+    /// Makes the folder and the nodes; ``start(_:)`` starts them.
+    ///
+    /// - Parameter initialNodes: how many of the nodes are in the initial cluster.
+    package init(
+        _ name: String, _ program: ServerProgram, nodeCount: Int = 3, arguments: [String] = [],
+        token: String? = nil
+    ) throws(LocalClusterError) {
+        let folder = ServerProgram.repositoryRoot.appending(path: ".build/clusters/\(name)")
+        self.folder = folder
+        try? FileManager.default.removeItem(at: folder)
+        try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let guardian = try Guardian(folder: folder)
+        self.guardian = guardian
+
+        let ports = try Ports.free(2 * nodeCount)
+        let names = (1...nodeCount).map { "node\($0)" }
+        let initial = names.indices.map { "\(names[$0])=http://127.0.0.1:\(ports[2 * $0 + 1])" }
+        let shared =
+            [
+                "--initial-cluster", initial.joined(separator: ","),
+                "--initial-cluster-state", "new",
+                "--initial-cluster-token", token ?? name,
+            ] + arguments
+        nodes = names.indices.map { index in
+            ServerNode(
+                name: names[index], ports: ports[(2 * index)..<(2 * index + 2)], folder: folder,
+                program: program, clusterArguments: shared, onStart: { guardian.note($0) })
+        }
+    }
+
+    package var endpoints: [String] { nodes.map { $0.endpoint } }
+
+    /// Starts all nodes at once and waits until each is ready.
+    package func start(_ limit: Duration = .seconds(30)) throws(LocalClusterError) {
+        var started: [(ServerNode, ChildProcess, UInt64)] = []
+        for node in nodes where !node.isRunning {
+            let offset = node.logSize
+            started.append((node, try node.launch(), offset))
+        }
+        for (node, child, offset) in started {
+            try node.waitUntilReady(child, from: offset, limit)
+        }
+    }
+
+    /// `kill -9` to every node, all at once.
+    package func killAll() {
+        for node in nodes { node.current?.send(signal: SIGKILL) }
+        for node in nodes { node.killHard() }
+    }
+
+    package func stopAll() throws(LocalClusterError) {
+        for node in nodes { node.current?.send(signal: SIGTERM) }
+        for node in nodes { try node.stopGracefully() }
+    }
+
+    /// The ends of all logs, for a failure's message.
+    package func logTails(lines: Int = 30) -> String {
+        nodes.map { "--- \($0.name) (\($0.logPath))\n\($0.logTail(lines: lines))" }
+            .joined(separator: "\n")
+    }
+}
+
+/// Kills the servers when the process that started them is gone, however it went: it reads from a
+/// pipe whose other end closes with us.
+final class Guardian: Sendable {
+    private let process: ChildProcess
+    private let descriptor: Int32
+    private let pidPath: String
+    private let lock = Mutex<Void>(())
+
+    init(folder: URL) throws(LocalClusterError) {
+        pidPath = folder.appending(path: "pids").path
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw .cannotSpawn(path: "pipe", code: errno) }
+        // A server that inherited our end would keep the pipe open after us.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        descriptor = ends[1]
+        let script = """
+            cat >/dev/null
+            for pid in $(cat "$1" 2>/dev/null); do
+              if grep -qa -- "$2" "/proc/$pid/cmdline" 2>/dev/null; then kill -9 "$pid"; fi
+            done
+            """
+        process = try ChildProcess(
+            "/bin/sh", ["-c", script, "guardian", pidPath, folder.path],
+            outputPath: folder.appending(path: "guardian.log").path, inputDescriptor: ends[0])
+        close(ends[0])
+    }
+
+    func note(_ pid: pid_t) {
+        lock.withLock { _ in
+            guard let file = fopen(pidPath, "a") else { return }
+            fputs("\(pid)\n", file)
+            fclose(file)
+        }
+    }
+
+    deinit {
+        close(descriptor)
+        _ = process.waitForExit(.seconds(10))
+    }
+}
