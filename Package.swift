@@ -48,7 +48,12 @@ let package = Package(
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
         room("StateMachine", ["Primitives", deque]),
         room("Replication", ["RaftCore", "Storage", "StateMachine", "Primitives", deque, heap]),
-        room("RPC", ["Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOTLS")]),
+        room(
+            "RPC",
+            [
+                "Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                nio("NIOTLS"),
+            ]),
         .target(name: "API", dependencies: [protobuf], swiftSettings: strict),
         room(
             "ControlPlane",
@@ -56,7 +61,9 @@ let package = Package(
                 "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", "RPC", "API",
                 protobuf, nio("NIOCore"), nio("NIOPosix"), deque, logging,
             ]),
-        room("KeelsonClient", ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
+        room(
+            "KeelsonClient",
+            ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
         .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
         .executableTarget(
             name: "keelson",
@@ -76,7 +83,9 @@ let package = Package(
         tests("RaftCoreTests", ["RaftCore", "Primitives"], exclude: ["Transcripts"]),
         tests("StorageTests", ["Storage", "Primitives"]),
         tests("StateMachineTests", ["StateMachine", "Primitives"]),
-        tests("ReplicationTests", ["Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
+        tests(
+            "ReplicationTests",
+            ["Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests(

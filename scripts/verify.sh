@@ -17,7 +17,7 @@ import PackageDescription
 
 let package = Package(name: "tidy", targets: [.testTarget(name: "TidyTests")])
 MANIFEST
-swift test --package-path "$package" --disable-xctest --quiet || status=$?
+swift test -c release --package-path "$package" --disable-xctest --quiet || status=$?
 if [[ $status -ne 0 ]]; then
   echo "verify: failed; 'make fix' repairs what is only formatting" >&2
 fi

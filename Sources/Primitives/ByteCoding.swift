@@ -1,5 +1,5 @@
-/// Appends little-endian integers and length-prefixed byte strings: the form of Keelson's own files,
-/// entries and peer frames.
+/// Appends little-endian integers and length-prefixed byte strings: the form of Keelson's own
+/// files, entries and peer frames.
 package struct ByteWriter: Sendable {
     package var bytes: [UInt8]
 

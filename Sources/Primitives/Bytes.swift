@@ -4,7 +4,8 @@
     internal import Musl
 #endif
 
-/// A byte string that compares as `memcmp` does and hashes in one go: a key, or any name made of bytes.
+/// A byte string that compares as `memcmp` does and hashes in one go: a key, or any name made of
+/// bytes.
 package struct Bytes: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var storage: [UInt8]
 
@@ -45,7 +46,8 @@ package struct Bytes: Hashable, Comparable, Sendable, CustomStringConvertible {
             if byte >= 0x20, byte < 0x7F, byte != 0x5C {
                 text.unicodeScalars.append(Unicode.Scalar(byte))
             } else {
-                text += byte < 16 ? "\\x0\(String(byte, radix: 16))" : "\\x\(String(byte, radix: 16))"
+                text +=
+                    byte < 16 ? "\\x0\(String(byte, radix: 16))" : "\\x\(String(byte, radix: 16))"
             }
         }
         return text

@@ -46,7 +46,8 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     package var description: String { String(rawValue, radix: 16) }
 }
 
-/// Counts a node's starts: each start draws one more than the last, durable before its first message.
+/// Counts a node's starts: each start draws one more than the last, durable before its first
+/// message.
 package struct BootNumber: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var rawValue: UInt64
     @inlinable package init(_ rawValue: UInt64) { self.rawValue = rawValue }

@@ -41,7 +41,8 @@ package struct HardState: Equatable, Sendable {
     package static let initial = HardState(term: .zero, votedFor: nil)
 }
 
-/// A run of entries of one term: it starts at `first` and ends before the next run, or at the log's end.
+/// A run of entries of one term: it starts at `first` and ends before the next run, or at the log's
+/// end.
 package struct TermRun: Equatable, Sendable {
     package var first: LogIndex
     package var term: Term

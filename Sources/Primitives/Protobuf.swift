@@ -1,5 +1,5 @@
-/// The protobuf wire format, for the few messages on the hot path: they are read and written without
-/// an intermediate object. Everything else uses the generated code of `API`.
+/// The protobuf wire format, for the few messages on the hot path: they are read and written
+/// without an intermediate object. Everything else uses the generated code of `API`.
 ///
 /// Source: the protobuf encoding specification.
 package enum WireType: UInt8, Sendable {
@@ -18,7 +18,8 @@ package enum ProtobufError: Error, Equatable, Sendable {
     case nestedTooDeep(limit: Int)
 }
 
-/// Walks over the fields of one message. Unknown fields are skipped, groups are refused, nothing traps.
+/// Walks over the fields of one message. Unknown fields are skipped, groups are refused, nothing
+/// traps.
 ///
 /// It borrows the buffer: it must not outlive the closure that lent it.
 package struct ProtobufReader {
@@ -146,7 +147,8 @@ package struct ProtobufWriter: Sendable {
         value == 0 ? 0 : varintByteCount(UInt64(number) << 3) + varintByteCount(value)
     }
 
-    /// How many bytes a length-delimited field of `count` bytes takes, tag included; zero when empty.
+    /// How many bytes a length-delimited field of `count` bytes takes, tag included; zero when
+    /// empty.
     @inlinable package static func fieldByteCount(_ number: UInt32, bytes count: Int) -> Int {
         count == 0
             ? 0 : varintByteCount(UInt64(number) << 3) + varintByteCount(UInt64(count)) + count

@@ -1,7 +1,7 @@
-internal import NIOCore
+package import NIOCore
 
 /// Something with a deadline: at most one wheel holds it, and it costs no allocation there.
-protocol DeadlineTarget: AnyObject {
+package protocol DeadlineTarget: AnyObject {
     func deadlineExpired()
 }
 
@@ -10,9 +10,9 @@ protocol DeadlineTarget: AnyObject {
 ///
 /// Confined to one event loop, hence `@unchecked Sendable`. Source: Varghese and Lauck, "Hashed and
 /// Hierarchical Timing Wheels", SOSP 1987.
-final class DeadlineWheel: @unchecked Sendable {
+package final class DeadlineWheel: @unchecked Sendable {
     /// The place of one target. It holds the target strongly while it is in the wheel.
-    final class Entry {
+    package final class Entry {
         fileprivate(set) var deadline: NIODeadline
         fileprivate var target: (any DeadlineTarget)?
         fileprivate var slot = -1
@@ -30,10 +30,10 @@ final class DeadlineWheel: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private var slots: [[Entry]] = Array(repeating: [], count: slotCount)
     private var lastTick: UInt64
-    private(set) var count = 0
+    package private(set) var count = 0
     private var isScheduled = false
 
-    init(eventLoop: any EventLoop) {
+    package init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         lastTick = Self.tick(.now())
     }
@@ -42,7 +42,7 @@ final class DeadlineWheel: @unchecked Sendable {
         time.uptimeNanoseconds / tickNanoseconds
     }
 
-    func add(_ target: any DeadlineTarget, deadline: NIODeadline) -> Entry {
+    package func add(_ target: any DeadlineTarget, deadline: NIODeadline) -> Entry {
         let entry = Entry(deadline: deadline, target: target)
         if count == 0 { lastTick = Self.tick(.now()) }
         // Rounded up, and never into a slot that this tick has passed.
@@ -55,7 +55,7 @@ final class DeadlineWheel: @unchecked Sendable {
         return entry
     }
 
-    func remove(_ entry: Entry) {
+    package func remove(_ entry: Entry) {
         guard entry.slot >= 0 else { return }
         entry.target = nil
         let slot = entry.slot

@@ -1,13 +1,13 @@
-internal import NIOCore
+package import NIOCore
 
 /// So many at once, and so many a second after that.
-struct TokenBucket {
+package struct TokenBucket {
     private let burst: Int
     private let perSecond: Int
     private var tokens: Int
     private var filledAt: NIODeadline
 
-    init(burst: Int, perSecond: Int, now: NIODeadline) {
+    package init(burst: Int, perSecond: Int, now: NIODeadline) {
         self.burst = burst
         self.perSecond = perSecond
         tokens = burst
@@ -15,7 +15,7 @@ struct TokenBucket {
     }
 
     /// False when there is none left.
-    mutating func take(now: NIODeadline) -> Bool {
+    package mutating func take(now: NIODeadline) -> Bool {
         if tokens == 0 {
             let seconds = (now - filledAt).nanoseconds / 1_000_000_000
             guard seconds > 0 else { return false }

@@ -14,8 +14,9 @@ package enum MemberRole: UInt8, Sendable, CaseIterable {
 
 /// Who is in the cluster and as what (dissertation, chapter 4).
 ///
-/// All arrays are sorted and without repetition. While `outgoingVoters` is not empty the configuration
-/// is joint: elections and commitment need a majority of `voters` and one of `outgoingVoters`.
+/// All arrays are sorted and without repetition. While `outgoingVoters` is not empty the
+/// configuration is joint: elections and commitment need a majority of `voters` and one of
+/// `outgoingVoters`.
 package struct ClusterConfiguration: Equatable, Sendable {
     package var voters: [NodeID]
     /// The voters being replaced; not empty while the configuration is joint.
@@ -49,8 +50,8 @@ package struct ClusterConfiguration: Equatable, Sendable {
     /// Whether the member receives the log.
     package func contains(_ id: NodeID) -> Bool { isVoter(id) || nonvoterRole(of: id) != nil }
 
-    /// What the member is, or nil for a stranger. A voter on its way out that stays as something else
-    /// is that already.
+    /// What the member is, or nil for a stranger. A voter on its way out that stays as something
+    /// else is that already.
     package func role(of id: NodeID) -> MemberRole? {
         if voters.contains(id) { return .voter }
         if let role = nonvoterRole(of: id) { return role }
@@ -114,7 +115,8 @@ extension ClusterConfiguration {
         return writer.bytes
     }
 
-    /// Reads what ``encode()`` wrote; refuses what is not a valid configuration, and bytes behind it.
+    /// Reads what ``encode()`` wrote; refuses what is not a valid configuration, and bytes behind
+    /// it.
     package static func decode(_ bytes: [UInt8]) throws(DecodingError) -> ClusterConfiguration {
         var reader = ByteReader(bytes)
         let configuration = try decode(&reader)

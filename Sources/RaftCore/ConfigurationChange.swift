@@ -27,7 +27,8 @@ package struct ConfigurationChange: Equatable, Sendable {
 }
 
 extension ClusterConfiguration {
-    /// The configuration to append for `change`: joint when the voters differ, else at once the new one.
+    /// The configuration to append for `change`: joint when the voters differ, else at once the new
+    /// one.
     /// `self` must not be joint.
     package func applying(
         _ change: ConfigurationChange

@@ -1,7 +1,7 @@
 internal import Primitives
 
-/// The configurations of the log: the newest one appended is in force, committed or not (dissertation
-/// §4.1), so a truncation brings back the one before.
+/// The configurations of the log: the newest one appended is in force, committed or not
+/// (dissertation §4.1), so a truncation brings back the one before.
 struct ConfigurationHistory: Sendable {
     /// The newest at or below what can no longer be truncated.
     private(set) var base: PlacedConfiguration
@@ -19,8 +19,8 @@ struct ConfigurationHistory: Sendable {
 
     var current: PlacedConfiguration { later.last ?? base }
 
-    /// Whether the member votes in the newest configuration through `commitIndex` or in any behind it:
-    /// until its removal is committed it may still be needed (§4.2.2).
+    /// Whether the member votes in the newest configuration through `commitIndex` or in any behind
+    /// it: until its removal is committed it may still be needed (§4.2.2).
     func mayVoteMatter(of id: NodeID, commitIndex: LogIndex) -> Bool {
         for placed in later.reversed() {
             if placed.configuration.isVoter(id) { return true }

@@ -1,6 +1,7 @@
 package import Primitives
 
-/// A member's part in its term (Raft §5.1), with the dissertation's pre-vote (§9.6) as one of its own.
+/// A member's part in its term (Raft §5.1), with the dissertation's pre-vote (§9.6) as one of its
+/// own.
 package enum Role: UInt8, Sendable, CaseIterable {
     case follower = 0
     case preCandidate = 1
@@ -24,7 +25,8 @@ package enum Effect: Equatable, Sendable {
     /// Stream any snapshot at or behind `leastIndex`, then step ``Input/snapshotSent``.
     case sendSnapshot(to: NodeID, leastIndex: LogIndex)
     case roleChanged(Role, Term, leader: NodeID?)
-    /// This configuration is in force now, because its entry was appended, or one behind it truncated.
+    /// This configuration is in force now, because its entry was appended, or one behind it
+    /// truncated.
     case configurationChanged(ClusterConfiguration, LogIndex)
 }
 
@@ -38,6 +40,7 @@ package enum ProposalRefusal: Error, Equatable, Sendable {
     /// The last change is not committed, or the configuration is still joint.
     case configurationChangeInProgress(since: LogIndex)
     case invalidConfiguration(String)
-    /// No entry of the leader's own term is committed yet, so a change is not safe (Ongaro, raft-dev 2015).
+    /// No entry of the leader's own term is committed yet, so a change is not safe (Ongaro,
+    /// raft-dev 2015).
     case notYetCommittedInTerm
 }

@@ -16,11 +16,11 @@ package enum Input: Sendable {
     case persisted(WriteID)
     /// The state machine has applied the log up to here.
     case applied(LogIndex)
-    /// The answer to ``Effect/load(first:last:bytesMax:)``. It may hold fewer entries than were asked
-    /// for, or none when they are gone.
+    /// The answer to ``Effect/load(first:last:bytesMax:)``. It may hold fewer entries than were
+    /// asked for, or none when they are gone.
     case loaded(first: LogIndex, [LogEntry])
-    /// All connections of that peer are closed, what came over them has been stepped, and a redial was
-    /// refused: the process is gone.
+    /// All connections of that peer are closed, what came over them has been stepped, and a redial
+    /// was refused: the process is gone.
     case connectionRefused(NodeID)
     /// Messages in flight to the peer are lost.
     case peerUnreachable(NodeID)
@@ -28,10 +28,12 @@ package enum Input: Sendable {
     case snapshotSent(to: NodeID, LogIndex, succeeded: Bool)
     /// The driver has durably switched to a received snapshot.
     case installed(index: LogIndex, term: Term, configuration: ClusterConfiguration)
-    /// Hand leadership to a voter; nil: to the one that is best caught up. Ignored by all but leaders.
+    /// Hand leadership to a voter; nil: to the one that is best caught up. Ignored by all but
+    /// leaders.
     case transferLeadership(to: NodeID?)
     /// Entries up to here may be forgotten.
     case compacted(through: LogIndex)
-    /// While false this member neither votes, nor campaigns, nor acknowledges anything. Starts true.
+    /// While false this member neither votes, nor campaigns, nor acknowledges anything. Starts
+    /// true.
     case votingAllowed(Bool)
 }

@@ -32,17 +32,17 @@ package struct LogWindow: Sendable {
 
     // MARK: Looking
 
-    /// The entry's term, or nil outside `snapshotIndex ... lastIndex`. Cost: O(1) in the newest run,
-    /// else O(log runs).
+    /// The entry's term, or nil outside `snapshotIndex ... lastIndex`. Cost: O(1) in the newest
+    /// run, else O(log runs).
     package func term(at index: LogIndex) -> Term? {
         if index > lastIndex || index < snapshotIndex { return nil }
         if index == snapshotIndex { return snapshotTerm }
         return runs[runPosition(of: index)].term
     }
 
-    /// The last position at or before `index` whose term is at most `term`: where two logs can agree
-    /// when one has `term` at `index`. Below the snapshot nothing is known, so what lies there is taken
-    /// to agree.
+    /// The last position at or before `index` whose term is at most `term`: where two logs can
+    /// agree when one has `term` at `index`. Below the snapshot nothing is known, so what lies
+    /// there is taken to agree.
     package func lastPosition(at index: LogIndex, termAtMost term: Term) -> LogPosition {
         let bounded = min(index, lastIndex)
         if bounded < snapshotIndex { return LogPosition(index: bounded, term: .zero) }
@@ -62,7 +62,8 @@ package struct LogWindow: Sendable {
         return LogPosition(index: snapshotIndex.previous, term: .zero)
     }
 
-    /// The entries from `first`, at least one and as many as weigh no more than `bytesMax`, or nil when
+    /// The entries from `first`, at least one and as many as weigh no more than `bytesMax`, or nil
+    /// when
     /// `first` is not in memory. Cost: O(entries returned).
     package func batch(from first: LogIndex, through last: LogIndex, bytesMax: Int) -> [LogEntry]? {
         if first < firstRecentIndex || first > last || last > lastIndex { return nil }

@@ -1,7 +1,7 @@
 package import Primitives
 
-/// How a leader sees one member: for status pages, and for the control plane's decision to promote a
-/// joining member.
+/// How a leader sees one member: for status pages, and for the control plane's decision to promote
+/// a joining member.
 package struct MemberProgress: Equatable, Sendable {
     package enum Mode: Equatable, Sendable {
         /// Finding out where the logs agree.

@@ -13,8 +13,9 @@ package import Primitives
 /// | 7 | heartbeatResponse | context (8) |
 /// | 8 | timeoutNow | |
 ///
-/// An entry is its kind (1), plus 128 where its term is not that of the entry before it (the first: not
-/// prev term) and follows (8); then a length (4) and the payload. Indexes are consecutive and not sent.
+/// An entry is its kind (1), plus 128 where its term is not that of the entry before it (the first:
+/// not prev term) and follows (8); then a length (4) and the payload. Indexes are consecutive and
+/// not sent.
 extension Message {
     /// Terms and indexes from the network are below this, so that no sum of theirs overflows.
     package static let numberMax: UInt64 = 1 << 62

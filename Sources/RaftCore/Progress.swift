@@ -35,11 +35,11 @@ struct Progress: Sendable {
         /// Where the logs agree is not known: one append at a time. `isWaiting` once it was sent.
         /// To `replicate` on a match, to `snapshot` when what it needs is compacted.
         case probe(isWaiting: Bool)
-        /// The logs agree through `matchIndex` and appends are pipelined. To `probe` on a rejection or a
-        /// lost connection, to `snapshot` when what it needs is compacted.
+        /// The logs agree through `matchIndex` and appends are pipelined. To `probe` on a rejection
+        /// or a lost connection, to `snapshot` when what it needs is compacted.
         case replicate(Inflight)
-        /// A snapshot is on its way. To `probe` when it has arrived, or failed, or the member proves to
-        /// hold enough of the log.
+        /// A snapshot is on its way. To `probe` when it has arrived, or failed, or the member
+        /// proves to hold enough of the log.
         case snapshot
     }
 
@@ -91,7 +91,8 @@ struct Progress: Sendable {
         }
     }
 
-    /// Whether the member was sent everything that is committed and nothing more, but not that it is.
+    /// Whether the member was sent everything that is committed and nothing more, but not that it
+    /// is.
     func lacksNews(of commitIndex: LogIndex, leader: NodeID) -> Bool {
         id != leader && isReplicating && toldCommit < commitIndex
             && nextIndex == commitIndex.next
@@ -124,7 +125,8 @@ struct Progress: Sendable {
         switch state {
         case .probe: state = .probe(isWaiting: true)
         case .replicate(var inflight):
-            // The enum must let go of its copy first, else the window would be copied at every send.
+            // The enum must let go of its copy first, else the window would be copied at every
+            // send.
             state = .snapshot
             if inflight.isEmpty { activityTick = tick }
             inflight.add(through: last, bytes: bytes)

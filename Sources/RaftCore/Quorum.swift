@@ -3,8 +3,8 @@ package enum Quorum {
     /// The size of a majority of `count` voters.
     package static func majority(of count: Int) -> Int { count / 2 + 1 }
 
-    /// The greatest value that a majority of the slots has reached; `UInt64.max` for no slots, so that
-    /// an absent half of a joint configuration never holds the other back.
+    /// The greatest value that a majority of the slots has reached; `UInt64.max` for no slots, so
+    /// that an absent half of a joint configuration never holds the other back.
     ///
     /// Cost: O(n²) reads and no allocation, the cheapest way for the handful of voters there are.
     package static func reached(_ slots: [Int], _ value: (Int) -> UInt64) -> UInt64 {

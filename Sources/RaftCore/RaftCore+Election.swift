@@ -31,15 +31,15 @@ extension RaftCore {
         }
     }
 
-    /// Where lease reads are on, a member that has just started may have forgotten that it sticks to a
-    /// leader, so it waits until no lease can hold any more.
+    /// Where lease reads are on, a member that has just started may have forgotten that it sticks
+    /// to a leader, so it waits until no lease can hold any more.
     private var mayVote: Bool {
         isVotingAllowed && !(settings.leaseReads && now < UInt64(2 * settings.electionTicks))
     }
 
     /// A member that is being removed campaigns until that is committed, for only it may hold the
-    /// removal; its own vote does not count then (§4.2.2). A member whose disk has not taken its last term
-    /// yet could not vote for itself either.
+    /// removal; its own vote does not count then (§4.2.2). A member whose disk has not taken its
+    /// last term yet could not vote for itself either.
     private var mayCampaign: Bool {
         mayVote && writes.isHardStateDurable
             && configurations.mayVoteMatter(of: settings.id, commitIndex: commitIndex)
@@ -56,8 +56,9 @@ extension RaftCore {
         return now - tick < UInt64(settings.electionTicks)
     }
 
-    /// Evidence spreads within a few ticks, so a candidate that has some asks again at every tick; any
-    /// other only makes up for lost messages, and for members whose stickiness ends a little later.
+    /// Evidence spreads within a few ticks, so a candidate that has some asks again at every tick;
+    /// any other only makes up for lost messages, and for members whose stickiness ends a little
+    /// later.
     private func askInterval(_ candidacy: Candidacy) -> UInt64 {
         isPressing(candidacy) ? 1 : UInt64(settings.heartbeatTicks)
     }
@@ -77,8 +78,8 @@ extension RaftCore {
 
     // MARK: Campaign
 
-    /// All connections to the leader are closed and its host refuses new ones: it need not be waited
-    /// for. Off with lease reads, for the lease counts on members waiting.
+    /// All connections to the leader are closed and its host refuses new ones: it need not be
+    /// waited for. Off with lease reads, for the lease counts on members waiting.
     mutating func connectionRefused(_ peer: NodeID, into effects: inout [Effect]) {
         peerUnreachable(peer)
         if settings.leaseReads { return }
@@ -98,8 +99,8 @@ extension RaftCore {
         countVote(true, from: settings.id, into: &effects)
     }
 
-    /// Opens the next term with a vote for oneself; it counts when it is durable, and the requests leave
-    /// when it is.
+    /// Opens the next term with a vote for oneself; it counts when it is durable, and the requests
+    /// leave when it is.
     private mutating func startElection(
         isTransfer: Bool, isFast: Bool, into effects: inout [Effect]
     ) {
@@ -115,8 +116,8 @@ extension RaftCore {
         askForVotes(into: &effects)
     }
 
-    /// Asks everyone who has not granted. A pre-vote asks those who refused once more: their reason may
-    /// have passed. A refused vote stays refused.
+    /// Asks everyone who has not granted. A pre-vote asks those who refused once more: their reason
+    /// may have passed. A refused vote stays refused.
     private mutating func askForVotes(into effects: inout [Effect]) {
         switch state {
         case .preCandidate(let candidacy):
@@ -193,8 +194,8 @@ extension RaftCore {
         }
     }
 
-    /// Of several members with the same evidence, the one with the best log, then the highest id, goes
-    /// ahead; the others make way.
+    /// Of several members with the same evidence, the one with the best log, then the highest id,
+    /// goes ahead; the others make way.
     private func insistsOnItself(against request: RequestVote, of candidate: NodeID) -> Bool {
         guard request.isFast, case .preCandidate(let candidacy) = state, isPressing(candidacy)
         else { return false }

@@ -1,6 +1,7 @@
 internal import Primitives
 
-/// What a follower does with its leader's messages (Raft §5.3; Figure 2, AppendEntries RPC, receiver).
+/// What a follower does with its leader's messages (Raft §5.3; Figure 2, AppendEntries RPC,
+/// receiver).
 extension RaftCore {
     mutating func receive(
         _ append: AppendEntries, from sender: NodeID, into effects: inout [Effect]
@@ -70,8 +71,8 @@ extension RaftCore {
             to: sender, into: &effects)
     }
 
-    /// Figure 2, receiver, steps 3 and 4: what conflicts is truncated, what is new appended, and what is
-    /// there already stays, for a delayed message must not undo a later one.
+    /// Figure 2, receiver, steps 3 and 4: what conflicts is truncated, what is new appended, and
+    /// what is there already stays, for a delayed message must not undo a later one.
     private mutating func store(
         _ entries: [LogEntry], skipping skipped: Int, into effects: inout [Effect]
     ) {
@@ -104,7 +105,8 @@ extension RaftCore {
         if configurations.truncate(from: first) { tellConfiguration(into: &effects) }
     }
 
-    /// Figure 2, receiver, step 5. The leader's word is kept even where its entries have not arrived.
+    /// Figure 2, receiver, step 5. The leader's word is kept even where its entries have not
+    /// arrived.
     private mutating func learnCommit(_ leaderCommit: LogIndex, matched: LogIndex) {
         guard case .follower(var follower) = state else { return }
         follower.leaderCommit = max(follower.leaderCommit, leaderCommit)
@@ -113,8 +115,8 @@ extension RaftCore {
         commitIndex = max(commitIndex, min(follower.leaderCommit, follower.matchedIndex))
     }
 
-    /// The acknowledgement says that the log is durable through `index`, so it waits for the write that
-    /// makes it so: the one of this step, or an earlier one that is still on its way.
+    /// The acknowledgement says that the log is durable through `index`, so it waits for the write
+    /// that makes it so: the one of this step, or an earlier one that is still on its way.
     mutating func acknowledge(
         _ index: LogIndex, to sender: NodeID, into effects: inout [Effect]
     ) {

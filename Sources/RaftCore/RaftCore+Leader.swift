@@ -4,9 +4,9 @@ package import Primitives
 extension RaftCore {
     // MARK: Proposals
 
-    /// Appends all payloads, in order, as entries of this term: one ``Write``, and one round of appends
-    /// that leaves before it. Returns the index of the first, or the log's end for no payloads.
-    /// Cost: O(payloads + members).
+    /// Appends all payloads, in order, as entries of this term: one ``Write``, and one round of
+    /// appends that leaves before it. Returns the index of the first, or the log's end for no
+    /// payloads. Cost: O(payloads + members).
     /// - Throws: ``ProposalRefusal``; nothing was appended then.
     package mutating func propose(
         _ payloads: [(EntryKind, [UInt8])], into effects: inout [Effect]
@@ -105,8 +105,8 @@ extension RaftCore {
         advanceCommit(into: &effects)
     }
 
-    /// Figure 2, "Leaders", last rule: an index that a majority holds is committed if its entry is of
-    /// the current term; everything before it is then too (§5.4.2).
+    /// Figure 2, "Leaders", last rule: an index that a majority holds is committed if its entry is
+    /// of the current term; everything before it is then too (§5.4.2).
     mutating func advanceCommit(into effects: inout [Effect]) {
         let reached = LogIndex(leading.reached { $0.matchIndex.rawValue })
         if reached > leading.reachedIndex {
@@ -123,9 +123,10 @@ extension RaftCore {
         configurationMayBeCommitted(into: &effects)
     }
 
-    /// A commit index travels with the next append. Where none is about to leave, because the member was
-    /// sent everything and all of it is committed now, a notice that asks for no answer tells it, so that
-    /// followers answer their clients a network hop behind the leader and not a heartbeat.
+    /// A commit index travels with the next append. Where none is about to leave, because the
+    /// member was sent everything and all of it is committed now, a notice that asks for no answer
+    /// tells it, so that followers answer their clients a network hop behind the leader and not a
+    /// heartbeat.
     mutating func tellCommit(into effects: inout [Effect]) {
         guard role == .leader else { return }
         for slot in leading.members.indices
@@ -170,8 +171,8 @@ extension RaftCore {
     }
 
     /// A leader that is alive but comes no nearer to committing what waits, or whose disk completes
-    /// nothing, for two election timeouts hands over; if that does not come about in one more, the answer
-    /// is true: it goes.
+    /// nothing, for two election timeouts hands over; if that does not come about in one more, the
+    /// answer is true: it goes.
     private mutating func isUseless(into effects: inout [Effect]) -> Bool {
         if let transfer = leading.transfer {
             if now < transfer.deadlineTick { return false }

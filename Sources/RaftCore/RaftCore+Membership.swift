@@ -2,8 +2,8 @@ package import Primitives
 
 /// Changes of the cluster's members by joint consensus (dissertation §4.3).
 extension RaftCore {
-    /// Appends the configuration that `change` leads to: a joint one when voters differ, which the leader
-    /// leaves by itself once it is committed. Returns its index.
+    /// Appends the configuration that `change` leads to: a joint one when voters differ, which the
+    /// leader leaves by itself once it is committed. Returns its index.
     /// - Throws: ``ProposalRefusal``; nothing was appended then.
     package mutating func proposeConfiguration(
         _ change: ConfigurationChange, into effects: inout [Effect]
@@ -25,7 +25,7 @@ extension RaftCore {
         do {
             adopted = try ClusterConfiguration.decode(entry.payload)
         } catch {
-            fatalError("invariant violated: the configuration at \(entry.index): \(error)")
+            impossible("the configuration at \(entry.index): \(error)")
         }
         configurations.append(
             PlacedConfiguration(index: entry.index, configuration: adopted))
@@ -41,8 +41,9 @@ extension RaftCore {
         effects.append(.configurationChanged(configuration, configurationIndex))
     }
 
-    /// Once a joint configuration is committed, the leader, whichever it is by then, appends the one that
-    /// it leads to. Once one is committed in which the leader does not vote, it goes (§4.2.2).
+    /// Once a joint configuration is committed, the leader, whichever it is by then, appends the
+    /// one that it leads to. Once one is committed in which the leader does not vote, it goes
+    /// (§4.2.2).
     mutating func configurationMayBeCommitted(into effects: inout [Effect]) {
         if configurationIndex > commitIndex { return }
         if configuration.isJoint {

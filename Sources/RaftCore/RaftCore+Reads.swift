@@ -4,8 +4,9 @@ internal import Primitives
 extension RaftCore {
     /// Confirms that this member still leads, then answers with ``Effect/readReady(_:_:)``.
     ///
-    /// The proof is a round of heartbeats that begins after the request. One round of reads is on its way
-    /// at a time; what is requested meanwhile shares the next, which begins as soon as that is confirmed.
+    /// The proof is a round of heartbeats that begins after the request. One round of reads is on
+    /// its way at a time; what is requested meanwhile shares the next, which begins as soon as that
+    /// is confirmed.
     /// - Throws: ``ProposalRefusal/notLeader(leader:)``.
     package mutating func requestRead(
         _ id: ReadID, into effects: inout [Effect]
@@ -56,8 +57,8 @@ extension RaftCore {
         confirmRounds(into: &effects)
     }
 
-    /// A round that majorities have answered confirms its reads and renews the lease from the moment at
-    /// which it began.
+    /// A round that majorities have answered confirms its reads and renews the lease from the
+    /// moment at which it began.
     private mutating func confirmRounds(into effects: inout [Effect]) {
         let number = leading.reached { $0.answeredRound }
         while let round = leading.reads.popConfirmed(through: number) {

@@ -4,8 +4,8 @@ internal import Primitives
 extension RaftCore {
     // MARK: Sending
 
-    /// Sends the member all that its window has room for. `fresh` are entries that were appended just
-    /// now: a member that waits for exactly them shares the array.
+    /// Sends the member all that its window has room for. `fresh` are entries that were appended
+    /// just now: a member that waits for exactly them shares the array.
     mutating func sendAppends(
         to slot: Int, fresh: [LogEntry] = [], freshBytes: Int = 0, into effects: inout [Effect]
     ) {
@@ -54,9 +54,9 @@ extension RaftCore {
             to: leading.members[slot].id, into: &effects)
     }
 
-    /// Once a heartbeat: makes up for messages that were lost. What was sent last is asked about by an
-    /// append without entries, so that a slow disk is not sent everything again: a member that has it all
-    /// acknowledges it, any other says what it lacks.
+    /// Once a heartbeat: makes up for messages that were lost. What was sent last is asked about by
+    /// an append without entries, so that a slow disk is not sent everything again: a member that
+    /// has it all acknowledges it, any other says what it lacks.
     mutating func refresh(_ slot: Int, into effects: inout [Effect]) {
         let member = leading.members[slot]
         if member.id == settings.id || member.state == .snapshot { return }
@@ -113,7 +113,8 @@ extension RaftCore {
         pushTransfer(into: &effects)
     }
 
-    /// Figure 2, "Leaders": after an inconsistency nextIndex goes back and the append is tried again.
+    /// Figure 2, "Leaders": after an inconsistency nextIndex goes back and the append is tried
+    /// again.
     private mutating func rejected(
         _ slot: Int, previous: LogIndex, hint: LogPosition, into effects: inout [Effect]
     ) {
@@ -123,7 +124,8 @@ extension RaftCore {
         case .replicate: if previous >= member.nextIndex { return }
         case .snapshot: return
         }
-        // A member never loses what it acknowledged, so this answer is older than the acknowledgement.
+        // A member never loses what it acknowledged, so this answer is older than the
+        // acknowledgement.
         if previous <= member.matchIndex { return }
         let agreed = log.lastPosition(at: hint.index, termAtMost: hint.term).index
         let next = max(member.matchIndex.next, min(previous, agreed.next))
@@ -144,8 +146,8 @@ extension RaftCore {
 
     // MARK: Loading
 
-    /// Entries that are no longer in memory come from disk, one load at a time for each member. Members
-    /// that wait for the same first entry share it.
+    /// Entries that are no longer in memory come from disk, one load at a time for each member.
+    /// Members that wait for the same first entry share it.
     private mutating func load(for slot: Int, into effects: inout [Effect]) {
         let first = leading.members[slot].nextIndex
         let isShared = leading.members.contains { $0.loadingFirst == first }

@@ -8,8 +8,9 @@ extension RaftCore {
         configurations.compact(through: log.snapshotIndex)
     }
 
-    /// The state machine was replaced by a snapshot. A log that holds the snapshot's last entry stays
-    /// as it is, what follows included; any other makes room (Figure 13, receiver, steps 6 and 7).
+    /// The state machine was replaced by a snapshot. A log that holds the snapshot's last entry
+    /// stays as it is, what follows included; any other makes room (Figure 13, receiver, steps 6
+    /// and 7).
     mutating func installed(
         _ position: LogPosition, configuration: ClusterConfiguration, into effects: inout [Effect]
     ) {

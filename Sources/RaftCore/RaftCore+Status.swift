@@ -33,8 +33,8 @@ extension RaftCore {
     package var configuration: ClusterConfiguration { configurations.current.configuration }
     package var configurationIndex: LogIndex { configurations.current.index }
 
-    /// The newest configuration at or below `index`, which must not be compacted: what belongs into a
-    /// checkpoint at `index`.
+    /// The newest configuration at or below `index`, which must not be compacted: what belongs into
+    /// a checkpoint at `index`.
     package func configuration(at index: LogIndex) -> PlacedConfiguration {
         configurations.later.last { $0.index <= index } ?? configurations.base
     }
@@ -42,8 +42,8 @@ extension RaftCore {
     /// The entry's term, or nil where the log has none. Cost: O(log of the number of terms).
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
 
-    /// Entries `first ... last`, at least one and as many as weigh no more than `bytesMax`; nil when
-    /// they must be read from disk. Empty when `first` is behind `last` or the log's end.
+    /// Entries `first ... last`, at least one and as many as weigh no more than `bytesMax`; nil
+    /// when they must be read from disk. Empty when `first` is behind `last` or the log's end.
     /// Cost: O(entries returned).
     package func entries(
         from first: LogIndex, through last: LogIndex, bytesMax: Int
@@ -61,8 +61,8 @@ extension RaftCore {
         }
     }
 
-    /// Whether this member leads and an entry of its own term is committed: only then does it know all
-    /// that is committed (§8).
+    /// Whether this member leads and an entry of its own term is committed: only then does it know
+    /// all that is committed (§8).
     package var hasCommittedInTerm: Bool {
         switch state {
         case .follower, .preCandidate, .candidate: false
@@ -106,13 +106,13 @@ extension RaftCore {
     var leading: LeaderState {
         get {
             guard case .leader(let leading) = state else {
-                fatalError("invariant violated: \(role) of term \(term) has no leader's state")
+                impossible("\(role) of term \(term) has no leader's state")
             }
             return leading
         }
         _modify {
             guard case .leader(var leading) = state else {
-                fatalError("invariant violated: \(role) of term \(term) has no leader's state")
+                impossible("\(role) of term \(term) has no leader's state")
             }
             // The enum must let go of its copy, else every change would copy the arrays in it.
             state = .follower(FollowerState())

@@ -10,7 +10,8 @@ extension RaftCore {
         startTransfer(to: target, isForced: false, into: &effects)
     }
 
-    /// Until it is over no proposal is accepted, so that the target can catch up. The lease goes first.
+    /// Until it is over no proposal is accepted, so that the target can catch up. The lease goes
+    /// first.
     mutating func startTransfer(
         to target: NodeID, isForced: Bool, into effects: inout [Effect]
     ) {

@@ -4,12 +4,13 @@ package import Primitives
 /// Practice", 2014; Figure 2 of Ongaro and Ousterhout, "In Search of an Understandable Consensus
 /// Algorithm", 2014).
 ///
-/// It does no I/O and knows no clock. The driver steps it with what happened and performs the effects
-/// in their order. At most one ``Write`` is issued in a step; sends that need not wait for it come
-/// first, ``Effect/committed(through:)`` comes last.
+/// It does no I/O and knows no clock. The driver steps it with what happened and performs the
+/// effects in their order. At most one ``Write`` is issued in a step; sends that need not wait for
+/// it come first, ``Effect/committed(through:)`` comes last.
 package struct RaftCore: Sendable {
     package let settings: RaftSettings
-    /// Term and vote as they are in memory; messages that depend on them wait until they are durable.
+    /// Term and vote as they are in memory; messages that depend on them wait until they are
+    /// durable.
     package internal(set) var hardState: HardState
     /// Figure 2, commitIndex.
     package internal(set) var commitIndex: LogIndex
@@ -26,7 +27,8 @@ package struct RaftCore: Sendable {
     var now: UInt64 = 0
     /// When the election timer runs out.
     var electionDeadline: UInt64 = 0
-    /// When a leader was last heard from; nil if none was since the start, or since this member led.
+    /// When a leader was last heard from; nil if none was since the start, or since this member
+    /// led.
     var leaderContactTick: UInt64?
     /// The last leader, while there is evidence that its process is gone.
     var suspect: NodeID?
@@ -140,7 +142,8 @@ package struct RaftCore: Sendable {
 
     // MARK: Outputs
 
-    /// Sends now, or when term and vote are durable: no message of a term leaves before the term is.
+    /// Sends now, or when term and vote are durable: no message of a term leaves before the term
+    /// is.
     mutating func send(
         _ body: Message.Body, to peer: NodeID, term messageTerm: Term? = nil,
         into effects: inout [Effect]
@@ -186,7 +189,8 @@ package struct RaftCore: Sendable {
             .roleChanged(standing.role, standing.term, leader: standing.leader))
     }
 
-    /// Memory holds unapplied entries as long as there is room, and entries that are not durable always.
+    /// Memory holds unapplied entries as long as there is room, and entries that are not durable
+    /// always.
     private mutating func trimWindow() {
         let limit = settings.windowBytesMax
         if log.recentBytes <= limit { return }

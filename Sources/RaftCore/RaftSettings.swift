@@ -6,8 +6,8 @@ package struct RaftSettings: Equatable, Sendable {
     package var id: NodeID
     /// Seeds the election timeouts. Two members should not share one.
     package var seed: UInt64
-    /// The base election timeout, in ticks. Each wait is drawn from `electionTicks ..< 2 * electionTicks`.
-    /// Also how long a member sticks to a leader that it heard from.
+    /// The base election timeout, in ticks. Each wait is drawn from `electionTicks ..< 2 *
+    /// electionTicks`. Also how long a member sticks to a leader that it heard from.
     package var electionTicks: Int
     /// Between two rounds of heartbeats, in ticks. A tenth of `electionTicks` is a good value.
     package var heartbeatTicks: Int
@@ -20,9 +20,11 @@ package struct RaftSettings: Equatable, Sendable {
     package var messageBytesMax: Int
     /// Weight of the newest entries that are kept in memory; older ones are loaded from disk.
     package var windowBytesMax: Int
-    /// Weight of entries that a leader accepts before they are committed, or durable on its own disk.
+    /// Weight of entries that a leader accepts before they are committed, or durable on its own
+    /// disk.
     package var uncommittedBytesMax: Int
-    /// Serve reads under the leader's lease. Must be the same on every member (a replicated setting).
+    /// Serve reads under the leader's lease. Must be the same on every member (a replicated
+    /// setting).
     package var leaseReads: Bool
 
     package init(
@@ -45,9 +47,9 @@ package struct RaftSettings: Equatable, Sendable {
 
     /// The leader's lease, in ticks of its own clock, counted from the start of a confirmed round.
     ///
-    /// Drift bound: a follower sticks to its leader for `electionTicks` of *its* clock. The lease is
-    /// three quarters of that less one tick for rounding, so it holds as long as no follower's clock
-    /// runs more than a third faster than the leader's.
+    /// Drift bound: a follower sticks to its leader for `electionTicks` of *its* clock. The lease
+    /// is three quarters of that less one tick for rounding, so it holds as long as no follower's
+    /// clock runs more than a third faster than the leader's.
     package var leaseTicks: Int { max(0, electionTicks * 3 / 4 - 1) }
 
     /// Stops the process when limits do not fit each other: a caller's mistake.

@@ -3,8 +3,9 @@ internal import Primitives
 
 /// Reads that wait for proof that this leader still leads (dissertation §6.4).
 ///
-/// A round is one heartbeat to every voter, numbered. A majority's answers to round n prove that no other
-/// leader existed when round n *began*, so they confirm the reads that were requested before that.
+/// A round is one heartbeat to every voter, numbered. A majority's answers to round n prove that no
+/// other leader existed when round n *began*, so they confirm the reads that were requested before
+/// that.
 struct ReadQueue: Sendable {
     struct Round: Sendable {
         var number: UInt64
@@ -31,7 +32,8 @@ struct ReadQueue: Sendable {
         return lastNumber
     }
 
-    /// Removes and returns the oldest round if it is confirmed by majorities that answered `number`.
+    /// Removes and returns the oldest round if it is confirmed by majorities that answered
+    /// `number`.
     mutating func popConfirmed(through number: UInt64) -> Round? {
         guard let first = rounds.first, first.number <= number else { return nil }
         return rounds.removeFirst()

@@ -3,17 +3,18 @@ internal import Primitives
 
 /// What a member holds only while it has that role.
 enum RoleState: Sendable {
-    /// Follows `FollowerState.leader`, or waits for one. To `preCandidate` when the election timer runs
-    /// out or the leader's process is known to be gone; to `candidate` on timeoutNow.
+    /// Follows `FollowerState.leader`, or waits for one. To `preCandidate` when the election timer
+    /// runs out or the leader's process is known to be gone; to `candidate` on timeoutNow.
     case follower(FollowerState)
-    /// Asks whether it would be elected; its term is not raised. To `candidate` on a majority of yes, to
+    /// Asks whether it would be elected; its term is not raised. To `candidate` on a majority of
+    /// yes, to
     /// `follower` when a leader or a higher term shows.
     case preCandidate(Candidacy)
     /// Has voted for itself. To `leader` on a majority, to `preCandidate` when the time is up, to
     /// `follower` on a majority of no, or when a leader or a higher term shows.
     case candidate(Candidacy)
-    /// Leads its term. To `follower` when a higher term shows, when no majority answers, when it was
-    /// removed, or when it is of no use.
+    /// Leads its term. To `follower` when a higher term shows, when no majority answers, when it
+    /// was removed, or when it is of no use.
     case leader(LeaderState)
 }
 
@@ -86,14 +87,15 @@ struct LeaderState: Sendable {
     var transfer: Transfer?
     /// Reads may be served without a round before this tick.
     var leaseEndTick: UInt64 = 0
-    /// timeoutNow has left in this term: its election may come at any time, so no lease holds again.
+    /// timeoutNow has left in this term: its election may come at any time, so no lease holds
+    /// again.
     var isLeaseForfeited = false
     /// Rounds up to this one were answered by the quorums of an earlier configuration.
     var leaseFloorRound: UInt64 = 0
     var uncommitted: Deque<Uncommitted> = []
     var uncommittedBytes = 0
-    /// What majorities held when that was last looked at; the commit index, or on its way there through
-    /// entries of earlier terms.
+    /// What majorities held when that was last looked at; the commit index, or on its way there
+    /// through entries of earlier terms.
     var reachedIndex: LogIndex = .zero
     /// When that last rose, or entries began to wait for it to.
     var reachedTick: UInt64

@@ -19,9 +19,9 @@ package struct LogPosition: Equatable, Sendable {
     }
 }
 
-/// One durable write. Writes are performed, and complete, in the order in which they were issued; the
-/// completion of one is that of all before it. Any part may be empty: a write of nothing but messages
-/// waits for the writes before it.
+/// One durable write. Writes are performed, and complete, in the order in which they were issued;
+/// the completion of one is that of all before it. Any part may be empty: a write of nothing but
+/// messages waits for the writes before it.
 package struct Write: Equatable, Sendable {
     package var id: WriteID
     /// To be made durable, with a sync of its own, before anything else here.

@@ -3,10 +3,10 @@ package import Primitives
 
 /// Knows how much of the log is durable.
 ///
-/// Each write on its way to disk claims the log's end as it was when it was issued. Completion names the
-/// write's id and grants its claim. A truncation cuts the claims of all earlier ids, so that an entry
-/// that was written, truncated and written again counts only once its *second* write is complete, even
-/// where index and term are the same.
+/// Each write on its way to disk claims the log's end as it was when it was issued. Completion
+/// names the write's id and grants its claim. A truncation cuts the claims of all earlier ids, so
+/// that an entry that was written, truncated and written again counts only once its *second* write
+/// is complete, even where index and term are the same.
 package struct WriteLedger: Sendable {
     private struct Pending: Sendable {
         var id: WriteID

@@ -17,7 +17,8 @@ struct LeaseDuty: Sendable {
     var rounds: [UInt64: [Asked]] = [:]
     /// Confirmed by a round, waiting for the store to reach its index.
     var confirmed: [(index: LogIndex, asked: [Asked])] = []
-    /// Renewals that wait for an entry about their lease: its expiry, or the clearing of its remainder.
+    /// Renewals that wait for an entry about their lease: its expiry, or the clearing of its
+    /// remainder.
     var waitingForEntry: [Int64: [Asked]] = [:]
     /// Leases whose remainder is to be cleared at the next flush.
     var toClear: [Int64] = []

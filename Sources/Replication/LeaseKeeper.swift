@@ -3,8 +3,8 @@ import Primitives
 
 /// The clock of the leases, kept by the leader only, on its monotonic ticks (DESIGN §6).
 ///
-/// A new leader gives every lease what the log says remains, and an election timeout on top: a change
-/// of leader may lengthen a lease, never shorten it (L5).
+/// A new leader gives every lease what the log says remains, and an election timeout on top: a
+/// change of leader may lengthen a lease, never shorten it (L5).
 struct LeaseKeeper: Sendable {
     private struct Deadline: Comparable, Sendable {
         var tick: UInt64
@@ -15,8 +15,8 @@ struct LeaseKeeper: Sendable {
         }
     }
 
-    /// When each lease ends. The heap may hold an earlier deadline of a lease that was renewed: it is
-    /// looked up here when it comes to the top.
+    /// When each lease ends. The heap may hold an earlier deadline of a lease that was renewed: it
+    /// is looked up here when it comes to the top.
     private var endTicks: [Int64: UInt64] = [:]
     private var queue = Heap<Deadline>()
     /// Leases whose expiry is proposed and not yet applied. They cannot be renewed meanwhile.
@@ -40,7 +40,8 @@ struct LeaseKeeper: Sendable {
 
     func isExpiring(_ leaseID: Int64) -> Bool { expiring[leaseID] != nil }
 
-    /// The leases that have ended, at most `limit`, earliest first; they count as expiring from now on.
+    /// The leases that have ended, at most `limit`, earliest first; they count as expiring from now
+    /// on.
     mutating func takeExpired(at now: UInt64, limit: Int) -> [Int64] {
         var taken: [Int64] = []
         while taken.count < limit, let top = queue.min, top.tick <= now {

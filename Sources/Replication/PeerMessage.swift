@@ -20,7 +20,8 @@ package enum PeerMessage: Equatable, Sendable {
     /// The sender's state digest after applying the entry at `index`.
     case digest(index: LogIndex, UInt64)
 
-    /// Heartbeats and votes travel on a connection of their own, so that no large append delays them.
+    /// Heartbeats and votes travel on a connection of their own, so that no large append delays
+    /// them.
     package var isUrgent: Bool {
         switch self {
         case .raft(let message): message.isUrgent

@@ -19,8 +19,8 @@ struct ProposalTable: Sendable {
         var deadline: UInt64
     }
 
-    /// In the order of sequences, and so of `meantFor` and of deadlines. Answered ones stay as holes
-    /// until they reach the front.
+    /// In the order of sequences, and so of `meantFor` and of deadlines. Answered ones stay as
+    /// holes until they reach the front.
     var pending = Deque<Pending>()
     var unanswered: [UInt64: Term] = [:]
     var parked = Deque<Parked>()
@@ -29,8 +29,8 @@ struct ProposalTable: Sendable {
     var gathered: [(EntryKind, [UInt8])] = []
     var gatheredSequences: [UInt64] = []
     var lastLeader: NodeID?
-    /// As a leader: the highest sequence taken from each origin's start, so that a duplicated forward is
-    /// dropped (a call takes effect at most once).
+    /// As a leader: the highest sequence taken from each origin's start, so that a duplicated
+    /// forward is dropped (a call takes effect at most once).
     var takenForwards: [NodeID: (boot: BootNumber, sequence: UInt64)] = [:]
 
     var count: Int { unanswered.count + parked.count + gathered.count }

@@ -1,7 +1,8 @@
 import DequeModule
 import Primitives
 
-/// Linearizable reads on their way: gathered, asked, and waiting for the store to reach their index.
+/// Linearizable reads on their way: gathered, asked, and waiting for the store to reach their
+/// index.
 struct ReadTable: Sendable {
     struct Asked: Sendable {
         var id: UInt64

@@ -2,8 +2,9 @@ import Primitives
 import RaftCore
 import StateMachine
 
-/// Leases (DESIGN §6): time is the leader's; what ends a lease is an entry, fenced by the term in which
-/// it was decided (L6); a renewal is acknowledged after a quorum round that began after it came in.
+/// Leases (DESIGN §6): time is the leader's; what ends a lease is an entry, fenced by the term in
+/// which it was decided (L6); a renewal is acknowledged after a quorum round that began after it
+/// came in.
 extension Replica {
     /// Renews a lease for this node's client; answered by `.answerLease`.
     package mutating func renewLease(
@@ -65,8 +66,8 @@ extension Replica {
         }
     }
 
-    /// As a leader: questions of another node's clients. Without the duty they are dropped, and asked
-    /// again by their node.
+    /// As a leader: questions of another node's clients. Without the duty they are dropped, and
+    /// asked again by their node.
     mutating func takeLeaseQuestions(
         _ questions: [LeaseQuestion], renewing: Bool, from sender: NodeID,
         into effects: inout [ReplicaEffect]
@@ -182,8 +183,8 @@ extension Replica {
         }
     }
 
-    /// Begins the duty once the first entry of this leader's own term is applied. Each lease gets what
-    /// the log says remains, and an election timeout for the time without a leader (L5).
+    /// Begins the duty once the first entry of this leader's own term is applied. Each lease gets
+    /// what the log says remains, and an election timeout for the time without a leader (L5).
     mutating func startLeasesBehindFence() {
         guard leases == nil, isLeader, let fence = fenceIndex, store.appliedIndex >= fence else {
             return
@@ -209,7 +210,9 @@ extension Replica {
             let expired = leases?.keeper.takeExpired(at: now, limit: settings.leaseBatchMax),
             !expired.isEmpty
         else { return }
-        if !proposeFenced(.leaseExpire, LeaseBatch(expired.map { .init(id: $0) }).encode(), into: &effects) {
+        if !proposeFenced(
+            .leaseExpire, LeaseBatch(expired.map { .init(id: $0) }).encode(), into: &effects)
+        {
             let now = now
             leases?.keeper.giveBack(expired, at: now)
             for leaseID in expired {
@@ -220,8 +223,8 @@ extension Replica {
         }
     }
 
-    /// Writes what remains of the long leases to the log, so that a new leader does not give them their
-    /// whole time again.
+    /// Writes what remains of the long leases to the log, so that a new leader does not give them
+    /// their whole time again.
     private mutating func checkpointLeases(into effects: inout [ReplicaEffect]) {
         leases?.nextCheckpointAt = now + UInt64(settings.leaseCheckpointTicks)
         var batch: [LeaseBatch.Item] = []

@@ -3,8 +3,9 @@ import Primitives
 import RaftCore
 package import StateMachine
 
-/// The way of a proposal: gathered until ``flush(into:)``, then into the own log or to the leader, then
-/// answered from the own apply. It is handed on once and never again, so it takes effect at most once.
+/// The way of a proposal: gathered until ``flush(into:)``, then into the own log or to the leader,
+/// then answered from the own apply. It is handed on once and never again, so it takes effect at
+/// most once.
 extension Replica {
     /// Takes a command of this node's client. The outcome comes as `.answer` with `sequence`.
     package mutating func propose(
@@ -23,7 +24,8 @@ extension Replica {
         proposals.gatheredSequences.append(sequence)
     }
 
-    /// Sends on what was gathered in this turn of the driver: one batch, one write, one message a peer.
+    /// Sends on what was gathered in this turn of the driver: one batch, one write, one message a
+    /// peer.
     package mutating func flush(into effects: inout [ReplicaEffect]) {
         flushProposals(into: &effects)
         flushReads(into: &effects)
@@ -42,7 +44,9 @@ extension Replica {
             proposeAsLeader(&batch, sequences, deadline: deadline, into: &effects)
         } else if let leader = raft.leader {
             let term = raft.term
-            for sequence in sequences { proposals.add(sequence, meantFor: term, deadline: deadline) }
+            for sequence in sequences {
+                proposals.add(sequence, meantFor: term, deadline: deadline)
+            }
             effects.append(.send(.forward(term, batch.map(\.1)), to: leader))
         } else {
             for (sequence, proposal) in zip(sequences, batch) {
@@ -65,7 +69,9 @@ extension Replica {
         do {
             _ = try raft.propose(batch, into: &raftEffects)
             let term = raft.term
-            for sequence in sequences { proposals.add(sequence, meantFor: term, deadline: deadline) }
+            for sequence in sequences {
+                proposals.add(sequence, meantFor: term, deadline: deadline)
+            }
             drainRaft(into: &effects)
         } catch {
             switch error {
@@ -103,7 +109,8 @@ extension Replica {
 
     mutating func unpark() {
         guard !proposals.parked.isEmpty else { return }
-        // They go before what was gathered since: a leader takes an origin's sequences in order only.
+        // They go before what was gathered since: a leader takes an origin's sequences in order
+        // only.
         var payloads: [(EntryKind, [UInt8])] = []
         var sequences: [UInt64] = []
         while let first = proposals.parked.popFirst() {
@@ -120,8 +127,8 @@ extension Replica {
         _ term: Term, _ commands: [[UInt8]], from sender: NodeID,
         into effects: inout [ReplicaEffect]
     ) {
-        // A forward for another term is dropped without a word: its origin learns from the log, when an
-        // entry of a later term is applied, that it is gone.
+        // A forward for another term is dropped without a word: its origin learns from the log,
+        // when an entry of a later term is applied, that it is gone.
         guard isLeader, raft.term == term else { return }
         var batch: [(EntryKind, [UInt8])] = []
         var sequences: [UInt64] = []
@@ -160,8 +167,8 @@ extension Replica {
         }
     }
 
-    /// An entry of `term` was applied: what was meant for an earlier term, and is not in the log before
-    /// it, never will be.
+    /// An entry of `term` was applied: what was meant for an earlier term, and is not in the log
+    /// before it, never will be.
     mutating func settleDropped(before term: Term, into effects: inout [ReplicaEffect]) {
         guard let first = proposals.pending.first, first.meantFor < term else { return }
         for sequence in proposals.settleFront(while: { $0.meantFor < term }) {

@@ -72,8 +72,8 @@ extension Replica {
             effects.append(.answerReads(sequences: late.sequences, .timedOut))
         }
         guard raft.leader != nil else { return }
-        // A new id for each try: an old answer to an old question would still be right, but the core
-        // wants its ids unique.
+        // A new id for each try: an old answer to an old question would still be right, but the
+        // core wants its ids unique.
         for id in reads.renameDue(at: now, askAgainAt: now + UInt64(settings.readRetryTicks)) {
             ask(id, into: &effects)
         }

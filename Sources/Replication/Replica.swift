@@ -3,7 +3,8 @@ package import Primitives
 package import RaftCore
 package import StateMachine
 
-/// One node as a value: consensus, the applied state beside it, and the requests that wait for either.
+/// One node as a value: consensus, the applied state beside it, and the requests that wait for
+/// either.
 ///
 /// It has no clock, thread, socket or file. A driver hands in what happened (``step(_:into:)``,
 /// ``propose(_:proposedID:body:sequence:into:)`` and its kin) and carries out the effects in their
@@ -89,7 +90,8 @@ package struct Replica {
         }
     }
 
-    /// The driver has switched, durably, to a snapshot that a leader sent: from here on the state is
+    /// The driver has switched, durably, to a snapshot that a leader sent: from here on the state
+    /// is
     /// `newStore`, which must not be behind the present one.
     package mutating func install(
         _ newStore: Store, term: Term, configuration: ClusterConfiguration,
@@ -119,8 +121,8 @@ package struct Replica {
         drainRaft(into: &effects)
     }
 
-    /// Carries out what consensus wants, in its order. A nested call leaves its effects to the outer one,
-    /// so that no write overtakes an earlier one.
+    /// Carries out what consensus wants, in its order. A nested call leaves its effects to the
+    /// outer one, so that no write overtakes an earlier one.
     mutating func drainRaft(into effects: inout [ReplicaEffect]) {
         guard !draining else { return }
         draining = true

@@ -17,9 +17,11 @@ package struct ReplicaSettings: Sendable {
     package var pendingRequestsMax: Int
     /// Bytes of proposals that wait for a leader.
     package var parkedBytesMax: Int
-    /// Entries applied in one step; the rest waits for the next, so that heartbeats are not delayed.
+    /// Entries applied in one step; the rest waits for the next, so that heartbeats are not
+    /// delayed.
     package var applyEntriesMax: Int
-    /// The least time to live that a lease is granted, in seconds (etcd: one and a half election timeouts).
+    /// The least time to live that a lease is granted, in seconds (etcd: one and a half election
+    /// timeouts).
     package var leaseSecondsMin: UInt32 = 2
     /// Leases revoked in one proposal.
     package var leaseBatchMax: Int

@@ -1,7 +1,8 @@
 /// Why a request was not carried out, or why nobody can tell.
 ///
-/// Whether it is definite (refused before it was proposed, or known to be dropped) or unknown is said
-/// by where it appears: in ``ReplicaOutcome/refused(_:)`` or in ``ReplicaOutcome/unknown(_:)``.
+/// Whether it is definite (refused before it was proposed, or known to be dropped) or unknown is
+/// said by where it appears: in ``ReplicaOutcome/refused(_:)`` or in
+/// ``ReplicaOutcome/unknown(_:)``.
 package enum RequestFailure: Error, Equatable, Sendable {
     /// There is no leader and none appeared in time.
     case noLeader

@@ -5,8 +5,8 @@ package struct Applied: Sendable {
     /// Nil for entries that are not commands.
     package var request: RequestID?
     package var outcome: Outcome
-    /// The changes, in order of revision and, within one, of operation. Only a batch of expired leases
-    /// has more than one revision.
+    /// The changes, in order of revision and, within one, of operation. Only a batch of expired
+    /// leases has more than one revision.
     package var events: [Record]
     /// The revision of the answer's header.
     package var revision: Revision

@@ -1,8 +1,8 @@
 internal import Primitives
 
 extension Command {
-    /// Whose request an encoded command is, without decoding the rest; nil where it is no command of a
-    /// version that this code knows.
+    /// Whose request an encoded command is, without decoding the rest; nil where it is no command
+    /// of a version that this code knows.
     package static func requestID(of payload: [UInt8]) -> RequestID? {
         guard payload.count >= CommandHeader.fixedByteCount, payload[0] == CommandHeader.version
         else { return nil }

@@ -1,7 +1,7 @@
 package import Primitives
 
-/// The state as of one entry, for a checkpoint or a snapshot on another thread. It shares what it can
-/// with the store and never changes.
+/// The state as of one entry, for a checkpoint or a snapshot on another thread. It shares what it
+/// can with the store and never changes.
 package struct FrozenStore: Sendable {
     let client: KeySpace
     let datacenter: KeySpace
@@ -17,8 +17,9 @@ package struct FrozenStore: Sendable {
     /// All rows, sorted by table and key.
     package func rows() -> StoreRows { rows(modifiedAfter: nil) }
 
-    /// What changed since the checkpoint at `base`, which must have been written from this store or be
-    /// the one that it was loaded from. Where that is not known any more, or for nil, it is everything.
+    /// What changed since the checkpoint at `base`, which must have been written from this store or
+    /// be the one that it was loaded from. Where that is not known any more, or for nil, it is
+    /// everything.
     package func changes(since base: LogIndex?) -> RowChanges {
         let known = max(client.log.changesKnownSince, datacenter.log.changesKnownSince)
         guard let base, base.rawValue >= known else {
@@ -111,8 +112,8 @@ package struct FrozenStore: Sendable {
         return writer.bytes
     }
 
-    /// A hash of all that a client can observe, and nothing else: equal for stores that differ only in
-    /// how far they have purged. O(n).
+    /// A hash of all that a client can observe, and nothing else: equal for stores that differ only
+    /// in how far they have purged. O(n).
     package func fullHash() -> UInt64 {
         var hash = Digest()
         for (space, id) in [(client, SpaceID.client), (datacenter, .datacenter)] {

@@ -3,34 +3,34 @@
 /// Most keys have few: they are in `recent`. Full blocks move to `blocks`, so that a key written a
 /// million times between two compactions costs a snapshot one reference a block, not one a version.
 /// Changed in place only while uniquely referenced, like the node that holds it.
-final class History: @unchecked Sendable {
-    static let blockRecordsMax = 256
+package final class History: @unchecked Sendable {
+    package static let blockRecordsMax = 256
 
     @exclusivity(unchecked) private(set) var blocks: [HistoryBlock]
     @exclusivity(unchecked) private(set) var recent: ContiguousArray<Record>
 
-    init(_ first: Record) {
+    package init(_ first: Record) {
         blocks = []
         recent = [first]
     }
 
-    init(blocks: [HistoryBlock], recent: ContiguousArray<Record>) {
+    package init(blocks: [HistoryBlock], recent: ContiguousArray<Record>) {
         self.blocks = blocks
         self.recent = recent
     }
 
-    func copy() -> History { History(blocks: blocks, recent: recent) }
+    package func copy() -> History { History(blocks: blocks, recent: recent) }
 
     /// Versions in the first block; it may be thinner than the others, which are all full.
     private var firstBlockCount: Int { blocks.first?.records.count ?? 0 }
 
-    var count: Int {
+    package var count: Int {
         let later = max(0, blocks.count - 1) * History.blockRecordsMax
         return firstBlockCount + later + recent.count
     }
 
     /// The version at a position, oldest first.
-    subscript(index: Int) -> Record {
+    package subscript(index: Int) -> Record {
         if index < firstBlockCount { return blocks[0].records[index] }
         let rest = index - firstBlockCount
         let block = rest / History.blockRecordsMax + 1
@@ -40,7 +40,7 @@ final class History: @unchecked Sendable {
     }
 
     /// The history without its `dropped` oldest versions, or nil when none is left.
-    func dropping(first dropped: Int) -> History? {
+    package func dropping(first dropped: Int) -> History? {
         if dropped >= count { return nil }
         var left = dropped
         var kept = blocks[...]
@@ -56,7 +56,7 @@ final class History: @unchecked Sendable {
         return History(blocks: result, recent: recent)
     }
 
-    func append(_ record: Record) {
+    package func append(_ record: Record) {
         if recent.count == History.blockRecordsMax {
             blocks.append(HistoryBlock(records: recent))
             recent = []
@@ -65,7 +65,7 @@ final class History: @unchecked Sendable {
     }
 
     /// The newest version at or below `revision`, and at or below `sub` within it.
-    func newest(atMost revision: Int64, sub: Int32 = .max) -> Record? {
+    package func newest(atMost revision: Int64, sub: Int32 = .max) -> Record? {
         if let first = recent.first, first.isAtMost(revision, sub) {
             return History.newest(in: recent, revision, sub)
         }
@@ -94,21 +94,21 @@ final class History: @unchecked Sendable {
         return low == 0 ? nil : records[low - 1]
     }
 
-    func forEach(_ body: (Record) -> Void) {
+    package func forEach(_ body: (Record) -> Void) {
         for block in blocks { block.records.forEach(body) }
         recent.forEach(body)
     }
 }
 
 /// A full block of a ``History``: immutable.
-final class HistoryBlock: @unchecked Sendable {
-    let records: ContiguousArray<Record>
-    init(records: ContiguousArray<Record>) { self.records = records }
+package final class HistoryBlock: @unchecked Sendable {
+    package let records: ContiguousArray<Record>
+    package init(records: ContiguousArray<Record>) { self.records = records }
 }
 
 extension Record {
     /// Whether `(modRevision, sub)` is at or below `(revision, sub)`.
-    func isAtMost(_ revision: Int64, _ sub: Int32) -> Bool {
+    package func isAtMost(_ revision: Int64, _ sub: Int32) -> Bool {
         let header = self.header
         return header.modRevision != revision
             ? header.modRevision < revision : header.sub <= sub

@@ -1,7 +1,7 @@
 internal import Primitives
 
-/// Which keys a request names, from etcd's `key` and `range_end`: an empty end is the one key, the byte
-/// zero is every key from `start` on.
+/// Which keys a request names, from etcd's `key` and `range_end`: an empty end is the one key, the
+/// byte zero is every key from `start` on.
 package struct KeyRange: Equatable, Sendable {
     package let start: [UInt8]
     /// Exclusive; nil for no end. For a single key it is nil too.
@@ -11,7 +11,8 @@ package struct KeyRange: Equatable, Sendable {
     package init(key: [UInt8], rangeEnd: [UInt8]) {
         isSingleKey = rangeEnd.isEmpty
         end = rangeEnd.isEmpty || rangeEnd == [0] ? nil : rangeEnd
-        // The whole space is asked for with the byte zero as key; no key sorts before it but the empty one.
+        // The whole space is asked for with the byte zero as key; no key sorts before it but the
+        // empty one.
         start = key
     }
 

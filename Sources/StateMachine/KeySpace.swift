@@ -38,7 +38,7 @@ struct KeySpace: Sendable {
             made = record
             return record
         }
-        guard let made else { fatalError("the tree did not ask for the new version") }
+        guard let made else { impossible("the tree did not ask for the new version") }
         log.append(made, at: stamp)
         weightBytes += made.weightBytes
         return (made, previous?.isTombstone == true ? nil : previous)
@@ -70,20 +70,16 @@ struct KeySpace: Sendable {
         return record
     }
 
-    /// The live version that `record` superseded, or nil when there was none or it is compacted away.
+    /// The live version of the key before the revision that made `record`, or nil when there was
+    /// none or it is compacted away: what etcd reports as `prev_kv`, also where one revision
+    /// changed a key twice.
     func previous(of record: Record) -> Record? {
         record.withKey { key in
             guard let (newest, history) = tree.versions(key) else { return nil }
             let header = record.header
-            let isBefore: (Record) -> Bool = { $0.precedes(record) }
-            let found: Record?
-            if isBefore(newest) {
-                found = newest
-            } else if header.sub > 0 {
-                found = history?.newest(atMost: header.modRevision, sub: header.sub - 1)
-            } else {
-                found = history?.newest(atMost: header.modRevision - 1)
-            }
+            let found =
+                newest.modRevision < header.modRevision
+                ? newest : history?.newest(atMost: header.modRevision - 1)
             guard let found, !found.isTombstone else { return nil }
             return found
         }
@@ -104,7 +100,8 @@ struct KeySpace: Sendable {
     }
 
     mutating func raiseFloor(to revision: Int64) {
-        // A deletion at the old floor had to stay: it is looked at again, also by a purge under way.
+        // A deletion at the old floor had to stay: it is looked at again, also by a purge under
+        // way.
         purgeCursor = min(purgeCursor, ChunkID(main: floor, sub: 0))
         floor = revision
         isPurgePending = true
@@ -125,8 +122,8 @@ extension KeySpace {
         return header.isTombstone || next.map { $0.modRevision <= floor } ?? false
     }
 
-    /// Removes what the compaction made unreachable: looks at and removes no more than `budget` records.
-    /// Returns whether there is more to do.
+    /// Removes what the compaction made unreachable: looks at and removes no more than `budget`
+    /// records. Returns whether there is more to do.
     mutating func purge(budget: Int, stamp: UInt64) -> Bool {
         guard isPurgePending else { return false }
         var work: [Record] = []
@@ -157,8 +154,8 @@ extension KeySpace {
         return isPurgePending
     }
 
-    /// Takes up to `limit` garbage versions of the record's key out of the tree. Returns whether those
-    /// were all.
+    /// Takes up to `limit` garbage versions of the record's key out of the tree. Returns whether
+    /// those were all.
     private mutating func sift(
         _ record: Record, limit: Int, into garbage: inout [Record]
     ) -> Bool {

@@ -47,8 +47,8 @@ package struct LeaseRequest: Equatable, Sendable {
     }
 }
 
-/// The leader's own commands about many leases: u32 count, then an i64 id and an i64 of seconds each.
-/// An expiry ignores the seconds.
+/// The leader's own commands about many leases: u32 count, then an i64 id and an i64 of seconds
+/// each. An expiry ignores the seconds.
 package struct LeaseBatch: Equatable, Sendable {
     package static let leasesMax = 4096
 

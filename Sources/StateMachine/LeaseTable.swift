@@ -7,16 +7,22 @@ package struct Lease: Equatable, Sendable {
     package var grantedSeconds: Int64
     /// What was left at the last checkpoint, in seconds; zero: it runs its full time.
     package var remainingSeconds: Int64
+
+    package init(id: Int64, grantedSeconds: Int64, remainingSeconds: Int64) {
+        self.id = id
+        self.grantedSeconds = grantedSeconds
+        self.remainingSeconds = remainingSeconds
+    }
 }
 
 /// All leases and the keys attached to them. Copying the value is taking a snapshot.
 ///
-/// Both are trees of records: a lease's key is its bucket and its id, an attachment's is the lease's id
-/// and the key, so that all keys of a lease are one range in key order.
+/// Both are trees of records: a lease's key is its bucket and its id, an attachment's is the
+/// lease's id and the key, so that all keys of a lease are one range in key order.
 package struct LeaseTable: Sendable {
     /// Leases are checkpointed by buckets, so that a change rewrites a few of them, not all.
-    static let bucketCount = 256
-    static let secondsMax: Int64 = 9_000_000_000
+    package static let bucketCount = 256
+    package static let secondsMax: Int64 = 9_000_000_000
 
     private var leases = PersistentTree()
     private var attachments = PersistentTree()
@@ -35,7 +41,7 @@ package struct LeaseTable: Sendable {
         LeaseTable.withLeaseKey(id) { leases.newest($0) != nil }
     }
 
-    mutating func set(_ lease: Lease, stamp: UInt64) {
+    package mutating func set(_ lease: Lease, stamp: UInt64) {
         LeaseTable.withLeaseKey(lease.id) { key in
             _ = leases.put(key, keepsHistory: false) { _ in
                 Record.make(
@@ -46,12 +52,12 @@ package struct LeaseTable: Sendable {
         modifiedAt[LeaseTable.bucket(lease.id)] = stamp
     }
 
-    mutating func remove(_ id: Int64, stamp: UInt64) {
+    package mutating func remove(_ id: Int64, stamp: UInt64) {
         LeaseTable.withLeaseKey(id) { key in _ = leases.remove(key) }
         modifiedAt[LeaseTable.bucket(id)] = stamp
     }
 
-    mutating func attach(_ key: UnsafeRawBufferPointer, to id: Int64) {
+    package mutating func attach(_ key: UnsafeRawBufferPointer, to id: Int64) {
         LeaseTable.withAttachmentKey(id, key) { full in
             _ = attachments.put(full, keepsHistory: false) { old in
                 old
@@ -62,7 +68,7 @@ package struct LeaseTable: Sendable {
         }
     }
 
-    mutating func detach(_ key: UnsafeRawBufferPointer, from id: Int64) {
+    package mutating func detach(_ key: UnsafeRawBufferPointer, from id: Int64) {
         LeaseTable.withAttachmentKey(id, key) { full in _ = attachments.remove(full) }
     }
 
@@ -108,7 +114,7 @@ package struct LeaseTable: Sendable {
     }
 
     /// The leases of one bucket, in order of their key.
-    func leases(inBucket bucket: Int) -> [Lease] {
+    package func leases(inBucket bucket: Int) -> [Lease] {
         var found: [Lease] = []
         [UInt8(bucket)].withUnsafeBytes { start in
             leases.forEach(from: start, to: nil) { record, _ in
@@ -120,7 +126,7 @@ package struct LeaseTable: Sendable {
         return found
     }
 
-    func hasLeases(inBucket bucket: Int) -> Bool {
+    package func hasLeases(inBucket bucket: Int) -> Bool {
         var found = false
         [UInt8(bucket)].withUnsafeBytes { start in
             leases.forEach(from: start, to: nil) { record, _ in
@@ -132,7 +138,9 @@ package struct LeaseTable: Sendable {
     }
 
     /// A table of what a checkpoint held. Its buckets changed last at `index`.
-    init(_ leases: [Lease], attachments: [(lease: Int64, key: Record)], loadedAt index: UInt64) {
+    package init(
+        _ leases: [Lease], attachments: [(lease: Int64, key: Record)], loadedAt index: UInt64
+    ) {
         var sorted = ContiguousArray<(Record, History?)>()
         for lease in leases {
             LeaseTable.withLeaseKey(lease.id) { key in
@@ -153,7 +161,7 @@ package struct LeaseTable: Sendable {
         modifiedAt = [UInt64](repeating: index, count: LeaseTable.bucketCount)
     }
 
-    func checkInvariants() {
+    package func checkInvariants() {
         leases.checkInvariants()
         attachments.checkInvariants()
         attachments.forEach(from: .empty, to: nil) { record, _ in
@@ -162,9 +170,9 @@ package struct LeaseTable: Sendable {
         }
     }
 
-    var attachmentCount: Int { attachments.count }
+    package var attachmentCount: Int { attachments.count }
 
-    static func bucket(_ id: Int64) -> Int {
+    package static func bucket(_ id: Int64) -> Int {
         Int((UInt64(bitPattern: id) &* 0x9E37_79B9_7F4A_7C15) >> 56)
     }
 
@@ -191,7 +199,7 @@ package struct LeaseTable: Sendable {
 }
 
 extension Lease {
-    init(_ record: Record, id: Int64) {
+    package init(_ record: Record, id: Int64) {
         self.init(
             id: id, grantedSeconds: record.createRevision, remainingSeconds: record.version)
     }

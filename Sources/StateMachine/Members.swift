@@ -59,8 +59,8 @@ package struct MemberAttributes: Equatable, Sendable {
     }
 }
 
-/// The members' attributes by id, the ids that were removed and are never used again, and the cluster
-/// version that gates new kinds of entries (DESIGN §6).
+/// The members' attributes by id, the ids that were removed and are never used again, and the
+/// cluster version that gates new kinds of entries (DESIGN §6).
 package struct MemberTable: Equatable, Sendable {
     static let textBytesMax = 4096
     static let urlsMax = 64

@@ -1,25 +1,25 @@
 internal import Primitives
 
-/// An ordered map from keys to their versions: a B+tree whose nodes are shared between snapshots and
-/// copied when changed. Copying the value is taking a snapshot: O(1), and what the copy holds never
-/// changes, on whatever thread it is read.
-struct PersistentTree: Sendable {
+/// An ordered map from keys to their versions: a B+tree whose nodes are shared between snapshots
+/// and copied when changed. Copying the value is taking a snapshot: O(1), and what the copy holds
+/// never changes, on whatever thread it is read.
+package struct PersistentTree: Sendable {
     private var root: TreeNode
     /// Keys, those whose newest version is a tombstone included.
-    private(set) var count: Int
+    package private(set) var count: Int
 
-    init() {
+    package init() {
         root = TreeNode(isLeaf: true)
         count = 0
     }
 
     /// Keys whose newest version is not a tombstone. O(1).
-    var liveCount: Int { root.liveCount }
+    package var liveCount: Int { root.liveCount }
 
     /// Makes `make(previous)` the newest version of `key` and returns what it superseded.
     /// Cost: O(log n); a node that a snapshot shares is copied first.
     @discardableResult
-    mutating func put(
+    package mutating func put(
         _ key: UnsafeRawBufferPointer, keepsHistory: Bool = true, make: (Record?) -> Record
     ) -> Record? {
         if !isKnownUniquelyReferenced(&root) { root = root.copy() }
@@ -32,7 +32,7 @@ struct PersistentTree: Sendable {
 
     /// Edits or removes the versions of `key`. Returns the newest version if the key was removed.
     @discardableResult
-    mutating func edit(
+    package mutating func edit(
         _ key: UnsafeRawBufferPointer, decide: (Record, History?) -> TreeEdit
     ) -> Record? {
         if !isKnownUniquelyReferenced(&root) { root = root.copy() }
@@ -46,19 +46,19 @@ struct PersistentTree: Sendable {
     }
 
     @discardableResult
-    mutating func remove(_ key: UnsafeRawBufferPointer) -> Record? {
+    package mutating func remove(_ key: UnsafeRawBufferPointer) -> Record? {
         edit(key) { _, _ in .remove }
     }
 
     /// The newest version of `key`, a tombstone included.
-    func newest(_ key: UnsafeRawBufferPointer) -> Record? {
+    package func newest(_ key: UnsafeRawBufferPointer) -> Record? {
         var node = root
         while !node.isLeaf { node = node.children[node.childIndex(key)] }
         let place = node.search(key)
         return place.found ? node.records[place.index] : nil
     }
 
-    func versions(_ key: UnsafeRawBufferPointer) -> (newest: Record, history: History?)? {
+    package func versions(_ key: UnsafeRawBufferPointer) -> (newest: Record, history: History?)? {
         var node = root
         while !node.isLeaf { node = node.children[node.childIndex(key)] }
         let place = node.search(key)
@@ -67,7 +67,7 @@ struct PersistentTree: Sendable {
 
     /// Visits the keys at or after `start` and before `end` (nil: to the last one) in order, until
     /// `body` says false.
-    func forEach(
+    package func forEach(
         from start: UnsafeRawBufferPointer, to end: UnsafeRawBufferPointer?,
         _ body: (Record, History?) -> Bool
     ) {
@@ -76,21 +76,23 @@ struct PersistentTree: Sendable {
 
     /// How many keys at or after `start` and before `end` have a newest version that is not a
     /// tombstone. O(log n).
-    func countLive(from start: UnsafeRawBufferPointer, to end: UnsafeRawBufferPointer?) -> Int {
+    package func countLive(from start: UnsafeRawBufferPointer, to end: UnsafeRawBufferPointer?)
+        -> Int
+    {
         let below = start.isEmpty ? 0 : root.countLive(before: start)
         let through = end.map { root.countLive(before: $0) } ?? root.liveCount
         return max(0, through - below)
     }
 
     /// Checks the whole structure; O(n), for tests.
-    func checkInvariants() {
+    package func checkInvariants() {
         let (keys, live, _) = root.checkInvariants(lower: nil, upper: nil)
         invariant(keys == count, "the tree counts \(count) keys and holds \(keys)")
         invariant(live == liveCount, "the tree counts \(liveCount) live keys and holds \(live)")
     }
 
     /// Builds a tree from keys in ascending order. O(n).
-    init(sorted entries: ContiguousArray<(Record, History?)>) {
+    package init(sorted entries: ContiguousArray<(Record, History?)>) {
         count = entries.count
         var level = TreeNode.leaves(entries)
         while level.count > 1 { level = TreeNode.parents(level) }
@@ -100,7 +102,7 @@ struct PersistentTree: Sendable {
 }
 
 extension TreeNode {
-    static func root(left: TreeNode, split: TreeSplit) -> TreeNode {
+    package static func root(left: TreeNode, split: TreeSplit) -> TreeNode {
         let root = TreeNode(isLeaf: false)
         root.records.initialize(to: split.separator)
         root.children.initialize(to: left)
@@ -112,7 +114,7 @@ extension TreeNode {
         return root
     }
 
-    func visit(
+    package func visit(
         from start: UnsafeRawBufferPointer?, to end: UnsafeRawBufferPointer?,
         _ body: (Record, History?) -> Bool
     ) -> Bool {
@@ -136,7 +138,7 @@ extension TreeNode {
         return true
     }
 
-    func countLive(before key: UnsafeRawBufferPointer) -> Int {
+    package func countLive(before key: UnsafeRawBufferPointer) -> Int {
         if isLeaf {
             var live = 0
             for index in 0..<search(key).index where !records[index].isTombstone { live += 1 }
@@ -148,7 +150,9 @@ extension TreeNode {
         return live + children[last].countLive(before: key)
     }
 
-    func checkInvariants(lower: Record?, upper: Record?) -> (keys: Int, live: Int, depth: Int) {
+    package func checkInvariants(lower: Record?, upper: Record?) -> (
+        keys: Int, live: Int, depth: Int
+    ) {
         invariant(count <= TreeNode.entriesMax, "a node has \(count) entries")
         invariant(self.lower?.key == lower?.key, "a node does not know its lower bound")
         invariant(self.upper?.key == upper?.key, "a node does not know its upper bound")
@@ -234,7 +238,7 @@ extension TreeNode {
         return built
     }
 
-    func setAllBounds(lower: Record?, upper: Record?) {
+    package func setAllBounds(lower: Record?, upper: Record?) {
         setBounds(lower, upper)
         for index in 0..<childCount {
             children[index].setAllBounds(

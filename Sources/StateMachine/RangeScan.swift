@@ -27,17 +27,17 @@ package struct RangeScan: Sendable {
 
     package var isDone: Bool { cursor == nil }
 
-    /// The next records in key order, up to `recordsMax` of them and, if given, no more keys looked at
-    /// than `keysMax`; none when the range is done (``isDone``), or when none of the keys looked at was
-    /// live. Cost: O(log n + keys looked at).
+    /// The next records in key order, up to `recordsMax` of them and, if given, no more keys looked
+    /// at than `keysMax`; none when the range is done (``isDone``), or when none of the keys looked
+    /// at was live. Cost: O(log n + keys looked at).
     package mutating func next(recordsMax: Int, keysMax: Int = .max) -> [Record] {
         var records: [Record] = []
         walk(recordsMax: recordsMax, keysMax: keysMax) { records.append($0) }
         return records
     }
 
-    /// Like ``next(recordsMax:keysMax:)``, for what the records amount to: how many there are and their
-    /// size as field 2 of a RangeResponse.
+    /// Like ``next(recordsMax:keysMax:)``, for what the records amount to: how many there are and
+    /// their size as field 2 of a RangeResponse.
     package mutating func measure(keysMax: Int) -> (count: Int, byteCount: Int) {
         var count = 0
         var byteCount = 0
@@ -49,8 +49,8 @@ package struct RangeScan: Sendable {
         return (count, byteCount)
     }
 
-    /// Appends the next records as field 2 of a RangeResponse until `bytesMax` is reached or passed by
-    /// the last of them. Returns how many.
+    /// Appends the next records as field 2 of a RangeResponse until `bytesMax` is reached or passed
+    /// by the last of them. Returns how many.
     package mutating func encode(into writer: inout ProtobufWriter, bytesMax: Int) -> Int {
         var count = 0
         let form = self.form
@@ -110,7 +110,8 @@ extension KeyRange {
 }
 
 extension Store {
-    /// A scan of what ``range(_:)`` would answer without limit, order and filters, from now on. O(1).
+    /// A scan of what ``range(_:)`` would answer without limit, order and filters, from now on.
+    /// O(1).
     package func makeScan(_ request: RangeRequest) throws(StoreError) -> RangeScan {
         try request.check()
         try checkRevision(request)

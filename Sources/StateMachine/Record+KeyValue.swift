@@ -9,7 +9,8 @@ package enum RecordForm: UInt8, Equatable, Sendable {
     case keyAndLease
 }
 
-/// mvccpb.KeyValue: key = 1, create_revision = 2, mod_revision = 3, version = 4, value = 5, lease = 6.
+/// mvccpb.KeyValue: key = 1, create_revision = 2, mod_revision = 3, version = 4, value = 5, lease =
+/// 6.
 extension Record {
     /// Encoded size as mvccpb.KeyValue, without tag and length.
     package func keyValueByteCount(_ form: RecordForm = .full) -> Int {

@@ -1,6 +1,7 @@
 package import Primitives
 
-/// The fixed part of a ``Record``. The key's bytes and then the value's follow it in the same allocation.
+/// The fixed part of a ``Record``. The key's bytes and then the value's follow it in the same
+/// allocation.
 package struct RecordHeader: Sendable {
     /// Revision at which the key was created; zero for a tombstone.
     package var createRevision: Int64
@@ -65,7 +66,7 @@ package struct Record: @unchecked Sendable {
     }
 
     /// A record that only lends its key: a separator of the tree.
-    static func separator(_ key: UnsafeRawBufferPointer) -> Record {
+    package static func separator(_ key: UnsafeRawBufferPointer) -> Record {
         tombstone(key: key, modRevision: 0, sub: 0)
     }
 }
@@ -132,7 +133,7 @@ extension Record {
     package func isSame(as other: Record) -> Bool { storage === other.storage }
 
     /// Whether `(modRevision, sub)` of `self` comes before that of `other`.
-    func precedes(_ other: Record) -> Bool {
+    package func precedes(_ other: Record) -> Bool {
         let mine = header
         let theirs = other.header
         return mine.modRevision != theirs.modRevision
@@ -141,5 +142,7 @@ extension Record {
 }
 
 extension UnsafeRawBufferPointer {
-    static var empty: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
+    package static var empty: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: nil, count: 0)
+    }
 }

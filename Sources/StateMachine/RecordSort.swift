@@ -2,10 +2,10 @@ internal import Primitives
 
 /// Sorts many records by key, then by their order in the input.
 ///
-/// Eight bytes of the keys at a time, as integers behind the prefix that all keys of a run share, so
-/// that it hardly ever compares whole keys. Source of the idea: Bentley and Sedgewick, "Fast Algorithms
-/// for Sorting and Searching Strings", SODA 1997.
-enum RecordSort {
+/// Eight bytes of the keys at a time, as integers behind the prefix that all keys of a run share,
+/// so that it hardly ever compares whole keys. Source of the idea: Bentley and Sedgewick, "Fast
+/// Algorithms for Sorting and Searching Strings", SODA 1997.
+package enum RecordSort {
     private struct Item {
         var word: UInt64
         var index: Int32
@@ -15,7 +15,7 @@ enum RecordSort {
     private static let shortRun = 12
 
     /// Positions of `records` in order of their keys.
-    static func byKey(_ records: ContiguousArray<Record>) -> [Int] {
+    package static func byKey(_ records: ContiguousArray<Record>) -> [Int] {
         var items = [Item](unsafeUninitializedCapacity: records.count) { buffer, count in
             for index in 0..<records.count {
                 buffer.initializeElement(at: index, to: Item(word: 0, index: Int32(index)))

@@ -159,8 +159,9 @@ package struct PutView {
         return view
     }
 
-    /// The form that every client sends: key and value, each of less than 2 MiB, and nothing else. Nil
-    /// for any other, for the general decoder to judge. A fifth of its cost, on the hottest path.
+    /// The form that every client sends: key and value, each of less than 2 MiB, and nothing else.
+    /// Nil for any other, for the general decoder to judge. A fifth of its cost, on the hottest
+    /// path.
     private static func decodeUsual(_ bytes: UnsafeRawBufferPointer) -> PutView? {
         var view = PutView()
         var offset = 0

@@ -149,11 +149,11 @@ extension Response {
         ) { $0 + $1.embeddedByteCount(result.form) }
     }
 
-    static func rangeTailByteCount(more: Bool, count: Int64) -> Int {
+    package static func rangeTailByteCount(more: Bool, count: Int64) -> Int {
         (more ? 2 : 0) + ProtobufWriter.fieldByteCount(4, UInt64(bitPattern: count))
     }
 
-    static func encodeRangeTail(more: Bool, count: Int64, _ writer: inout ProtobufWriter) {
+    package static func encodeRangeTail(more: Bool, count: Int64, _ writer: inout ProtobufWriter) {
         writer.field(3, more)
         writer.field(4, count)
     }

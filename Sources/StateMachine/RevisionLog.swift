@@ -1,41 +1,41 @@
 internal import Primitives
 
 /// Names a chunk of the ``RevisionLog``: the place of the first record that it ever held.
-struct ChunkID: Hashable, Comparable, Sendable {
-    let main: Int64
-    let sub: Int32
+package struct ChunkID: Hashable, Comparable, Sendable {
+    package let main: Int64
+    package let sub: Int32
 
-    static func < (a: ChunkID, b: ChunkID) -> Bool {
+    package static func < (a: ChunkID, b: ChunkID) -> Bool {
         a.main != b.main ? a.main < b.main : a.sub < b.sub
     }
 }
 
 extension Record {
-    var place: ChunkID { ChunkID(main: modRevision, sub: sub) }
+    package var place: ChunkID { ChunkID(main: modRevision, sub: sub) }
 }
 
 /// A run of records in revision order. Changed in place only while uniquely referenced.
-final class LogChunk: @unchecked Sendable {
-    let id: ChunkID
+package final class LogChunk: @unchecked Sendable {
+    package let id: ChunkID
     @exclusivity(unchecked) var records: ContiguousArray<Record>
     /// Key and value bytes of `records`.
     @exclusivity(unchecked) var bytes: Int
     /// Index of the entry that changed it last. What a purge changes counts for the entry after.
     @exclusivity(unchecked) var modifiedAt: UInt64
 
-    init(id: ChunkID, records: ContiguousArray<Record>, bytes: Int, modifiedAt: UInt64) {
+    package init(id: ChunkID, records: ContiguousArray<Record>, bytes: Int, modifiedAt: UInt64) {
         self.id = id
         self.records = records
         self.bytes = bytes
         self.modifiedAt = modifiedAt
     }
 
-    func copy() -> LogChunk {
+    package func copy() -> LogChunk {
         LogChunk(id: id, records: records, bytes: bytes, modifiedAt: modifiedAt)
     }
 
     /// Position of the first record at or after `(main, sub)`.
-    func position(_ main: Int64, _ sub: Int32) -> Int {
+    package func position(_ main: Int64, _ sub: Int32) -> Int {
         var low = 0
         var high = records.count
         while low < high {
@@ -51,11 +51,11 @@ final class LogChunk: @unchecked Sendable {
 
 /// All retained records in the order of their revisions: what watches catch up from, and what
 /// checkpoints are made of. Copying the value is taking a snapshot.
-struct RevisionLog: Sendable {
-    static let chunkRecordsMax = 512
-    static let chunkBytesMax = 256 << 10
+package struct RevisionLog: Sendable {
+    package static let chunkRecordsMax = 512
+    package static let chunkBytesMax = 256 << 10
     /// Neighbours that together are this thin are joined.
-    static let chunkRecordsJoined = chunkRecordsMax / 2
+    package static let chunkRecordsJoined = chunkRecordsMax / 2
 
     private(set) var chunks: [LogChunk] = []
     private(set) var recordCount = 0
@@ -64,9 +64,9 @@ struct RevisionLog: Sendable {
     /// What changed at or before this index is not known any more.
     private(set) var changesKnownSince: UInt64 = 0
 
-    /// Appends a record that comes after all others. Amortised O(1); a chunk that a snapshot shares is
-    /// copied first.
-    mutating func append(_ record: Record, at index: UInt64) {
+    /// Appends a record that comes after all others. Amortised O(1); a chunk that a snapshot shares
+    /// is copied first.
+    package mutating func append(_ record: Record, at index: UInt64) {
         let header = record.header
         let bytes = Int(header.keyByteCount) + Int(header.valueByteCount)
         recordCount += 1
@@ -90,7 +90,7 @@ struct RevisionLog: Sendable {
     }
 
     /// Removes records that are in the log, given in order. O(chunks + records).
-    mutating func remove(_ garbage: [Record], at index: UInt64) {
+    package mutating func remove(_ garbage: [Record], at index: UInt64) {
         guard let first = garbage.first else { return }
         var place = max(0, chunkIndex(first.modRevision, first.sub))
         let firstPlace = place
@@ -169,7 +169,7 @@ struct RevisionLog: Sendable {
     }
 
     /// Visits the records from `(main, sub)` on, until `body` says false.
-    func forEach(from main: Int64, _ sub: Int32 = 0, _ body: (Record) -> Bool) {
+    package func forEach(from main: Int64, _ sub: Int32 = 0, _ body: (Record) -> Bool) {
         var place = max(0, chunkIndex(main, sub))
         var position = place < chunks.count ? chunks[place].position(main, sub) : 0
         while place < chunks.count {
@@ -184,23 +184,24 @@ struct RevisionLog: Sendable {
     }
 
     /// Forgets which chunks vanished at or before `index`: no checkpoint builds on an older one.
-    mutating func forgetVanished(through index: UInt64) {
+    package mutating func forgetVanished(through index: UInt64) {
         guard index > changesKnownSince else { return }
         changesKnownSince = index
         vanished.removeAll { $0.at <= index }
     }
 
-    /// The log of a checkpoint at `index`; `vanished` are chunks of its rows that held only garbage.
-    init(chunks: [LogChunk], vanished: [ChunkID], loadedAt index: UInt64) {
+    /// The log of a checkpoint at `index`; `vanished` are chunks of its rows that held only
+    /// garbage.
+    package init(chunks: [LogChunk], vanished: [ChunkID], loadedAt index: UInt64) {
         self.chunks = chunks
         self.vanished = vanished.map { ($0, index + 1) }
         recordCount = chunks.reduce(0) { $0 + $1.records.count }
         changesKnownSince = index
     }
 
-    init() {}
+    package init() {}
 
-    func checkInvariants() {
+    package func checkInvariants() {
         var previous: Record?
         var count = 0
         for chunk in chunks {

@@ -1,6 +1,7 @@
 internal import Primitives
 
-/// What a checkpoint or a snapshot is made of: a table, a key and a value, all opaque outside this module.
+/// What a checkpoint or a snapshot is made of: a table, a key and a value, all opaque outside this
+/// module.
 package struct StoreRow: Equatable, Sendable {
     package var table: UInt8
     package var key: [UInt8]
@@ -16,11 +17,12 @@ package struct StoreRow: Equatable, Sendable {
 /// The tables, in the order in which a load wants them.
 ///
 /// ```
-/// state    key empty           revision, floors, applied index and term, clock, digest, format version
-/// members  key empty           cluster version, attributes, removed ids, alarms
-/// leases   u8 bucket           the leases of the bucket: count, then id, granted and remaining seconds
-/// client,  u64 main, u32 sub   a chunk of the revision log: count, then the records; the key, big-endian,
-/// datacenter                   is the place of the first record that the chunk ever held
+/// state    key empty           revision, floors, applied index and term, clock, digest, format
+/// version members  key empty           cluster version, attributes, removed ids, alarms
+/// leases   u8 bucket           the leases of the bucket: count, then id, granted and remaining
+/// seconds client,  u64 main, u32 sub   a chunk of the revision log: count, then the records; the
+/// key, big-endian, datacenter                   is the place of the first record that the chunk
+/// ever held
 /// ```
 package enum StoreTable: UInt8, Sendable {
     case state = 1

@@ -3,9 +3,10 @@ package import Primitives
 extension Store {
     /// Applies the next committed entry.
     ///
-    /// Closed and total: it reads the entry and the state, nothing else, and any bytes give an outcome.
-    /// A refused command changes nothing but the applied index and the clock.
-    /// - Parameter evaluate: whether this node answers the request, so that the ranges of a transaction
+    /// Closed and total: it reads the entry and the state, nothing else, and any bytes give an
+    /// outcome. A refused command changes nothing but the applied index and the clock.
+    /// - Parameter evaluate: whether this node answers the request, so that the ranges of a
+    ///   transaction
     ///   are to be read. Nodes that differ in it have equal states.
     package func apply(_ entry: LogEntry, evaluate: Bool = true) -> Applied {
         invariant(

@@ -1,8 +1,8 @@
 internal import Primitives
 
 extension Store {
-    /// About how many records applying a command would change, from the state as it is now. A driver
-    /// can tell a large deletion from a put before it applies either. O(log n) an operation.
+    /// About how many records applying a command would change, from the state as it is now. A
+    /// driver can tell a large deletion from a put before it applies either. O(log n) an operation.
     package func costHint(_ payload: [UInt8]) -> Int {
         payload.withUnsafeBytes { raw in
             guard let (header, bodyOffset) = try? Command.decodeHeader(raw) else { return 1 }

@@ -16,8 +16,8 @@ extension Store {
         }
     }
 
-    /// Evaluates a range whose revision is known to be readable. `current` is the reader's revision:
-    /// inside a transaction that has written it is ahead of the store's.
+    /// Evaluates a range whose revision is known to be readable. `current` is the reader's
+    /// revision: inside a transaction that has written it is ahead of the store's.
     func result(of request: RangeRequest, current: Int64) -> RangeResult {
         let space = keySpace(.of(request.key))
         let revision = request.revision > 0 ? request.revision : .max
@@ -35,8 +35,8 @@ extension Store {
                 revision: Revision(current), records: [], count: Int64(count), more: false,
                 form: form)
         }
-        // As etcd does it: the limit is applied by key, with one more to tell `more`, unless an order or
-        // a filter needs all of them.
+        // As etcd does it: the limit is applied by key, with one more to tell `more`, unless an
+        // order or a filter needs all of them.
         let pushesLimit = request.hasDefaultOrder && !request.hasRevisionFilters
         let bound = pushesLimit && request.limit > 0 ? request.limit.advanced(saturating: 1) : .max
         var records: [Record] = []
@@ -93,8 +93,8 @@ enum RangeOrder {
         }
     }
 
-    /// Sorts by the target; ties are in key order. Without an order, a target other than the key sorts
-    /// ascending.
+    /// Sorts by the target; ties are in key order. Without an order, a target other than the key
+    /// sorts ascending.
     static func sort(_ records: inout [Record], _ request: RangeRequest) {
         guard let target = SortTarget(rawValue: request.sortTarget) else { return }
         let descends = request.sortOrder == SortOrder.descend.rawValue

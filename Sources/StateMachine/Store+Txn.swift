@@ -30,8 +30,8 @@ extension Store {
         return execute(request, path, &step, true, &batch)
     }
 
-    /// Which branch every transaction on the way takes, in the order in which they are met. All of it is
-    /// decided on the state before the first change.
+    /// Which branch every transaction on the way takes, in the order in which they are met. All of
+    /// it is decided on the state before the first change.
     private func choosePath(_ request: TxnRequest) -> [Bool] {
         let holds = request.compares.allSatisfy { self.holds($0) }
         var path = [holds]
@@ -105,8 +105,8 @@ extension Store {
 
     // MARK: - Compares
 
-    /// A compare must hold for every live key of its range. Where there is none it is made with zeros,
-    /// except that a value is never equal, nor anything else, to one that is missing.
+    /// A compare must hold for every live key of its range. Where there is none it is made with
+    /// zeros, except that a value is never equal, nor anything else, to one that is missing.
     private func holds(_ compare: Compare) -> Bool {
         let space = keySpace(.of(compare.key))
         var found = false

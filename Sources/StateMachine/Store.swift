@@ -1,11 +1,12 @@
 package import Primitives
 
 /// The replicated state: a revisioned key-value store with etcd's semantics, leases, alarms and the
-/// members' records. Entries go in through ``apply(_:evaluate:)``; nothing else changes it, except that
+/// members' records. Entries go in through ``apply(_:evaluate:)``; nothing else changes it, except
+/// that
 /// ``purge(budget:)`` frees what a compaction made unreachable.
 ///
-/// `@unchecked Sendable`: it is confined to its node's event loop. What other threads need leaves it as
-/// a ``FrozenStore`` or a ``RangeScan``.
+/// `@unchecked Sendable`: it is confined to its node's event loop. What other threads need
+/// leaves it as a ``FrozenStore`` or a ``RangeScan``.
 package final class Store: @unchecked Sendable {
     @exclusivity(unchecked) var client: KeySpace
     @exclusivity(unchecked) var datacenter: KeySpace
@@ -45,12 +46,12 @@ package final class Store: @unchecked Sendable {
     /// Records held: every retained version of every key, deletions included.
     package var recordCount: Int { client.log.recordCount + datacenter.log.recordCount }
 
-    /// What the quota counts: keys, values and overhead of all records held. It depends on how far this
-    /// node has purged, so it never decides anything in apply.
+    /// What the quota counts: keys, values and overhead of all records held. It depends on how far
+    /// this node has purged, so it never decides anything in apply.
     package var bytesInUse: Int { client.weightBytes + datacenter.weightBytes }
 
-    /// Frees up to `budget` records that the last compaction made unreachable. Returns whether there is
-    /// more to free. Cost: about a microsecond a record.
+    /// Frees up to `budget` records that the last compaction made unreachable. Returns whether
+    /// there is more to free. Cost: about a microsecond a record.
     package func purge(budget: Int) -> Bool {
         let stamp = appliedIndex.next.rawValue
         let bounded = max(1, budget)
@@ -61,8 +62,9 @@ package final class Store: @unchecked Sendable {
 
     package var isPurgePending: Bool { client.isPurgePending || datacenter.isPurgePending }
 
-    /// The changes from `revision` on, in order: at least those of one revision, whole revisions only,
-    /// and no more than about `max` records. `revision` must not lie below ``compactedRevision``.
+    /// The changes from `revision` on, in order: at least those of one revision, whole revisions
+    /// only, and no more than about `max` records. `revision` must not lie below
+    /// ``compactedRevision``.
     package func events(
         from revision: Revision, max: Int, in space: SpaceID = .client
     ) -> [Record] {
@@ -77,8 +79,8 @@ package final class Store: @unchecked Sendable {
         return found
     }
 
-    /// Visits what changed in `from ... through`, by revision and then by order inside it, until `visit`
-    /// says false. Cost: logarithmic to find the start, then constant a record.
+    /// Visits what changed in `from ... through`, by revision and then by order inside it, until
+    /// `visit` says false. Cost: logarithmic to find the start, then constant a record.
     package func forEachRecord(
         from: Revision, through: Revision, _ visit: (Record) -> Bool
     ) {
@@ -89,8 +91,8 @@ package final class Store: @unchecked Sendable {
 
     package func previousVersion(of record: Record) -> Record? { previous(of: record) }
 
-    /// The live version of the record's key just before it (`prev_kv`), or nil where there was none or
-    /// it has been compacted.
+    /// The live version of the record's key just before it (`prev_kv`), or nil where there was none
+    /// or it has been compacted.
     package func previous(of record: Record) -> Record? {
         record.withKey { keySpace(.of($0)).previous(of: record) }
     }

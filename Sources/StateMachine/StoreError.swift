@@ -1,6 +1,7 @@
 /// Why a command or a read was refused. All of them are definite: nothing was changed.
 ///
-/// `message` and `grpcCode` are etcd's where etcd has the case, byte for byte: clients match on them.
+/// `message` and `grpcCode` are etcd's where etcd has the case, byte for byte, because clients
+/// match on them.
 package enum StoreError: Error, Equatable, Sendable {
     case emptyKey
     case keyNotFound
@@ -19,7 +20,8 @@ package enum StoreError: Error, Equatable, Sendable {
     case corrupt
     case permissionDenied
     case memberNotFound
-    /// The command was decided in another term than the one it was committed in (DESIGN §6, the fence).
+    /// The command was decided in another term than the one it was committed in (DESIGN §6, the
+    /// fence).
     case fenced(decidedIn: UInt64, committedIn: UInt64)
     /// Bytes that are not the message they should be.
     case malformed(offset: Int)

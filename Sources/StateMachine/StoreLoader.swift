@@ -199,8 +199,8 @@ private struct SpaceLoader {
         return (space, attachments)
     }
 
-    /// Chunks as they were in the rows, so that the next checkpoint rewrites only what changes. Those
-    /// that lost garbage count as changed by the entry to come.
+    /// Chunks as they were in the rows, so that the next checkpoint rewrites only what changes.
+    /// Those that lost garbage count as changed by the entry to come.
     private func makeLog(_ isGarbage: [Bool], loadedAt index: UInt64) -> RevisionLog {
         var made: [LogChunk] = []
         var vanished: [ChunkID] = []

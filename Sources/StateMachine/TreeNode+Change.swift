@@ -1,26 +1,26 @@
 internal import Primitives
 
 /// What a change of a tree found and did.
-struct TreeChange {
+package struct TreeChange {
     /// The key's newest version before the change.
-    var previous: Record?
-    var liveDelta = 0
-    var isNewKey = false
+    package var previous: Record?
+    package var liveDelta = 0
+    package var isNewKey = false
     /// Whether the superseded version is kept as history.
-    let keepsHistory: Bool
+    package let keepsHistory: Bool
 }
 
 /// A node that overflowed: `right` follows the node, and begins at `separator`.
-struct TreeSplit {
-    let separator: Record
-    let right: TreeNode
+package struct TreeSplit {
+    package let separator: Record
+    package let right: TreeNode
 }
 
 // MARK: - Putting
 
 extension TreeNode {
     /// Makes `make(previous)` the newest version of `key`. The node must be uniquely referenced.
-    func put(
+    package func put(
         _ key: UnsafeRawBufferPointer, change: inout TreeChange, make: (Record?) -> Record
     ) -> TreeSplit? {
         if isLeaf { return putInLeaf(key, change: &change, make: make) }
@@ -73,7 +73,7 @@ extension TreeNode {
         }
     }
 
-    func makeChildUnique(_ index: Int) {
+    package func makeChildUnique(_ index: Int) {
         if !isKnownUniquelyReferenced(&children[index]) {
             children[index] = children[index].copy()
         }
@@ -145,14 +145,14 @@ extension TreeNode {
     }
 
     /// The shortest key after `left`'s and at or before `right`'s.
-    static func separator(_ left: Record, _ right: Record) -> Record {
+    package static func separator(_ left: Record, _ right: Record) -> Record {
         let key = right.keyView
         let shared = sharedPrefix(left.keyView, key)
         defer { withExtendedLifetime((left, right)) {} }
         return Record.separator(UnsafeRawBufferPointer(rebasing: key[..<(shared + 1)]))
     }
 
-    func countLive() -> Int {
+    package func countLive() -> Int {
         var live = 0
         if isLeaf {
             for index in 0..<count where !records[index].isTombstone { live += 1 }
@@ -166,7 +166,7 @@ extension TreeNode {
 // MARK: - Editing and removing
 
 /// What to do with a key's versions.
-enum TreeEdit {
+package enum TreeEdit {
     case keep
     /// The newest version stays, the older ones become these.
     case history(History?)
@@ -176,7 +176,7 @@ enum TreeEdit {
 extension TreeNode {
     /// Edits the versions of `key`. Returns whether the key was removed. The node must be uniquely
     /// referenced.
-    func edit(
+    package func edit(
         _ key: UnsafeRawBufferPointer, change: inout TreeChange,
         decide: (Record, History?) -> TreeEdit
     ) -> Bool {

@@ -1,21 +1,23 @@
 internal import Primitives
 
-/// A node of ``PersistentTree``: a leaf holds each key's newest record and its older versions, an inner
-/// node holds separators and children. Entry `i` of an inner node's `records` is the smallest key that
-/// may be in child `i + 1`.
+/// A node of ``PersistentTree``: a leaf holds each key's newest record and its older versions, an
+/// inner node holds separators and children. Entry `i` of an inner node's `records` is the smallest
+/// key that may be in child `i + 1`.
 ///
-/// All keys that can be routed to a node share `boundByteCount` bytes with its bounds. `words` holds the
-/// eight bytes after the first `prefixByteCount`, as integers that sort like the keys, so that a search
-/// reads one short array and hardly a record. Words that tie are settled by the whole keys. In a leaf
-/// both counts are the same; an inner node skips what its separators share too, and a search checks it.
+/// All keys that can be routed to a node share `boundByteCount` bytes with its bounds. `words`
+/// holds the eight bytes after the first `prefixByteCount`, as integers that sort like the keys, so
+/// that a search reads one short array and hardly a record. Words that tie are settled by the whole
+/// keys. In a leaf both counts are the same; an inner node skips what its separators share too, and
+/// a search checks it.
 ///
-/// A node is changed in place only while it is uniquely referenced along the whole path from its root.
+/// A node is changed in place only while it is uniquely referenced along the whole path from its
+/// root.
 /// `@unchecked Sendable`: that rule makes whatever a snapshot can reach immutable.
-final class TreeNode: @unchecked Sendable {
-    static let entriesMax = 64
-    static let entriesMin = entriesMax / 4
+package final class TreeNode: @unchecked Sendable {
+    package static let entriesMax = 64
+    package static let entriesMin = entriesMax / 4
 
-    let isLeaf: Bool
+    package let isLeaf: Bool
     /// Leaf: keys. Inner: separators, one fewer than children.
     @exclusivity(unchecked) var count = 0
     /// Inner: one more than `count`. Leaf: zero.
@@ -27,14 +29,14 @@ final class TreeNode: @unchecked Sendable {
     /// No key of this node is below `lower` or at or above `upper`; nil at the edges of the tree.
     @exclusivity(unchecked) private(set) var lower: Record?
     @exclusivity(unchecked) private(set) var upper: Record?
-    let words: UnsafeMutablePointer<UInt64>
-    let records: UnsafeMutablePointer<Record>
+    package let words: UnsafeMutablePointer<UInt64>
+    package let records: UnsafeMutablePointer<Record>
     /// Leaf only.
-    let histories: UnsafeMutablePointer<History?>
+    package let histories: UnsafeMutablePointer<History?>
     /// Inner only.
-    let children: UnsafeMutablePointer<TreeNode>
+    package let children: UnsafeMutablePointer<TreeNode>
 
-    init(isLeaf: Bool) {
+    package init(isLeaf: Bool) {
         self.isLeaf = isLeaf
         let capacity = TreeNode.entriesMax + 1
         words = .allocate(capacity: capacity)
@@ -56,7 +58,7 @@ final class TreeNode: @unchecked Sendable {
         children.deallocate()
     }
 
-    func copy() -> TreeNode {
+    package func copy() -> TreeNode {
         let node = TreeNode(isLeaf: isLeaf)
         node.count = count
         node.liveCount = liveCount
@@ -79,9 +81,10 @@ final class TreeNode: @unchecked Sendable {
 // MARK: - Search
 
 extension TreeNode {
-    /// The eight bytes of `key` after `offset`, padded with zeros, as an integer that sorts like them.
+    /// The eight bytes of `key` after `offset`, padded with zeros, as an integer that sorts like
+    /// them.
     @inline(__always)
-    static func word(_ key: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
+    package static func word(_ key: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
         let left = key.count - offset
         if left >= 8 {
             return UInt64(bigEndian: key.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
@@ -96,7 +99,9 @@ extension TreeNode {
     }
 
     /// How many leading bytes two keys share.
-    static func sharedPrefix(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+    package static func sharedPrefix(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer)
+        -> Int
+    {
         let limit = min(a.count, b.count)
         var position = 0
         while position < limit, a[position] == b[position] { position += 1 }
@@ -105,7 +110,7 @@ extension TreeNode {
 
     /// The first entry whose key is at or after `key`, and whether it is `key`.
     @inline(__always)
-    func search(_ key: UnsafeRawBufferPointer) -> (index: Int, found: Bool) {
+    package func search(_ key: UnsafeRawBufferPointer) -> (index: Int, found: Bool) {
         if prefixByteCount > boundByteCount {
             let order = orderToPrefix(key)
             if order != 0 { return (order < 0 ? 0 : count, false) }
@@ -160,7 +165,7 @@ extension TreeNode {
     }
 
     /// Sets the bounds of the node's keys, the prefix that they share, and the words after it.
-    func setBounds(_ lower: Record?, _ upper: Record?) {
+    package func setBounds(_ lower: Record?, _ upper: Record?) {
         self.lower = lower
         self.upper = upper
         if let lower, let upper {
@@ -180,7 +185,7 @@ extension TreeNode {
 
     /// The child that `key` belongs to.
     @inline(__always)
-    func childIndex(_ key: UnsafeRawBufferPointer) -> Int {
+    package func childIndex(_ key: UnsafeRawBufferPointer) -> Int {
         let place = search(key)
         return place.found ? place.index + 1 : place.index
     }

@@ -77,8 +77,8 @@ private struct IntervalSet {
     private typealias Interval = (start: Bytes, end: Bytes)
     private var intervals: [Interval] = []
 
-    /// A range without an end is left out: etcd takes its `range_end` for the key that it looks like,
-    /// the byte zero, and so finds no put inside (seen on 3.5.1).
+    /// A range without an end is left out: etcd takes its `range_end` for the key that it looks
+    /// like, the byte zero, and so finds no put inside (seen on 3.5.1).
     mutating func insert(_ range: KeyRange) {
         if range.isSingleKey {
             insert((Bytes(range.start), Bytes(range.start + [0])))

@@ -21,7 +21,8 @@ struct ChecksumTests {
         }
     }
 
-    @Test("a checksum continues: of the whole it is that of the second half seeded with the first's")
+    @Test(
+        "a checksum continues: of the whole it is that of the second half seeded with the first's")
     func continues() {
         let bytes = Array("the beam along a ship's keel".utf8)
         let first = Checksum.crc32c(Array(bytes[..<11]))

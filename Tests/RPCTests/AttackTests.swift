@@ -1,7 +1,6 @@
 import NIOCore
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("Hostile HTTP/2 clients (RELIABILITY §5, A16 to A25)")
 struct AttackTests {

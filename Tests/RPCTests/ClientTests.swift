@@ -1,8 +1,7 @@
 import NIOCore
 import NIOPosix
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("The client's end of a connection (DESIGN §7)")
 struct ClientTests {
@@ -10,13 +9,11 @@ struct ClientTests {
     func streamLimit() async throws {
         let server = try await TestServer.start { limits, _, _ in limits.concurrentStreamsMax = 2 }
         let client = try await server.client()
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            for number in 0..<200 {
-                group.addTask {
-                    try await client.unary("Echo", [UInt8(number)]) == .success([UInt8(number)])
-                }
+        try await withThrowingTaskGroup(of: (UInt8, Result<[UInt8], RPCStatus>).self) { group in
+            for number: UInt8 in 0..<200 {
+                group.addTask { (number, try await client.unary("Echo", [number])) }
             }
-            for try await isRight in group { #expect(isRight) }
+            for try await (number, result) in group { #expect(result == .success([number])) }
         }
         try await server.stop()
     }
@@ -99,8 +96,8 @@ struct ClientTests {
     func keepalive() async throws {
         let server = try await RawServer.start(answer: [], to: 0)
         var settings = RPCClientSettings()
-        settings.keepaliveInterval = .milliseconds(50)
-        settings.keepaliveTimeout = .milliseconds(100)
+        settings.keepaliveInterval = .milliseconds(500)
+        settings.keepaliveTimeout = .milliseconds(500)
         let client = try await server.client(settings)
         let status = try await client.failure("Echo", [1])
         #expect(status?.code == .unavailable)

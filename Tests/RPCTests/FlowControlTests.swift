@@ -1,7 +1,6 @@
 import NIOCore
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("Flow control both ways (DESIGN §7)")
 struct FlowControlTests {
@@ -116,6 +115,22 @@ struct FlowControlTests {
         #expect(try await server.journal.all().contains("all sent") == false)
         try await loop.submit { stream?.resumeReading() }.get()
         #expect(try await ended.get() == 5000)
+        try await server.stop()
+    }
+
+    @Test("a connection carries more than its window in either direction")
+    func connectionWindow() async throws {
+        let server = try await TestServer.start { limits, _, _ in
+            limits.connectionWindowBytes = 200_000
+        }
+        var settings = RPCClientSettings()
+        settings.connectionWindowBytes = 200_000
+        let client = try await server.client(settings)
+        let message = [UInt8](repeating: 3, count: 90_000)
+        for _ in 0..<10 { #expect(try await client.unary("Echo", message) == .success(message)) }
+        // Refused requests count too: their bytes are thrown away, not kept from the window.
+        for _ in 0..<10 { _ = try await client.unary("Missing", message) }
+        #expect(try await client.unary("Echo", message) == .success(message))
         try await server.stop()
     }
 

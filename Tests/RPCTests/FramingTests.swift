@@ -1,8 +1,7 @@
 import NIOCore
 import Primitives
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("gRPC's framing and header forms (PROTOCOL-HTTP2)")
 struct FramingTests {

@@ -1,7 +1,6 @@
 import Primitives
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("Compressed messages (RFC 1951, RFC 1952)")
 struct GzipTests {

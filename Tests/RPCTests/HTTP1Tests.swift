@@ -1,7 +1,6 @@
 import NIOCore
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("HTTP/1.1 on the same port (DESIGN §7)")
 struct HTTP1Tests {

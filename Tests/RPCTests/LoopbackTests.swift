@@ -1,7 +1,6 @@
 import NIOCore
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("Calls over loopback (DESIGN §7)")
 struct LoopbackTests {
@@ -29,6 +28,28 @@ struct LoopbackTests {
                 #expect(result == .success(Array("message \(number)".utf8)))
             }
         }
+        try await server.stop()
+    }
+
+    @Test("a header block is whole although another call ends while it comes")
+    func interleavedHeaders() async throws {
+        let server = try await TestServer.start { _, routes, journal in
+            routes.stream("/test.Service/OnSignal") { call in
+                journal.add("waiting")
+                call.eventLoop.scheduleTask(in: .milliseconds(100)) { call.respond([1]) }
+                return ClosureStream()
+            }
+        }
+        let peer = try await RawPeer.connect(server)
+        let first = RawPeer.headers(1, RawPeer.block("/test.Service/OnSignal"), endStream: true)
+        let second = RawPeer.headers(3, RawPeer.block())
+        let half = second.count / 2
+        peer.send(RawPeer.opening + first + second[..<half])
+        _ = try await peer.waitForFrame(1) { $0.streamID == 1 && $0.flags == 5 }
+        let body = RawPeer.data(3, RawPeer.prefixed([2]), endStream: true)
+        peer.send(second[half...] + body)
+        let answer = try await peer.waitForFrame(0) { $0.streamID == 3 }
+        #expect(answer?.payload == RawPeer.prefixed([2]))
         try await server.stop()
     }
 

@@ -1,8 +1,7 @@
 import NIOCore
 import Primitives
+import RPC
 import Testing
-
-@testable import RPC
 
 @Suite("Random bytes on a live port (RELIABILITY §5, A21 to A25)")
 struct NoiseTests {

@@ -1,7 +1,6 @@
 import NIOCore
 import NIOPosix
-
-@testable import RPC
+import RPC
 
 /// One frame as a raw peer sees it.
 struct RawFrame: Sendable, Equatable {
@@ -79,7 +78,7 @@ final class RawPeer: ChannelInboundHandler, @unchecked Sendable {
     func close() { TestLoop.loop.execute { self.channel?.close(promise: nil) } }
 
     func wait(
-        _ what: String, within time: TimeAmount = .seconds(15),
+        _ what: String, within time: TimeAmount = .seconds(60),
         _ condition: @escaping @Sendable (RawPeer) -> Bool
     ) async throws {
         try await TestLoop.loop.flatSubmit {
@@ -96,7 +95,7 @@ final class RawPeer: ChannelInboundHandler, @unchecked Sendable {
         }.get()
     }
 
-    func waitForClose(within time: TimeAmount = .seconds(15)) async throws {
+    func waitForClose(within time: TimeAmount = .seconds(60)) async throws {
         try await wait("closed connection", within: time) { $0.isClosed }
     }
 

@@ -1,7 +1,6 @@
 import NIOCore
 import NIOPosix
-
-@testable import RPC
+import RPC
 
 /// A server that says SETTINGS and then only what the test lets it say.
 final class RawServer: @unchecked Sendable {

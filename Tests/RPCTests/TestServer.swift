@@ -1,8 +1,7 @@
 import NIOCore
 import NIOPosix
+import RPC
 import Testing
-
-@testable import RPC
 
 /// The event loop that the tests share: servers and clients of a test run on it.
 enum TestLoop {
@@ -30,7 +29,7 @@ final class Journal: @unchecked Sendable {
                 promise.succeed(())
             } else {
                 self.waiters.append((line, promise))
-                TestLoop.loop.scheduleTask(in: .seconds(10)) {
+                TestLoop.loop.scheduleTask(in: .seconds(60)) {
                     promise.fail(TestFailure.notSeen(line, in: self.lines))
                 }
             }
@@ -169,7 +168,7 @@ struct TestClient: Sendable {
 
     func unary(
         _ method: String, _ message: [UInt8] = [], metadata: [(name: String, value: String)] = [],
-        timeout: TimeAmount? = .seconds(20)
+        timeout: TimeAmount? = .seconds(60)
     ) async throws -> Result<[UInt8], RPCStatus> {
         let loop = client.eventLoop
         return try await loop.flatSubmit {
@@ -181,7 +180,7 @@ struct TestClient: Sendable {
         }.get()
     }
 
-    func failure(_ method: String, _ message: [UInt8] = [], timeout: TimeAmount? = .seconds(20))
+    func failure(_ method: String, _ message: [UInt8] = [], timeout: TimeAmount? = .seconds(60))
         async throws -> RPCStatus?
     {
         switch try await unary(method, message, timeout: timeout) {

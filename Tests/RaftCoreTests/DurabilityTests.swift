@@ -16,6 +16,17 @@ struct DurabilityTests {
             ])
     }
 
+    @Test("a leader with several writes under way counts itself through the complete ones")
+    func leaderCountsCompleteWrites() throws {
+        var member = Member(voters: [1])
+        _ = member.untilPreVote()
+        _ = member.persisted(1)
+        _ = try member.propose("a")
+        _ = try member.propose("b")
+        #expect(member.persisted(3) == [.committed(through: index(2))])
+        #expect(member.persisted(4) == [.committed(through: index(3))])
+    }
+
     @Test("two followers commit without the leader's disk")
     func followersCommit() {
         var member = Member()
@@ -44,7 +55,8 @@ struct DurabilityTests {
     )
     func sameEntryTwice() {
         // Member 1 appends 2:1 from leader 2 of term 1; leader 3 of term 2 truncates it; then a
-        // leader of term 3, who has 2:1 as well, sends it once more. The first write completes last.
+        // leader of term 3, who has 2:1 as well, sends it once more. The first write completes
+        // last.
         var member = Member(
             hard: HardState(term: term(1), votedFor: nil), log: [command(1, term: 1)])
         _ = member.receive(append(after: 1, 1, [command(2, term: 1)]), term: 1, from: 2)

@@ -81,6 +81,19 @@ struct ElectionTests {
         #expect(member.core.role == .leader)
     }
 
+    @Test("not even the votes of all others elect before the own vote is durable")
+    func othersDoNotSuffice() {
+        var member = Member()
+        _ = member.untilPreVote()
+        _ = member.receive(vote(true, pre: true), term: 1, from: 2)
+        for peer: UInt64 in [2, 3] {
+            #expect(member.receive(vote(true), term: 1, from: peer) == [])
+        }
+        #expect(member.core.role == .candidate)
+        _ = member.persisted(1)
+        #expect(member.core.role == .leader)
+    }
+
     @Test("a single voter elects itself as soon as its vote is durable, and commits alone")
     func singleVoter() {
         var member = Member(voters: [1])
@@ -256,6 +269,16 @@ struct ElectionTests {
             return
         }
         #expect(write.thenSend == [to(1, term: 2, vote(true))])
+    }
+
+    @Test("a member whose disk has not taken its term yet does not campaign in another")
+    func undurableTerm() {
+        var member = Member()
+        _ = member.receive(beat(1), term: 2, from: 2)
+        #expect(member.tick(100) == [])
+        _ = member.persisted(1)
+        _ = member.untilPreVote()
+        #expect(member.core.role == .preCandidate)
     }
 
     @Test("no message of a term leaves before the term is durable")

@@ -122,6 +122,16 @@ struct FastElectionTests {
             ])
     }
 
+    @Test("a new leader ends the evidence against the old one")
+    func newLeader() {
+        var member = follower()
+        _ = member.step(.connectionRefused(node(3)))
+        _ = member.receive(beat(1), term: 2, from: 2)
+        _ = member.persisted(1)
+        #expect(member.receive(ask(last: 9, 9, fast: true), term: 3, from: 3) == [])
+        #expect(member.tick(9) == [])
+    }
+
     @Test("with lease reads on there is no fast election")
     func offWithLeases() {
         var member = follower(lease: true)

@@ -191,7 +191,7 @@ struct FollowerTests {
         _ = member.step(.compacted(through: index(3)))
         #expect(
             member.receive(
-                append(after: 1, 1, [command(2, term: 1), command(3, term: 2)]), term: 3, from: 2)
+                append(after: 1, 1, [command(2, term: 1)]), term: 3, from: 2)
                 == [.send(to(2, term: 3, matched(3)))])
         let entries = [command(3, term: 2), command(4, term: 2), command(5, term: 3)]
         #expect(

@@ -146,7 +146,8 @@ struct LeaderTests {
         var member = Member(
             log: [1, 1, 4, 4, 5, 5].enumerated().map { command(UInt64($0 + 1), term: $1) })
         _ = member.lead()
-        // It lacks entry 6; its last, 5, is of term 2: where the leader has a term above 2, no match.
+        // It lacks entry 6; its last, 5, is of term 2: where the leader has a term above 2, no
+        // match.
         #expect(
             member.receive(rejected(6, hint: 5, 2), term: 6, from: 2) == [
                 .send(
@@ -156,6 +157,17 @@ struct LeaderTests {
                             after: 2, 1,
                             [4, 4, 5, 5].enumerated().map { command(UInt64($0 + 3), term: $1) }
                                 + [noop(7, term: 6)])))
+            ])
+    }
+
+    @Test("a hint that cannot be true still moves nextIndex back, by one")
+    func impossibleHint() {
+        var member = Member(log: (1...6).map { command($0, term: 1) })
+        _ = member.lead()
+        #expect(
+            member.receive(rejected(6, hint: 9, 9), term: 2, from: 2) == [
+                .send(
+                    to(2, term: 2, append(after: 5, 1, [command(6, term: 1), noop(7, term: 2)])))
             ])
     }
 

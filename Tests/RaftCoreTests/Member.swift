@@ -158,8 +158,9 @@ struct Member {
         return []
     }
 
-    /// Wins an election with the votes of `peers`. The last write issued is the one of the empty entry,
-    /// with id 2; it is not durable yet. Returns the effects of the step that made it leader.
+    /// Wins an election with the votes of `peers`. The last write issued is the one of the empty
+    /// entry, with id 2; it is not durable yet. Returns the effects of the step that made it
+    /// leader.
     mutating func lead(votes peers: [UInt64] = [2]) -> [Effect] {
         _ = untilPreVote()
         for peer in peers {

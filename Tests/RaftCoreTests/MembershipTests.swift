@@ -155,17 +155,35 @@ struct MembershipTests {
         #expect(member.core.configuration(at: index(1)).configuration == simple([1, 2, 3]))
     }
 
-    @Test("an election in a joint configuration needs both majorities")
-    func jointElection() {
+    @Test(
+        "an election in a joint configuration needs both majorities",
+        arguments: [([2, 3], 5), ([4, 5], 2)] as [([UInt64], UInt64)])
+    func jointElection(half: [UInt64], missing: UInt64) {
         let next = joint([1, 4, 5], [1, 2, 3])
         var member = Member(log: [noop(1, term: 1), configured(2, term: 1, next)])
         _ = member.untilPreVote()
-        for peer: UInt64 in [2, 3] {
+        for peer in half { _ = member.receive(vote(true, pre: true), term: 2, from: peer) }
+        #expect(member.core.role == .preCandidate)
+        _ = member.receive(vote(true, pre: true), term: 2, from: missing)
+        #expect(member.core.role == .candidate)
+        _ = member.persisted(1)
+        for peer in half { _ = member.receive(vote(true), term: 2, from: peer) }
+        #expect(member.core.role == .candidate)
+        _ = member.receive(vote(true), term: 2, from: missing)
+        #expect(member.core.role == .leader)
+    }
+
+    @Test("a candidate that either majority refuses has lost", arguments: [[2, 3], [4, 5]])
+    func jointDefeat(half: [UInt64]) {
+        let next = joint([1, 4, 5], [1, 2, 3])
+        var member = Member(log: [noop(1, term: 1), configured(2, term: 1, next)])
+        _ = member.untilPreVote()
+        for peer: UInt64 in [2, 4] {
             _ = member.receive(vote(true, pre: true), term: 2, from: peer)
         }
-        #expect(member.core.role == .preCandidate)
-        _ = member.receive(vote(true, pre: true), term: 2, from: 5)
-        #expect(member.core.role == .candidate)
+        _ = member.persisted(1)
+        for peer in half { _ = member.receive(vote(false), term: 2, from: peer) }
+        #expect(member.core.role == .follower)
     }
 
     @Test("the next leader leaves a joint configuration that it inherits")

@@ -134,6 +134,15 @@ struct ReadTests {
         return member
     }
 
+    /// Member 2 answers every heartbeat among the effects.
+    func answerAll(_ effects: [Effect], _ member: inout Member) {
+        for case .send(let envelope) in effects where envelope.to == node(2) {
+            if case .heartbeat(let heartbeat) = envelope.message.body {
+                _ = member.receive(answer(heartbeat.context), term: 1, from: 2)
+            }
+        }
+    }
+
     @Test("under the lease a read needs no round; the lease is shorter than the stickiness")
     func lease() throws {
         var member = leaseholder()
@@ -162,10 +171,7 @@ struct ReadTests {
         #expect(
             member.step(.transferLeadership(to: node(2))) == [.send(to(2, term: 1, .timeoutNow))])
         #expect(try member.read(1).allSatisfy { $0 != .readReady([ReadID(1)], index(1)) })
-        for context: UInt64 in 2...12 {
-            _ = member.tick()
-            _ = member.receive(answer(context), term: 1, from: 2)
-        }
+        for _ in 0..<12 { answerAll(member.tick(), &member) }
         #expect(!member.core.isTransferring && member.core.role == .leader)
         #expect(try member.read(2).allSatisfy { $0 != .readReady([ReadID(2)], index(1)) })
     }
@@ -175,6 +181,17 @@ struct ReadTests {
         var member = leaseholder()
         _ = try member.change(.set(node(4), to: .learner))
         #expect(try member.read(1).allSatisfy { $0 != .readReady([ReadID(1)], index(1)) })
+    }
+
+    @Test("a round that began before a change of configuration renews no lease")
+    func roundOfOldConfiguration() throws {
+        var member = leaseholder()
+        let round = member.tick(2)
+        _ = try member.change(.set(node(4), to: .learner))
+        answerAll(round, &member)
+        #expect(try member.read(1).allSatisfy { $0 != .readReady([ReadID(1)], index(1)) })
+        answerAll(member.tick(2), &member)
+        #expect(try member.read(2) == [.readReady([ReadID(2)], index(1))])
     }
 
     @Test("a restarted member grants no vote for the longest election timeout")

@@ -43,7 +43,7 @@ extension SimulatedCluster {
         }
         if !isHeld {
             failures.append(
-                "\(nodes[node].id) committed \(index) of term \(entry.term) without a durable majority"
+                "\(nodes[node].id) committed \(index) of \(entry.term), not durable on a majority"
             )
         }
     }

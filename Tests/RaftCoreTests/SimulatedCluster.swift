@@ -2,8 +2,8 @@ import Primitives
 import RaftCore
 import Testing
 
-/// A cluster in one value: a network that drops, doubles and reorders, disks that forget what was not
-/// completed, and rules that are checked at every step. One seed fixes everything.
+/// A cluster in one value: a network that drops, doubles and reorders, disks that forget what was
+/// not completed, and rules that are checked at every step. One seed fixes everything.
 struct SimulatedCluster {
     struct Options {
         var changesMembers = false

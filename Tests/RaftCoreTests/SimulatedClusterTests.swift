@@ -30,7 +30,8 @@ struct SimulatedClusterTests {
             }
             if ProcessInfo.processInfo.environment["KEELSON_STATS"] != nil {
                 print(
-                    "seed \(seed): \(cluster.nodes.count) nodes, \(cluster.committed.count) committed, "
+                    "seed \(seed): \(cluster.nodes.count) nodes, "
+                        + "\(cluster.committed.count) committed, "
                         + "\(cluster.leaders.count) leaders, \(cluster.readsServed) reads, "
                         + "\(cluster.snapshotsInstalled) snapshots, \(cluster.loadsServed) loads, "
                         + "\(cluster.configurationsCommitted) configurations")

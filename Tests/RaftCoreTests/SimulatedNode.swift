@@ -27,7 +27,8 @@ struct SimulatedSnapshot: Equatable {
     var configuration: PlacedConfiguration
 }
 
-/// The part of a node that survives a crash. It loses nothing that was completed, and everything else.
+/// The part of a node that survives a crash. It loses nothing that was completed, and everything
+/// else.
 struct SimulatedDisk {
     var hardState = HardState.initial
     /// The entry before `entries`.

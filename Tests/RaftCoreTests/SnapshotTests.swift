@@ -4,7 +4,8 @@ import Testing
 
 @Suite("Compaction, loads and snapshots (Raft §7, dissertation chapter 5)")
 struct SnapshotTests {
-    /// Leads term 2 with entries 1...4 of term 1 behind its empty entry 5; all committed and applied.
+    /// Leads term 2 with entries 1...4 of term 1 behind its empty entry 5; all committed and
+    /// applied.
     func leader(inMemory: Int = 4, window: Int = 1 << 20) -> Member {
         var member = Member(
             log: (1...4).map { command($0, term: 1) }, inMemory: inMemory

@@ -3,8 +3,8 @@ import Primitives
 import RaftCore
 import Testing
 
-/// A small cluster that runs a script: messages arrive in the order in which they were sent, and all
-/// that happens is written down in words.
+/// A small cluster that runs a script: messages arrive in the order in which they were sent, and
+/// all that happens is written down in words.
 struct Transcript {
     private(set) var text = ""
     private var members: [Member] = []
@@ -191,7 +191,7 @@ struct Transcript {
             text.split(separator: "\n", omittingEmptySubsequences: false))
         for (number, (left, right)) in lines.enumerated() where left != right {
             Issue.record(
-                "\(name).txt line \(number + 1) says \(left), the cluster \(right); KEELSON_REWRITE=1"
+                "\(name).txt line \(number + 1) says \(left), not \(right); KEELSON_REWRITE=1"
             )
             return
         }

@@ -126,6 +126,20 @@ struct TransferTests {
         #expect(effects.contains(.send(to(2, term: 1, .timeoutNow))))
     }
 
+    @Test("a leader that always has something pending, but moves on, stays")
+    func busyLeader() throws {
+        var member = leader()
+        _ = try member.propose("a")
+        for at: UInt64 in 2...8 {
+            _ = wait(15, &member)
+            _ = try member.propose("a")
+            _ = member.persisted(at + 1)
+            _ = member.receive(matched(at), term: 1, from: 2)
+            #expect(member.core.commitIndex == index(at))
+        }
+        #expect(member.core.role == .leader && !member.core.isTransferring)
+    }
+
     @Test("an idle leader, and one that commits now and then, stays")
     func usefulLeader() throws {
         var member = leader()

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Alarms and membership (etcd v3 API, Maintenance.Alarm; DESIGN §6)")
 struct AlarmTests {

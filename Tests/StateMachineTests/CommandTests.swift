@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Commands, apply closed and total (DESIGN §6)")
 struct CommandTests {
@@ -126,6 +125,14 @@ struct CommandTests {
         note()
         driver.apply(.clusterVersion, bytes("3.7.0"))
         note()
+        for request in [PutRequest("a", "1", lease: 1), PutRequest("b", "1"), PutRequest("a", "2")]
+        {
+            let (left, right) = (StoreDriver(), StoreDriver())
+            for driver in [left, right] { driver.grant(1) }
+            left.put("a", "1")
+            right.put(request)
+            #expect(left.store.digest != right.store.digest)
+        }
         let (left, right) = (StoreDriver(), StoreDriver())
         left.put("a", "1")
         left.put("b", "1")

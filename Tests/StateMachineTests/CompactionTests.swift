@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Compaction (etcd v3 API, KV.Compact)")
 struct CompactionTests {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Delete (etcd v3 API, KV.DeleteRange)")
 struct DeleteTests {

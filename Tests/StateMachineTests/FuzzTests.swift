@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Any bytes give an outcome (DESIGN §6)")
 struct FuzzTests {

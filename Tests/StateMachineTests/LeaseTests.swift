@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Leases (etcd v3 API, Lease; DESIGN §6)")
 struct LeaseTests {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Put (etcd v3 API, KV.Put)")
 struct PutTests {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Range (etcd v3 API, KV.Range)")
 struct RangeTests {
@@ -105,9 +104,12 @@ struct RangeTests {
 
     @Test("a sort target without an order sorts what the limit by key has left")
     func limitBeforeSort() throws {
-        // By key the limit leaves a and b, and c as the one more; sorted by value that is c, a, b.
+        // By key the limit and one more leave a=3 and b=9: c=1, the lowest, is not among them.
         let quirk = try range(RangeRequest("a", to: "\0", limit: 1, target: .value))
         #expect(quirk.records.map(\.key.description) == ["a"])
+        #expect(quirk.more && quirk.count == 3)
+        let sorted = try range(RangeRequest("b", to: "\0", limit: 1, target: .value))
+        #expect(sorted.records.map(\.key.description) == ["c"])
         let proper = try range(
             RangeRequest("a", to: "\0", limit: 1, order: .ascend, target: .value))
         #expect(proper.records.map(\.key.description) == ["c"])

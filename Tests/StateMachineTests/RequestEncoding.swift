@@ -1,6 +1,5 @@
 import Primitives
-
-@testable import StateMachine
+import StateMachine
 
 /// Encoders of the requests, which the product only reads.
 extension PutRequest {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Scans and responses in pieces (DESIGN §6)")
 struct ScanTests {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 /// A store and the log that feeds it.
 final class StoreDriver {

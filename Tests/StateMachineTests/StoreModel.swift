@@ -1,8 +1,8 @@
 import Primitives
+import StateMachine
 
-@testable import StateMachine
-
-/// The dumbest thing that could be right: every version ever written, in order. Oracle for the store.
+/// The dumbest thing that could be right: every version ever written, in order. Oracle for the
+/// store.
 struct StoreModel {
     struct Version: Equatable {
         var key: [UInt8]

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("The persistent tree (DESIGN §6)")
 struct TreeTests {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Checks before a transaction is proposed (etcd v3 API, KV.Txn)")
 struct TxnCheckTests {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Txn (etcd v3 API, KV.Txn)")
 struct TxnTests {

@@ -90,6 +90,10 @@ struct BannedCall: Sendable {
         for (offset, wanted) in tokens.enumerated() where source[start + offset].text != wanted {
             return false
         }
+        // `try !isThere` is a negation, not a forced try.
+        if tokens == ["try", "!"] {
+            return source[start].text.endIndex == source[start + 1].text.startIndex
+        }
         // `.print(` and `func print(` are somebody's own; so is a member called by name.
         if start > 0, tokens[0] != ".", tokens.last == "(" {
             let before = source[start - 1].text
@@ -120,7 +124,9 @@ enum DefaultRule {
                     namesCases[namesCases.count - 1] = true
                 }
             case "default":
-                guard next == ":", namesCases.last == true else { continue }
+                // `table[key, default: value]` is a look-up.
+                let isLookUp = index > 0 && tokens[index - 1].text == ","
+                guard next == ":", !isLookUp, namesCases.last == true else { continue }
                 violations.append(
                     Violation(
                         path: file.path, line: token.line,

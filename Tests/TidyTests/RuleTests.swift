@@ -136,6 +136,8 @@ struct RuleTests {
         "what only looks like a banned call passes",
         arguments: [
             ("// assert(a) and \"try!\"", "Sources/RPC/A.swift"),
+            ("if try !isThere() {}", "Sources/RPC/A.swift"),
+            ("switch a { case .b: c[d, default: []] = e }", "Sources/RaftCore/A.swift"),
             ("output.print(a)", "Sources/RPC/A.swift"),
             ("func print(_ a: Int) {}", "Sources/RPC/A.swift"),
             ("print(1)", "tools/keelson/A.swift"),

@@ -50,6 +50,14 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         health.register(in: &routes)
     }
 
+    /// Large ranges that are evaluated or sent.
+    package var largeAnswersOutstanding: Int { largeRanges.outstanding }
+    package var openWatchStreams: Int { watches.streamCount }
+    /// Watches that read old revisions.
+    package var watchersBehind: Int { watches.behindCount }
+    /// Watches that wait for their stream to take more.
+    package var watchersHeld: Int { watches.heldCount }
+
     /// Answers `/health`, `/livez`, `/readyz`, `/version` and `/metrics`.
     package var http1Responder: HTTP1Responder { endpoints.responder }
 

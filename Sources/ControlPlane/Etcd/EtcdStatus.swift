@@ -1,4 +1,4 @@
-internal import RPC
+package import RPC
 
 /// What a call is answered with that the node could not carry out: etcd's code and text.
 ///
@@ -6,7 +6,7 @@ internal import RPC
 /// docs/decisions/0002-definite-and-unknown-outcomes.md.
 extension ProposalFailure {
     /// For a proposal that definitely has no effect.
-    var refusedStatus: RPCStatus {
+    package var refusedStatus: RPCStatus {
         switch self {
         case .noLeader: .noLeader
         case .leaderChanged: RPCStatus(.unavailable, "etcdserver: leader changed")
@@ -23,7 +23,7 @@ extension ProposalFailure {
     }
 
     /// For a proposal that may have taken effect or may yet. Never a text of a definite refusal.
-    var unknownStatus: RPCStatus {
+    package var unknownStatus: RPCStatus {
         switch self {
         case .noLeader, .leaderChanged, .timedOutLeaderFailure, .notReady: .timedOutLeaderFailure
         case .timedOutConnectionLost: .timedOutConnectionLost
@@ -35,7 +35,7 @@ extension ProposalFailure {
 }
 
 extension ReadFailure {
-    var status: RPCStatus {
+    package var status: RPCStatus {
         switch self {
         case .noLeader: .noLeader
         case .leaderChanged: RPCStatus(.unavailable, "etcdserver: leader changed")
@@ -53,23 +53,23 @@ extension ReadFailure {
 }
 
 extension RPCStatus {
-    static let noLeader = RPCStatus(.unavailable, "etcdserver: no leader")
-    static let timedOut = RPCStatus(.unavailable, "etcdserver: request timed out")
-    static let timedOutLeaderFailure = RPCStatus(
+    package static let noLeader = RPCStatus(.unavailable, "etcdserver: no leader")
+    package static let timedOut = RPCStatus(.unavailable, "etcdserver: request timed out")
+    package static let timedOutLeaderFailure = RPCStatus(
         .unavailable, "etcdserver: request timed out, possibly due to previous leader failure")
-    static let timedOutConnectionLost = RPCStatus(
+    package static let timedOutConnectionLost = RPCStatus(
         .unavailable, "etcdserver: request timed out, possibly due to connection lost")
     /// `unknown` on the wire, although etcd's client library files the text under
     /// ResourceExhausted.
-    static let tooManyRequests = RPCStatus(.unknown, "etcdserver: too many requests")
-    static let requestTooLarge = RPCStatus(
+    package static let tooManyRequests = RPCStatus(.unknown, "etcdserver: too many requests")
+    package static let requestTooLarge = RPCStatus(
         .invalidArgument, "etcdserver: request is too large")
-    static let stopped = RPCStatus(.unavailable, "etcdserver: server stopped")
-    static let notReady = RPCStatus(.unavailable, "etcdserver: unhealthy cluster")
-    static let notSupportedForLearner = RPCStatus(
+    package static let stopped = RPCStatus(.unavailable, "etcdserver: server stopped")
+    package static let notReady = RPCStatus(.unavailable, "etcdserver: unhealthy cluster")
+    package static let notSupportedForLearner = RPCStatus(
         .failedPrecondition, "etcdserver: rpc not supported for learner")
     /// Bytes that are not the method's message.
-    static let malformed = RPCStatus(
+    package static let malformed = RPCStatus(
         .internalError,
         "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
 }

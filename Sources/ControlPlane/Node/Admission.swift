@@ -1,7 +1,7 @@
 import Primitives
 
-/// Whether this member may vote and acknowledge: only after so many peers that, with itself, they are a
-/// majority have said that they remember nothing that its disk does not hold.
+/// Whether this member may vote and acknowledge: only after so many peers that, with itself, they
+/// are a majority have said that they remember nothing that its disk does not hold.
 struct Admission {
     var members: [NodeID]
     let member: NodeID

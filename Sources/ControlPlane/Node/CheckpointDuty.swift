@@ -1,6 +1,6 @@
 import Logging
-import NIOPosix
 import NIOCore
+import NIOPosix
 import Primitives
 import RaftCore
 import Replication
@@ -13,6 +13,7 @@ struct CheckpointDuty {
     /// The thread that checkpoints, snapshot streams and installations share, one at a time.
     let worker: WorkerThread<@Sendable () -> Void>
     var running = false
+    var preparingSpare = false
     /// Index of the newest checkpoint.
     var newest: LogIndex
     var lastEnd = NIODeadline.now()
@@ -117,7 +118,8 @@ extension Node {
         }
     }
 
-    /// The log is released only behind the checkpoint before the newest: one that rots loses nothing.
+    /// The log is released only behind the checkpoint before the newest: one that rots loses
+    /// nothing.
     private func releaseLog(behind previous: CheckpointHeader?) {
         guard let previous, previous.index.rawValue > UInt64(CheckpointDuty.catchUpEntries) else {
             return
@@ -125,6 +127,21 @@ extension Node {
         let through = LogIndex(previous.index.rawValue - UInt64(CheckpointDuty.catchUpEntries))
         step(.compacted(through: through))
         logThread?.submit(.release(through: through))
+    }
+
+    /// Keeps the log's next segment ready, so that no write waits for one.
+    func prepareSpareSegment() {
+        guard !stopping, !checkpoints.preparingSpare, let logThread, !logThread.hasSpare else {
+            return
+        }
+        checkpoints.preparingSpare = true
+        checkpoints.worker.submit { [weak self, eventLoop] in
+            let result = Result { () throws(StorageError) in try logThread.prepareSpare() }
+            eventLoop.execute { [weak self] in
+                self?.checkpoints.preparingSpare = false
+                if case .failure(let error) = result, error.isFatal { self?.halt(.storage(error)) }
+            }
+        }
     }
 
     /// Physical compaction in slices, so that no slice delays anybody.
@@ -146,10 +163,12 @@ extension StoreLoader {
 }
 
 extension StorageError {
-    /// Whether the process that met it must stop: the disk, not what was to be put on it, is at fault.
+    /// Whether the process that met it must stop: the disk, not what was to be put on it, is at
+    /// fault.
     var isFatal: Bool {
         switch self {
-        case .io, .syncFailed, .database, .corrupt, .foreign, .newerFormat, .locked, .unsafeDirectory:
+        case .io, .syncFailed, .database, .corrupt, .foreign, .newerFormat, .locked,
+            .unsafeDirectory:
             true
         case .outOfSpace, .notFound, .alreadyExists, .rot, .notInLog, .entryTooLarge, .tooLarge,
             .rottenCheckpoint, .invalidSnapshot:

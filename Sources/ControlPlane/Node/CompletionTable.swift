@@ -9,7 +9,8 @@ enum Completion {
     case remaining((Result<Int64?, ReadFailure>) -> Void)
 }
 
-/// The waiting closures by their sequences. Sequences are dense, so that a slot is found by subtraction.
+/// The waiting closures by their sequences. Sequences are dense, so that a slot is found by
+/// subtraction.
 struct CompletionTable {
     private var slots = Deque<Completion?>()
     private var base: UInt64 = 0

@@ -71,8 +71,8 @@ extension Node {
         housekeeping.alarmInFlight = true
         logger.error(
             """
-            the quota is used up: writes are refused until keys are deleted, history is compacted and \
-            the alarm is disarmed
+            the quota is used up: writes are refused until keys are deleted, history is \
+            compacted and the alarm is disarmed
             """,
             metadata: [
                 "in use": "\(store.bytesInUse)", "quota": "\(configuration.quotaBytes)",

@@ -1,10 +1,10 @@
 import Logging
-import NIOPosix
-import StateMachine
 import NIOCore
+import NIOPosix
 import Primitives
 import RaftCore
 import Replication
+import StateMachine
 import Storage
 
 /// What the log thread tells the node, on the node's event loop.
@@ -53,6 +53,17 @@ final class LogThread: @unchecked Sendable {
     func submit(_ job: Job) { thread?.submit(job) }
 
     func stop() { thread?.stop() }
+
+    /// Blocks until the last write is done. Not on the event loop.
+    func join() { thread?.join() }
+
+    /// Whether the next segment is ready; without one the thread has to make it while writes wait.
+    var hasSpare: Bool { log.spareCount >= LogThread.options.spareSegments }
+
+    static let options = LogOptions(spareSegments: 2)
+
+    /// Makes the next segment, on the calling thread, which is not the log's.
+    func prepareSpare() throws(StorageError) { _ = try log.prepareSpare() }
 
     private func perform(_ jobs: inout [Job]) {
         guard !failed else { return }

@@ -1,11 +1,11 @@
 import Logging
-import NIOPosix
-import Storage
 package import NIOCore
+import NIOPosix
 package import Primitives
 import RaftCore
 import Replication
 package import StateMachine
+import Storage
 
 extension Node: NodeFacade {
     package var store: Store { replica.store }

@@ -1,17 +1,19 @@
-import NIOPosix
-import StateMachine
 import Logging
 import NIOCore
+import NIOPosix
 import Primitives
 import RaftCore
 import Replication
+import StateMachine
 import Storage
 
 extension Node: LogThreadDelegate {
     func persisted(_ writes: [Write]) {
         guard !stopping, let last = writes.last else { return }
         for write in writes {
-            for envelope in write.thenSend { transport.send(.raft(envelope.message), to: envelope.to) }
+            for envelope in write.thenSend {
+                transport.send(.raft(envelope.message), to: envelope.to)
+            }
         }
         step(.persisted(last.id))
     }
@@ -116,9 +118,9 @@ extension Node: PeerTransportDelegate {
                 step(.votingAllowed(false))
                 logger.error(
                     """
-                    this member's disk is older than what it once acknowledged: it neither votes nor \
-                    acknowledges. Remove the member from the cluster, empty its data directory and add \
-                    it again as a new member
+                    this member's disk is older than what it once acknowledged: it neither \
+                    votes nor acknowledges. Remove the member from the cluster, empty its data \
+                    directory and add it again as a new member
                     """,
                     metadata: [
                         "remembered by": "\(peer)", "boot": "\(welcome.remembered.boot)",

@@ -1,18 +1,18 @@
 import Logging
+import NIOCore
 import NIOPosix
+import Primitives
 import RaftCore
+import Replication
 import StateMachine
 import Storage
-import NIOCore
-import Primitives
-import Replication
 
 extension Node {
     /// How long a graceful stop waits for another leader, and for answers that are on their way.
     static let handOverMax: TimeAmount = .seconds(2)
 
-    /// Hands leadership on, so that writes go on elsewhere at once; the future succeeds when this node does
-    /// not lead any more, or when nobody took over in time.
+    /// Hands leadership on, so that writes go on elsewhere at once; the future succeeds when this
+    /// node does not lead any more, or when nobody took over in time.
     func handOver() -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         guard isLeader, replica.raft.configuration.electorate.count > 1 else {
@@ -52,7 +52,8 @@ extension Node {
         }
     }
 
-    /// Ends everything. Who still waits is told that the node stops; what was proposed may yet take effect.
+    /// Ends everything. Who still waits is told that the node stops; what was proposed may yet take
+    /// effect.
     func stop() {
         guard !stopping else { return }
         stopping = true
@@ -69,5 +70,11 @@ extension Node {
         transport.stop()
         logThread?.stop()
         checkpoints.worker.stop()
+    }
+
+    /// Blocks until the threads have ended. After ``stop()``, not on the event loop.
+    func join() {
+        logThread?.join()
+        checkpoints.worker.join()
     }
 }

@@ -1,6 +1,6 @@
-import NIOPosix
 import Logging
 package import NIOCore
+import NIOPosix
 import Primitives
 import RaftCore
 package import Replication
@@ -9,8 +9,8 @@ package import Storage
 
 /// One node: the replica and everything that carries out its effects.
 ///
-/// Everything runs on one event loop; `@unchecked Sendable` because all state is confined to it, and
-/// whatever comes from another thread hops onto it first.
+/// Everything runs on one event loop; `@unchecked Sendable` because all state is confined to it,
+/// and whatever comes from another thread hops onto it first.
 package final class Node: @unchecked Sendable {
     package let eventLoop: any EventLoop
     package let configuration: ServerConfiguration
@@ -19,6 +19,8 @@ package final class Node: @unchecked Sendable {
     let transport: PeerTransport
     let logger: Logger
     let identity: PeerIdentity
+    /// Holds the lock of the data directory for as long as the node lives.
+    let directory: DataDirectory
     var logThread: LogThread?
     var completions = CompletionTable()
     var effects: [ReplicaEffect] = []
@@ -49,6 +51,7 @@ package final class Node: @unchecked Sendable {
         self.configuration = configuration
         self.replica = replica
         self.identity = identity
+        directory = storage.directory
         self.logger = logger
         transport = PeerTransport(loop: loop, identity: identity, logger: logger)
         memory = storage.memory
@@ -80,8 +83,8 @@ package final class Node: @unchecked Sendable {
     private var lastTick = NIODeadline.now()
 
     private func tick() {
-        // A loop that was held up steps the ticks that are due, so that time does not run slow; a long
-        // sleep is not made up for (the others have moved on by then).
+        // A loop that was held up steps the ticks that are due, so that time does not run slow; a
+        // long sleep is not made up for (the others have moved on by then).
         let now = NIODeadline.now()
         let due = max(1, min(50, (now - lastTick).nanoseconds / Self.tick.nanoseconds))
         lastTick = now
@@ -92,6 +95,7 @@ package final class Node: @unchecked Sendable {
     private func tickDuties() {
         memory.storeLazily(through: logThread)
         considerCheckpoint()
+        prepareSpareSegment()
         publishAttributes()
         purgeSome()
         keepHouse()
@@ -117,7 +121,8 @@ package final class Node: @unchecked Sendable {
     }
 
     func perform() {
-        // Closures called from here may propose: their effects join the queue that is being worked off.
+        // Closures called from here may propose: their effects join the queue that is being worked
+        // off.
         guard !performing else { return }
         performing = true
         defer { performing = false }

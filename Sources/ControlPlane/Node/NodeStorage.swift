@@ -1,9 +1,9 @@
 import Logging
 import NIOCore
 import NIOPosix
-import Replication
 import Primitives
 import RaftCore
+import Replication
 import StateMachine
 import Storage
 
@@ -24,8 +24,8 @@ struct NodeStorage {
     /// Recent entries that are kept in memory at start; older ones are read when they are needed.
     static let recentBytesMax = 32 << 20
 
-    /// Opens the data directory, or makes it where there is none, draws the boot number, loads the newest
-    /// checkpoint that is whole, and reads the log behind it.
+    /// Opens the data directory, or makes it where there is none, draws the boot number, loads the
+    /// newest checkpoint that is whole, and reads the log behind it.
     ///
     /// - Throws: ``StorageError``; its exit status says whether the data or the disk is at fault.
     static func open(
@@ -50,7 +50,8 @@ struct NodeStorage {
             memberID: identity.memberID)
         let loaded = try loadCheckpoint(checkpoints, configuration, progress: progress)
         let log = try SegmentedLog.open(
-            fileSystem: fileSystem, directory: directory.logPath, identity: identity, boot: boot)
+            fileSystem: fileSystem, directory: directory.logPath, identity: identity,
+            options: LogThread.options, boot: boot)
         let worker = WorkerThread<@Sendable () -> Void> { jobs in
             for job in jobs { job() }
         }
@@ -59,7 +60,8 @@ struct NodeStorage {
             log, loaded, hardState: hardState.loaded, progress: progress)
         return NodeStorage(
             directory: directory, memberID: identity.memberID, boot: boot, hardState: hardState,
-            log: log, checkpoints: checkpoints, memory: PeerRecollection(peers), worker: worker, restored: restored, store: loaded.store)
+            log: log, checkpoints: checkpoints, memory: PeerRecollection(peers), worker: worker,
+            restored: restored, store: loaded.store)
     }
 
     private struct Loaded {
@@ -85,7 +87,8 @@ struct NodeStorage {
             }
         }
         let voters = configuration.initialCluster.map(\.id)
-        return Loaded(store: Store(), term: .zero, configuration: ClusterConfiguration(voters: voters))
+        return Loaded(
+            store: Store(), term: .zero, configuration: ClusterConfiguration(voters: voters))
     }
 
     private static func restore(
@@ -96,8 +99,9 @@ struct NodeStorage {
             hardState: hardState, snapshotIndex: index, snapshotTerm: loaded.term,
             configuration: loaded.configuration, configurationIndex: index, lastIndex: index,
             committed: index)
-        // A log that ends below the checkpoint lost its race with a snapshot that was installed: it goes
-        // on behind the checkpoint. One that starts behind it has a gap that nothing here can fill.
+        // A log that ends below the checkpoint lost its race with a snapshot that was installed: it
+        // goes on behind the checkpoint. One that starts behind it has a gap that nothing here can
+        // fill.
         if log.lastIndex < index || log.baseIndex > index {
             guard log.lastIndex < index else {
                 throw StorageError.notInLog(

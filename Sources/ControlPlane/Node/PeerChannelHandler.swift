@@ -8,7 +8,8 @@ final class PeerChannelHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// What may wait in this connection's buffers; above it messages are dropped (consensus sends again).
+    /// What may wait in this connection's buffers; above it messages are dropped (consensus sends
+    /// again).
     static let pendingBytesMax = 128 << 20
 
     private var decoder = PeerFrameDecoder()

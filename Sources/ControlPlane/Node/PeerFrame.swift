@@ -34,7 +34,8 @@ struct PeerHello: Equatable, Sendable {
     var sender: NodeID
     var receiver: NodeID
     var boot: BootNumber
-    /// Drawn at random by each process: tells a process that dials again from a disk that was set back.
+    /// Drawn at random by each process: tells a process that dials again from a disk that was set
+    /// back.
     var nonce: UInt64
     var lastTerm: Term
     var lastIndex: LogIndex
@@ -135,7 +136,8 @@ struct PeerWelcome: Equatable, Sendable {
     }
 }
 
-/// What a node remembers of a peer: its last start and the highest (term, index) that it acknowledged.
+/// What a node remembers of a peer: its last start and the highest (term, index) that it
+/// acknowledged.
 struct PeerMark: Equatable, Sendable {
     var boot: BootNumber
     var term: Term

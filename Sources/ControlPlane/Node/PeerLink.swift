@@ -2,8 +2,8 @@ import NIOCore
 import NIOPosix
 import Primitives
 
-/// The dialling side of one connection to one peer: it opens it, says hello, and opens it again when it
-/// breaks.
+/// The dialling side of one connection to one peer: it opens it, says hello, and opens it again
+/// when it breaks.
 ///
 /// Confined to its event loop.
 final class PeerLink {
@@ -137,8 +137,8 @@ final class PeerLink {
         self.handler = nil
         isReady = false
         onEvent(self, .closed)
-        // A connection that worked is opened again at once: whether that is refused tells whether the
-        // process is gone.
+        // A connection that worked is opened again at once: whether that is refused tells whether
+        // the process is gone.
         if wasReady { dial() } else { redialLater() }
     }
 }

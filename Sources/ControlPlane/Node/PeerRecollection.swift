@@ -1,8 +1,8 @@
 import Primitives
 import Storage
 
-/// What this node remembers of its peers: each one's last start, durably, and the highest position that
-/// it acknowledged, lazily, as a lower bound.
+/// What this node remembers of its peers: each one's last start, durably, and the highest position
+/// that it acknowledged, lazily, as a lower bound.
 struct PeerRecollection {
     private var marks: [(id: NodeID, mark: PeerMark, nonce: UInt64)] = []
     private let file: PeerMemoryFile

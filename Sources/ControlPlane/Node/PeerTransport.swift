@@ -1,11 +1,11 @@
-import RaftCore
-import StateMachine
-import Storage
 import Logging
 import NIOCore
 import NIOPosix
 import Primitives
+import RaftCore
 import Replication
+import StateMachine
+import Storage
 
 /// What the transport tells the node, on the event loop.
 protocol PeerTransportDelegate: AnyObject {
@@ -26,8 +26,8 @@ protocol PeerTransportDelegate: AnyObject {
     ) -> ([UInt8]) throws -> Void
 }
 
-/// The connections between this node and its peers: two that it dials to each (bulk and urgent), those
-/// that they dial, and one for each snapshot.
+/// The connections between this node and its peers: two that it dials to each (bulk and urgent),
+/// those that they dial, and one for each snapshot.
 ///
 /// Confined to its event loop.
 final class PeerTransport {
@@ -186,7 +186,9 @@ final class PeerTransport {
 
     private func greeted(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
         let hello = try PeerHello.decode(frame)
-        handler.onFrame = { _, _ in throw DecodingError.invalid(field: "frame before welcome", offset: 0) }
+        handler.onFrame = { _, _ in
+            throw DecodingError.invalid(field: "frame before welcome", offset: 0)
+        }
         guard let delegate else { return handler.close() }
         delegate.judge(hello) { [weak self] welcome in
             _ = handler.send(welcome.encode())

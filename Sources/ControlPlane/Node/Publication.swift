@@ -1,11 +1,11 @@
 import Logging
+import NIOCore
 import NIOPosix
+import Primitives
 import RaftCore
 import Replication
-import Storage
-import NIOCore
-import Primitives
 import StateMachine
+import Storage
 
 /// Each member tells the cluster once what it is called and where its clients find it.
 struct Publication {
@@ -25,7 +25,8 @@ extension Node {
             return
         }
         publication.inFlight = true
-        propose(.memberAttributes, proposedID: 0, body: attributes.encode()) { [weak self] outcome in
+        propose(.memberAttributes, proposedID: 0, body: attributes.encode()) {
+            [weak self] outcome in
             guard let self else { return }
             publication.inFlight = false
             publication.retryAt = .now() + .seconds(1)

@@ -1,9 +1,9 @@
-import Replication
 import Logging
 import NIOCore
 import NIOPosix
 import Primitives
 import RaftCore
+import Replication
 import StateMachine
 import Storage
 
@@ -21,7 +21,7 @@ extension Node {
     func sendSnapshot(to peer: NodeID, _ leastIndex: LogIndex) {
         let index = replica.appliedIndex
         guard !stopping, snapshots.sending[peer] == nil, index >= leastIndex,
-            let address = transport.address(of: peer)
+            transport.isConnected(peer), let address = transport.address(of: peer)
         else {
             eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(100)) { [self] in
                 if !stopping { step(.snapshotSent(to: peer, index, succeeded: false)) }
@@ -46,7 +46,8 @@ extension Node {
             if !stopping { step(.snapshotSent(to: peer, index, succeeded: succeeded)) }
         }
         snapshots.sending[peer] = sender
-        sender.start(host: address.host, port: address.port, hello: transport.hello(to: peer, .snapshot))
+        sender.start(
+            host: address.host, port: address.port, hello: transport.hello(to: peer, .snapshot))
     }
 
     func snapshotArriving(

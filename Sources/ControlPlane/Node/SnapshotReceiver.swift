@@ -1,17 +1,17 @@
 import Logging
-import NIOPosix
-import Replication
 import NIOCore
+import NIOPosix
 import Primitives
 import RaftCore
+import Replication
 import StateMachine
 import Storage
 
-/// Takes one snapshot from a leader, makes a store of it, and makes that durable as a checkpoint before
-/// anything of it is used.
+/// Takes one snapshot from a leader, makes a store of it, and makes that durable as a checkpoint
+/// before anything of it is used.
 ///
-/// `@unchecked Sendable`: `reader` and `loader` are used by the worker's jobs only, the rest on the event
-/// loop only.
+/// `@unchecked Sendable`: `reader` and `loader` are used by the worker's jobs only, the rest on the
+/// event loop only.
 final class SnapshotReceiver: @unchecked Sendable {
     struct Installed: Sendable {
         var store: Store

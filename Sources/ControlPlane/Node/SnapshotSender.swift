@@ -1,17 +1,17 @@
 import Logging
-import RaftCore
-import Replication
 import NIOCore
 import NIOPosix
 import Primitives
+import RaftCore
+import Replication
 import StateMachine
 import Storage
 
-/// Streams one snapshot over a connection of its own: chunks are made on a thread of its own, one after
-/// another as the socket takes them.
+/// Streams one snapshot over a connection of its own: chunks are made on a thread of its own, one
+/// after another as the socket takes them.
 ///
-/// `@unchecked Sendable`: everything but the writer is confined to the event loop, and the writer is used by
-/// the worker's jobs only, which follow one another.
+/// `@unchecked Sendable`: everything but the writer is confined to the event loop, and the
+/// writer is used by the worker's jobs only, which follow one another.
 final class SnapshotSender: @unchecked Sendable {
     private let header: SnapshotHeader
     private let loop: any EventLoop

@@ -1,9 +1,10 @@
+import Primitives
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
     import Musl
 #endif
-import Primitives
 
 /// A thread that does jobs in the order in which they were given, and hands over all that gathered
 /// while it was busy at once: that is what makes group commit.
@@ -59,6 +60,21 @@ final class WorkerThread<Job: Sendable>: @unchecked Sendable {
         pthread_cond_broadcast(condition)
     }
 
+    /// Blocks until what was submitted before ``stop()`` is done. Not to be called on an event
+    /// loop.
+    func join() {
+        pthread_mutex_lock(mutex)
+        while !finished { pthread_cond_wait(condition, mutex) }
+        pthread_mutex_unlock(mutex)
+    }
+
+    private func finish() {
+        pthread_mutex_lock(mutex)
+        finished = true
+        pthread_mutex_unlock(mutex)
+        pthread_cond_broadcast(condition)
+    }
+
     private func run() {
         var jobs: [Job] = []
         while true {
@@ -72,7 +88,7 @@ final class WorkerThread<Job: Sendable>: @unchecked Sendable {
             swap(&jobs, &queue)
             let last = stopping && jobs.isEmpty
             pthread_mutex_unlock(mutex)
-            if last { return }
+            if last { return finish() }
             perform(&jobs)
         }
     }

@@ -1,4 +1,5 @@
-/// When history is compacted without being asked (`--auto-compaction-mode`, `--auto-compaction-retention`).
+/// When history is compacted without being asked (`--auto-compaction-mode`,
+/// `--auto-compaction-retention`).
 package enum AutoCompaction: Equatable, Sendable {
     case off
     /// Keep the history of this many seconds.
@@ -6,7 +7,8 @@ package enum AutoCompaction: Equatable, Sendable {
     /// Keep this many revisions.
     case revision(count: Int64)
 
-    /// - Parameter retention: as etcd takes it: hours, or a duration such as `30m`, for `periodic`; a number
+    /// - Parameter retention: as etcd takes it: hours, or a duration such as `30m`, for `periodic`;
+    ///   a number
     ///   of revisions for `revision`; `0` turns it off.
     package init(mode: String, retention: String) throws(ConfigurationError) {
         let wrong = ConfigurationError(

@@ -1,11 +1,11 @@
-import RaftCore
-import StateMachine
 package import Logging
 import NIOCore
 import NIOPosix
 import Primitives
 import RPC
+import RaftCore
 import Replication
+import StateMachine
 import Storage
 
 /// One running server: a node, its services and their listeners.
@@ -25,10 +25,12 @@ package final class Server: @unchecked Sendable {
         self.logger = logger
     }
 
-    /// Opens the data directory, recovers, listens, and joins the cluster. Returns once the listeners are
-    /// open; the log line `ready to serve client requests` comes when linearizable reads work.
+    /// Opens the data directory, recovers, listens, and joins the cluster. Returns once the
+    /// listeners are open; the log line `ready to serve client requests` comes when linearizable
+    /// reads work.
     ///
-    /// - Parameter onHalt: called when the node stops by itself; the process should exit with the status.
+    /// - Parameter onHalt: called when the node stops by itself; the process should exit with the
+    ///   status.
     /// - Throws: ``ConfigurationError``, ``StorageError``, or what binding an address threw.
     package static func start(
         _ configuration: ServerConfiguration, logger: Logger,
@@ -118,7 +120,9 @@ package final class Server: @unchecked Sendable {
             guard failure != nil else {
                 logger.notice(
                     "ready to serve client requests",
-                    metadata: ["revision": "\(node.store.revision)", "leader": "\(node.leader ?? .none)"])
+                    metadata: [
+                        "revision": "\(node.store.revision)", "leader": "\(node.leader ?? .none)",
+                    ])
                 return
             }
             loop.assumeIsolated().scheduleTask(in: .milliseconds(20)) { [weak self] in
@@ -137,6 +141,7 @@ package final class Server: @unchecked Sendable {
             }.map { node.stop() }
         }
         try? await stopped.get()
+        node?.join()
         try? await group.shutdownGracefully()
     }
 }

@@ -10,8 +10,8 @@ package struct InitialMember: Equatable, Sendable {
     var peerPort: Int { peerURLs[0].port }
 }
 
-/// What a server is told to be. Flags have etcd's names (DESIGN §12); ``validate()`` says which cannot be
-/// used and why.
+/// What a server is told to be. Flags have etcd's names (DESIGN §12); ``validate()`` says which
+/// cannot be used and why.
 package struct ServerConfiguration: Sendable {
     package var name = "default"
     package var dataDirectory = ""

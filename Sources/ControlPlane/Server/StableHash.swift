@@ -1,7 +1,7 @@
 import Primitives
 
-/// A 64-bit hash that is the same on every machine and version: FNV-1a with a final mix. It names things
-/// (bootstrap ids); it guards nothing.
+/// A 64-bit hash that is the same on every machine and version: FNV-1a with a final mix. It names
+/// things (bootstrap ids); it guards nothing.
 enum StableHash {
     static func hash(_ parts: [String]) -> UInt64 {
         var state: UInt64 = 0xCBF2_9CE4_8422_2325

@@ -36,17 +36,24 @@ package final class RPCClient: @unchecked Sendable {
             .connectTimeout(settings.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(
-                .writeBufferWaterMark, value: .init(low: 256 * 1024, high: 1024 * 1024))
+                .writeBufferWaterMark, value: .init(low: 256 * 1024, high: 1024 * 1024)
+            )
+            .channelInitializer { channel in
+                // Before the channel is active: the server's first bytes may follow at once.
+                channel.eventLoop.makeCompletedFuture {
+                    try security?.addHandlers(channel)
+                    try channel.pipeline.syncOperations.addHandler(
+                        ClientConnection(eventLoop: eventLoop, settings: settings))
+                }
+            }
         let name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         let connected = bootstrap.connect(host: host, port: port).hop(to: eventLoop)
         return connected.flatMapThrowing { channel in
-            let connection = ClientConnection(eventLoop: eventLoop, settings: settings)
-            let client = RPCClient(
-                connection: connection, eventLoop: eventLoop, authority: name,
+            let pipeline = channel.pipeline.syncOperations
+            return RPCClient(
+                connection: try pipeline.handler(type: ClientConnection.self),
+                eventLoop: eventLoop, authority: name,
                 scheme: security == nil ? "http" : "https")
-            try security?.addHandlers(channel)
-            try channel.pipeline.syncOperations.addHandler(connection)
-            return client
         }.flatMap { (client: RPCClient) in
             client.connection.whenReady(timeout: settings.connectTimeout).map { client }
         }.flatMapErrorThrowing { error in

@@ -1,12 +1,12 @@
 /// The form of `-bin` metadata: base64, with or without padding.
 ///
 /// Source: gRPC's `PROTOCOL-HTTP2.md`, "Binary-Header"; RFC 4648 §4.
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     /// Nil when a byte is not of the alphabet or the length cannot be.
-    static func decode(_ text: [UInt8]) -> [UInt8]? {
+    package static func decode(_ text: [UInt8]) -> [UInt8]? {
         var end = text.count
         while end > 0, text[end - 1] == UInt8(ascii: "=") { end -= 1 }
         guard text.count - end <= 2, end % 4 != 1 else { return nil }
@@ -26,7 +26,7 @@ enum Base64 {
         return decoded
     }
 
-    static func encode(_ bytes: [UInt8]) -> [UInt8] {
+    package static func encode(_ bytes: [UInt8]) -> [UInt8] {
         var encoded: [UInt8] = []
         encoded.reserveCapacity((bytes.count + 2) / 3 * 4)
         var bits: UInt32 = 0

@@ -1,8 +1,8 @@
-internal import Primitives
+package import Primitives
 
 /// Reads gzip files of one member (RFC 1952) as gRPC clients send them.
-enum Gzip {
-    enum Failure: Error, Equatable {
+package enum Gzip {
+    package enum Failure: Error, Equatable {
         /// What is wrong with the bytes.
         case corrupt(StaticStringBox)
         /// More would come out than the limit.
@@ -13,7 +13,7 @@ enum Gzip {
     private static let tailByteCount = 8
 
     /// Cost: about 5 ns a byte of output; never more than `byteCountMax` bytes are made.
-    static func decompress(_ file: [UInt8], byteCountMax: Int) throws(Failure) -> [UInt8] {
+    package static func decompress(_ file: [UInt8], byteCountMax: Int) throws(Failure) -> [UInt8] {
         guard file.count >= headByteCount + tailByteCount, file[0] == 0x1F, file[1] == 0x8B,
             file[2] == 8
         else { throw .corrupt("not a gzip file") }

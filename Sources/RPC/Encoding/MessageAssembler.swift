@@ -1,34 +1,36 @@
 /// A message as it came: its bytes, and whether its sender said that they are compressed.
-struct ReceivedMessage {
-    var bytes: [UInt8]
-    var isCompressed: Bool
+package struct ReceivedMessage {
+    package var bytes: [UInt8]
+    package var isCompressed: Bool
 }
 
 /// Cuts the bytes of a stream into messages.
 ///
 /// Memory is taken as bytes arrive, never because a prefix announces them.
-struct MessageAssembler {
+package struct MessageAssembler {
     private var prefix: UInt64 = 0
     private var prefixCount = 0
     private var remaining = 0
     private var isCompressed = false
     private var body: [UInt8] = []
 
+    package init() {}
+
     /// Why a message is refused.
-    enum Refusal: Error, Equatable {
+    package enum Refusal: Error, Equatable {
         case tooLarge(byteCount: Int)
         case unknownFlags(UInt8)
     }
 
     /// Bytes held for a message that is not complete.
-    var heldByteCount: Int { body.count }
+    package var heldByteCount: Int { body.count }
 
     /// True between the first byte of a prefix and the last byte of its message.
-    var isMidMessage: Bool { prefixCount > 0 }
+    package var isMidMessage: Bool { prefixCount > 0 }
 
     /// Takes bytes from the front of `input` until a message is complete, which it returns, or
     /// until `input` is empty.
-    mutating func next(
+    package mutating func next(
         _ input: inout UnsafeRawBufferPointer, byteCountMax: Int
     ) throws(Refusal) -> ReceivedMessage? {
         while prefixCount < GRPCFraming.prefixByteCount {

@@ -1,12 +1,12 @@
 /// The `grpc-message` form: bytes outside of printable ASCII, and `%`, are percent-encoded.
 ///
 /// Source: gRPC's `PROTOCOL-HTTP2.md`, "Status-Message".
-enum StatusMessage {
+package enum StatusMessage {
     /// The longest text that is sent, in bytes before encoding: a trailer must fit the peer's
     /// limits.
-    static let bytesMax = 4096
+    package static let bytesMax = 4096
 
-    static func encode(_ text: String) -> [UInt8] {
+    package static func encode(_ text: String) -> [UInt8] {
         var encoded: [UInt8] = []
         encoded.reserveCapacity(text.utf8.count)
         let last = min(text.utf8.count, bytesMax) - 1
@@ -25,7 +25,7 @@ enum StatusMessage {
     }
 
     /// Never fails: what is not a valid escape stays as it is, and broken UTF-8 is repaired.
-    static func decode(_ bytes: UnsafeRawBufferPointer) -> String {
+    package static func decode(_ bytes: UnsafeRawBufferPointer) -> String {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)
         var position = 0

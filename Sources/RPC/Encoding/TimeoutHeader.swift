@@ -1,11 +1,11 @@
-internal import NIOCore
+package import NIOCore
 
 /// gRPC's `grpc-timeout`: up to eight digits and a unit.
 ///
 /// Source: gRPC's `PROTOCOL-HTTP2.md`, "Timeout".
-enum TimeoutHeader {
+package enum TimeoutHeader {
     /// Nil when it is malformed.
-    static func decode(_ bytes: UnsafeRawBufferPointer) -> TimeAmount? {
+    package static func decode(_ bytes: UnsafeRawBufferPointer) -> TimeAmount? {
         guard bytes.count >= 2, bytes.count <= 9, let unit = bytes.last else { return nil }
         var value: Int64 = 0
         for byte in bytes.dropLast() {
@@ -24,7 +24,7 @@ enum TimeoutHeader {
     }
 
     /// Rounded up to the finest unit that fits into eight digits.
-    static func encode(_ time: TimeAmount) -> [UInt8] {
+    package static func encode(_ time: TimeAmount) -> [UInt8] {
         let units: [(nanoseconds: Int64, letter: UInt8)] = [
             (1_000, UInt8(ascii: "u")), (1_000_000, UInt8(ascii: "m")),
             (1_000_000_000, UInt8(ascii: "S")), (60_000_000_000, UInt8(ascii: "M")),

@@ -134,10 +134,11 @@ enum HTTP2Callbacks {
     private static let streamClosed: nghttp2_on_stream_close_callback = {
         raw, streamID, errorCode, user in
         with(user) { session in
-            session.headerStream = nil
             guard let pointer = nghttp2_session_get_stream_user_data(raw, streamID) else {
                 return 0
             }
+            // Another stream's header block may be half received.
+            if session.headerStream?.toOpaque() == pointer { session.headerStream = nil }
             // From here on nobody else may hold it.
             let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
             nghttp2_session_set_stream_user_data(raw, streamID, nil)

@@ -87,7 +87,12 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
 
     package final func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        if context.channel.isActive { setNeedsFlush() }
+    }
+
+    package final func channelActive(context: ChannelHandlerContext) {
         setNeedsFlush()
+        context.fireChannelActive()
     }
 
     package final func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -222,7 +227,7 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
         setNeedsFlush()
     }
 
-    /// Closes the channel at once, or as soon as nghttp2 has returned: what it is working on must stay
+    /// Closes the channel at once, or as soon as nghttp2 has returned: what it works on must stay
     /// until then, and a handler may ask for this in the middle of it.
     final func abort() {
         guard let context else { return }

@@ -1,30 +1,30 @@
 internal import CNGHTTP2
 
 /// HTTP/2's error codes (RFC 9113 §7).
-enum HTTP2ErrorCode {
-    static let noError: UInt32 = 0
-    static let protocolError: UInt32 = 1
-    static let internalError: UInt32 = 2
-    static let flowControlError: UInt32 = 3
-    static let refusedStream: UInt32 = 7
-    static let cancel: UInt32 = 8
-    static let enhanceYourCalm: UInt32 = 11
-    static let inadequateSecurity: UInt32 = 12
+package enum HTTP2ErrorCode {
+    package static let noError: UInt32 = 0
+    package static let protocolError: UInt32 = 1
+    package static let internalError: UInt32 = 2
+    package static let flowControlError: UInt32 = 3
+    package static let refusedStream: UInt32 = 7
+    package static let cancel: UInt32 = 8
+    package static let enhanceYourCalm: UInt32 = 11
+    package static let inadequateSecurity: UInt32 = 12
 }
 
 /// What a session announces and bears.
-struct HTTP2SessionSettings {
-    var isServer: Bool
-    var concurrentStreamsMax: Int
-    var streamWindowBytes: Int
-    var connectionWindowBytes: Int
-    var headerListBytesMax: Int
-    var resetBurstMax: UInt64 = 1000
-    var resetsPerSecondMax: UInt64 = 33
+package struct HTTP2SessionSettings {
+    package var isServer: Bool
+    package var concurrentStreamsMax: Int
+    package var streamWindowBytes: Int
+    package var connectionWindowBytes: Int
+    package var headerListBytesMax: Int
+    package var resetBurstMax: UInt64 = 1000
+    package var resetsPerSecondMax: UInt64 = 33
 }
 
 /// A frame that concerns the connection, or moves nothing.
-enum HTTP2ControlFrame {
+package enum HTTP2ControlFrame {
     case ping(isAcknowledgement: Bool)
     case settings(isAcknowledgement: Bool)
     case goAway(lastStreamID: Int32, errorCode: UInt32)
@@ -39,7 +39,7 @@ enum HTTP2ControlFrame {
 /// Confined to its connection's event loop, hence `@unchecked Sendable`. Everything but `receive`,
 /// `nextOutput` and `delete` may be called from within nghttp2's callbacks. Windows are opened
 /// only by `consumeConnection` and `consumeStream`.
-final class HTTP2Session: @unchecked Sendable {
+package final class HTTP2Session: @unchecked Sendable {
     /// Nil once it is deleted: every call is then without effect.
     @exclusivity(unchecked) private(set) var raw: OpaquePointer?
     unowned(unsafe) let connection: HTTP2Connection
@@ -48,7 +48,7 @@ final class HTTP2Session: @unchecked Sendable {
     /// nghttp2 is at work, below us on the stack.
     @exclusivity(unchecked) private(set) var isInside = false
 
-    init(connection: HTTP2Connection, settings: HTTP2SessionSettings) {
+    package init(connection: HTTP2Connection, settings: HTTP2SessionSettings) {
         self.connection = connection
         var option: OpaquePointer?
         nghttp2_option_new(&option)
@@ -97,7 +97,7 @@ final class HTTP2Session: @unchecked Sendable {
     // MARK: Bytes
 
     /// Feeds what came. False: the connection is broken; what `nextOutput` still gives says why.
-    func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let raw, !isInside, let base = bytes.baseAddress else { return bytes.isEmpty }
         isInside = true
         defer { isInside = false }
@@ -107,7 +107,7 @@ final class HTTP2Session: @unchecked Sendable {
     }
 
     /// The next frames to send, valid until the next call on the session; nil when there are none.
-    func nextOutput() -> UnsafeRawBufferPointer? {
+    package func nextOutput() -> UnsafeRawBufferPointer? {
         guard let raw, !isInside else { return nil }
         isInside = true
         defer { isInside = false }
@@ -117,12 +117,12 @@ final class HTTP2Session: @unchecked Sendable {
     }
 
     /// Neither side has anything to say any more.
-    var isFinished: Bool {
+    package var isFinished: Bool {
         guard let raw else { return true }
         return nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0
     }
 
-    func delete() {
+    package func delete() {
         guard !isInside, let raw else { return }
         self.raw = nil
         nghttp2_session_del(raw)
@@ -131,7 +131,7 @@ final class HTTP2Session: @unchecked Sendable {
     // MARK: Streams
 
     /// The head of an answer; the stream's output queue and then its trailers follow.
-    func submitResponse(_ stream: HTTP2Stream) {
+    package func submitResponse(_ stream: HTTP2Stream) {
         var provider = HTTP2Callbacks.provider(for: stream)
         nghttp2_submit_response(
             raw, stream.streamID, HTTP2HeaderBlock.response.fields, HTTP2HeaderBlock.response.count,
@@ -175,38 +175,38 @@ final class HTTP2Session: @unchecked Sendable {
     private static let timeoutName: StaticString = "grpc-timeout"
 
     /// The number that the next request gets; nil when there are none left.
-    var nextStreamID: Int32? {
+    package var nextStreamID: Int32? {
         guard let raw else { return nil }
         let number = nghttp2_session_get_next_stream_id(raw)
         return number <= UInt32(Int32.max) ? Int32(number) : nil
     }
 
-    func resume(_ stream: HTTP2Stream) { nghttp2_session_resume_data(raw, stream.streamID) }
+    package func resume(_ stream: HTTP2Stream) { nghttp2_session_resume_data(raw, stream.streamID) }
 
-    func reset(streamID: Int32, errorCode: UInt32) {
+    package func reset(streamID: Int32, errorCode: UInt32) {
         guard raw != nil else { return }
         nghttp2_submit_rst_stream(raw, 0, streamID, errorCode)
     }
 
-    func consumeConnection(_ count: Int) {
+    package func consumeConnection(_ count: Int) {
         guard raw != nil else { return }
         nghttp2_session_consume_connection(raw, count)
     }
 
-    func consumeStream(_ streamID: Int32, _ count: Int) {
+    package func consumeStream(_ streamID: Int32, _ count: Int) {
         guard raw != nil else { return }
         nghttp2_session_consume_stream(raw, streamID, count)
     }
 
     // MARK: Connection
 
-    func submitPing() {
+    package func submitPing() {
         guard raw != nil else { return }
         nghttp2_submit_ping(raw, 0, nil)
     }
 
     /// Says that no stream is taken from now on; those that were taken go on.
-    func submitGoAway(errorCode: UInt32, reason: StaticString) {
+    package func submitGoAway(errorCode: UInt32, reason: StaticString) {
         guard let raw else { return }
         let last = nghttp2_session_get_last_proc_stream_id(raw)
         nghttp2_submit_goaway(
@@ -214,7 +214,7 @@ final class HTTP2Session: @unchecked Sendable {
     }
 
     /// Sends GOAWAY; nothing is read after it.
-    func terminate(errorCode: UInt32) {
+    package func terminate(errorCode: UInt32) {
         guard raw != nil else { return }
         nghttp2_session_terminate_session(raw, errorCode)
     }

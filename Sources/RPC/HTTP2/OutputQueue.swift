@@ -1,14 +1,16 @@
 /// What waits to be sent on one stream, in gRPC's framing. Flow control pulls it.
-struct OutputQueue {
+package struct OutputQueue {
+    package init() {}
+
     /// One message that is pulled piece by piece.
-    final class Pull {
+    package final class Pull {
         let byteCount: Int
         private let next: () -> [UInt8]?
         private var piece: [UInt8] = []
         private var pieceOffset = 0
         private var pulled = 0
 
-        init(byteCount: Int, next: @escaping () -> [UInt8]?) {
+        package init(byteCount: Int, next: @escaping () -> [UInt8]?) {
             self.byteCount = byteCount
             self.next = next
         }
@@ -17,7 +19,7 @@ struct OutputQueue {
 
         /// Asks for the next piece. False when the pieces do not sum to the size that was
         /// announced.
-        func fetch() -> Bool {
+        package func fetch() -> Bool {
             while needsPiece {
                 guard let more = next(), more.count <= byteCount - pulled else { return false }
                 piece = more
@@ -59,44 +61,44 @@ struct OutputQueue {
 
     /// Bytes in memory that were not taken. A pulled message counts as nothing: it is not in
     /// memory.
-    private(set) var bufferedBytes = 0
+    package private(set) var bufferedBytes = 0
     /// Bytes that were ever taken.
-    private(set) var takenBytes = 0
+    package private(set) var takenBytes = 0
     /// A message is half taken: nothing but the rest of it may follow.
-    var isMidMessage: Bool { offset > 0 }
+    package var isMidMessage: Bool { offset > 0 }
 
-    var isEmpty: Bool {
+    package var isEmpty: Bool {
         if case .nothing = current { return true }
         return false
     }
 
-    mutating func append(_ message: [UInt8]) {
+    package mutating func append(_ message: [UInt8]) {
         bufferedBytes += message.count + GRPCFraming.prefixByteCount
         enqueue(.message(message))
     }
 
-    mutating func append(_ message: SharedMessage) {
+    package mutating func append(_ message: SharedMessage) {
         bufferedBytes += message.framed.count
         enqueue(.shared(message))
     }
 
-    mutating func append(_ pull: Pull) { enqueue(.pull(pull)) }
+    package mutating func append(_ pull: Pull) { enqueue(.pull(pull)) }
 
     private mutating func enqueue(_ item: Item) {
         if isEmpty { current = item } else { waiting.append(item) }
     }
 
-    mutating func removeAll() { self = OutputQueue() }
+    package mutating func removeAll() { self = OutputQueue() }
 
     /// The pulled message that is next, if it has to be asked for a piece before `copy` can go on.
     /// It is asked from outside, because its answer may come back to this queue.
-    var starvingPull: Pull? {
+    package var starvingPull: Pull? {
         if case .pull(let pull) = current, pull.needsPiece { return pull }
         return nil
     }
 
     /// Copies as much as there is and fits, up to the end of a pulled message's piece.
-    mutating func copy(into target: UnsafeMutableRawBufferPointer) -> Int {
+    package mutating func copy(into target: UnsafeMutableRawBufferPointer) -> Int {
         var copied = 0
         while copied < target.count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: target[copied...])

@@ -1,8 +1,8 @@
 /// Which handler answers which method, by full path (`/etcdserverpb.KV/Put`).
 package struct RPCRoutes {
-    final class Route {
+    package final class Route {
         let path: [UInt8]
-        let pathText: String
+        package let pathText: String
         let unary: ((ServerCall, [UInt8]) -> Void)?
         let stream: ((ServerCall) -> any ServerStream)?
 

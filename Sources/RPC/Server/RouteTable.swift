@@ -1,5 +1,5 @@
 /// A server's routes, found by the bytes of a path without making a string of them.
-final class RouteTable {
+package final class RouteTable {
     /// What is looked at before a route is: its hash and its path, kept alive by `routes`.
     private struct Slot {
         var hash: UInt32 = 0
@@ -11,7 +11,7 @@ final class RouteTable {
     /// Open addressing, a power of two of slots, at most half full.
     private let slots: UnsafeMutableBufferPointer<Slot>
 
-    init(_ list: RPCRoutes) {
+    package init(_ list: RPCRoutes) {
         routes = list.routes
         services = list.routes.compactMap { Self.split($0.pathText)?.service }
         var count = 16
@@ -37,7 +37,7 @@ final class RouteTable {
         return UInt32(truncatingIfNeeded: mixed >> 32)
     }
 
-    func find(_ path: UnsafeRawBufferPointer) -> RPCRoutes.Route? {
+    package func find(_ path: UnsafeRawBufferPointer) -> RPCRoutes.Route? {
         guard let base = path.baseAddress else { return nil }
         let hash = Self.hash(path)
         var index = Int(hash) & (slots.count - 1)
@@ -63,7 +63,7 @@ final class RouteTable {
     }
 
     /// The refusal of a path that no route has, in grpc-go's words.
-    func refusal(ofPath bytes: [UInt8]) -> RPCStatus {
+    package func refusal(ofPath bytes: [UInt8]) -> RPCStatus {
         let path = String(decoding: bytes.prefix(512), as: UTF8.self)
         guard path.hasPrefix("/"), let (service, method) = Self.split(path) else {
             return RPCStatus(.unimplemented, "malformed method name: \"\(path)\"")

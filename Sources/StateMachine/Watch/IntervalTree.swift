@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 
 /// Half-open ranges of keys, each with the numbers that were filed under it, that finds the ranges
 /// around a key in logarithmic time plus one step for each of them.
@@ -6,7 +6,7 @@ internal import Primitives
 /// A treap ordered by (start, end), where each node knows the node with the farthest end below it.
 /// The priorities come from a seeded generator, so two runs build the same tree.
 /// Source: Seidel and Aragon, "Randomized Search Trees", 1996; Cormen et al., chapter 17.3.
-struct IntervalTree: Sendable {
+package struct IntervalTree: Sendable {
     private struct Node: Sendable {
         var start: Bytes
         /// Exclusive; nil lies behind every key.
@@ -24,9 +24,11 @@ struct IntervalTree: Sendable {
     private var root = IntervalTree.none
     private var random = SplitMix64(seed: 0x6B65_656C_736F_6E00)
 
-    var isEmpty: Bool { root == Self.none }
+    package init() {}
 
-    mutating func insert(_ value: Int, start: Bytes, end: Bytes?) {
+    package var isEmpty: Bool { root == Self.none }
+
+    package mutating func insert(_ value: Int, start: Bytes, end: Bytes?) {
         var at = root
         while at != Self.none {
             let order = compare(start, end, with: at)
@@ -50,12 +52,12 @@ struct IntervalTree: Sendable {
     }
 
     /// Removes what was inserted with the same arguments.
-    mutating func remove(_ value: Int, start: Bytes, end: Bytes?) {
+    package mutating func remove(_ value: Int, start: Bytes, end: Bytes?) {
         root = removing(value, start, end, under: root)
     }
 
     /// Calls `visit` with every value whose range holds `key`, in the order of the ranges.
-    func forEach(around key: UnsafeRawBufferPointer, _ visit: (Int) -> Void) {
+    package func forEach(around key: UnsafeRawBufferPointer, _ visit: (Int) -> Void) {
         descend(root, key, visit)
     }
 

@@ -1,7 +1,7 @@
 internal import Primitives
 
 extension WatchHub {
-    mutating func joinGroup(_ spec: WatchSpec) -> Int {
+    package mutating func joinGroup(_ spec: WatchSpec) -> Int {
         if let group = groupBySpec[spec] {
             groups[group].watcherCount += 1
             return group
@@ -24,7 +24,7 @@ extension WatchHub {
         return group
     }
 
-    mutating func dissolve(_ group: Int) {
+    package mutating func dissolve(_ group: Int) {
         let spec = groups[group].spec
         groupBySpec[spec] = nil
         switch spec.range {
@@ -38,7 +38,7 @@ extension WatchHub {
     }
 
     /// Gives a watcher that is in no list the state that its next revision asks for.
-    mutating func settle(_ id: WatcherID, next: Int64) {
+    package mutating func settle(_ id: WatcherID, next: Int64) {
         if next <= revision.rawValue {
             enqueue(id, next: next)
         } else if next == revision.rawValue + 1 {
@@ -52,13 +52,13 @@ extension WatchHub {
         }
     }
 
-    mutating func enqueue(_ id: WatcherID, next: Int64) {
+    package mutating func enqueue(_ id: WatcherID, next: Int64) {
         watchers[id.slot].state = .behind(at: behind.count, next: next)
         behind.append(id)
     }
 
     /// Takes the watcher out of the list that its state names.
-    mutating func leaveState(_ id: WatcherID) {
+    package mutating func leaveState(_ id: WatcherID) {
         switch watchers[id.slot].state {
         case .synced(let place):
             let group = watchers[id.slot].group
@@ -84,7 +84,7 @@ extension WatchHub {
     }
 
     /// Watchers whose start has come read it from the log.
-    mutating func wakeEarly() {
+    package mutating func wakeEarly() {
         var count = 0
         while count < early.count, early[count].start <= revision.rawValue { count += 1 }
         guard count > 0 else { return }

@@ -12,7 +12,7 @@ package import Primitives
 /// Watchers with one spec form a group. An event is matched against groups, so ten thousand
 /// watchers of one prefix cost one match and one delivery.
 package struct WatchHub: Sendable {
-    enum State: Sendable {
+    package enum State: Sendable {
         /// At this place among its group's synced members.
         case synced(at: Int)
         /// At this place in ``behind``; the next revision that it wants.
@@ -22,7 +22,7 @@ package struct WatchHub: Sendable {
         case free
     }
 
-    struct Watcher: Sendable {
+    package struct Watcher: Sendable {
         var generation: UInt32
         var group: Int
         /// The start revision as it was asked for; 0 means "after now".
@@ -30,7 +30,7 @@ package struct WatchHub: Sendable {
         var state: State
     }
 
-    struct Group: Sendable {
+    package struct Group: Sendable {
         var spec: WatchSpec
         /// Watchers of this spec in any state. The group goes with the last one.
         var watcherCount = 0
@@ -44,19 +44,19 @@ package struct WatchHub: Sendable {
 
     /// The newest revision that the hub was told of.
     package internal(set) var revision: Revision
-    var watchers: [Watcher] = []
-    var freeWatchers: [Int] = []
-    var groups: [Group] = []
-    var freeGroups: [Int] = []
-    var groupBySpec: [WatchSpec: Int] = [:]
-    var exact: [Bytes: [Int]] = [:]
-    var ranges = IntervalTree()
-    var behind: [WatcherID] = []
+    package var watchers: [Watcher] = []
+    package var freeWatchers: [Int] = []
+    package var groups: [Group] = []
+    package var freeGroups: [Int] = []
+    package var groupBySpec: [WatchSpec: Int] = [:]
+    package var exact: [Bytes: [Int]] = [:]
+    package var ranges = IntervalTree()
+    package var behind: [WatcherID] = []
     /// Whose turn it is in `behind`.
-    var turn = 0
+    package var turn = 0
     /// Watchers whose start lies in the future, by start.
-    var early: [(start: Int64, id: WatcherID)] = []
-    var passes: UInt64 = 0
+    package var early: [(start: Int64, id: WatcherID)] = []
+    package var passes: UInt64 = 0
 
     package init(revision: Revision) { self.revision = revision }
 
@@ -174,7 +174,7 @@ package struct WatchHub: Sendable {
     /// Files a record under the groups that want it and for which `isOpen` holds; true if there are
     /// any.
     @discardableResult
-    mutating func collect(
+    package mutating func collect(
         _ record: Record, log: some WatchHistory, into touched: inout [Int],
         where isOpen: (Group) -> Bool
     ) -> Bool {

@@ -17,8 +17,8 @@ enum BlockCompression {
         return written == nil ? nil : block
     }
 
-    /// The `byteCount` bytes of which `block` is the compressed form, or nil. Allocates `byteCount`,
-    /// unless that is more than LZ4 can make of the block.
+    /// The `byteCount` bytes of which `block` is the compressed form, or nil. Allocates
+    /// `byteCount`, unless that is more than LZ4 can make of the block.
     static func decompress(_ block: UnsafeRawBufferPointer, byteCount: Int) -> [UInt8]? {
         guard byteCount > 0, byteCount / 256 <= block.count else { return nil }
         var isGood = false

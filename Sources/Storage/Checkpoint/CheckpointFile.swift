@@ -4,14 +4,17 @@ import Primitives
 ///
 /// Tables:
 ///
-///     rows    tbl, key -> crc, size, value: CRC-32C over the row as it was given (RowDigest.crc), the
-///             size of its value in bytes, and the value; as an LZ4 block when it is shorter than that
+///     rows    tbl, key -> crc, size, value: CRC-32C over the row as it was given
+///     (RowDigest.crc), the
+///             size of its value in bytes, and the value; as an LZ4 block when it is shorter
+///             than that
 ///     header  one row: the StoredCheckpointHeader
 ///
-/// A transaction is one checkpoint. The journal is SQLite's rollback journal, kept and truncated: what a
-/// checkpoint appends is written once, where a write-ahead log would write everything twice, and nobody
-/// reads while it is written. Truncating is a durable commit with `synchronous=FULL`, because SQLite
-/// then syncs the journal behind it; deleting it would need `EXTRA` for that (sqlite.org/pragma.html).
+/// A transaction is one checkpoint. The journal is SQLite's rollback journal, kept and truncated:
+/// what a checkpoint appends is written once, where a write-ahead log would write everything twice,
+/// and nobody reads while it is written. Truncating is a durable commit with `synchronous=FULL`,
+/// because SQLite then syncs the journal behind it; deleting it would need `EXTRA` for that
+/// (sqlite.org/pragma.html).
 struct CheckpointFile {
     let path: String
     let directory: String
@@ -71,8 +74,8 @@ struct CheckpointFile {
             path: path, reason: "read at offset \(offset) failed with errno \(number)")
     }
 
-    /// The header of the checkpoint in the file, after undoing a transaction that a crash cut short; nil
-    /// when there is no file, or none was ever committed.
+    /// The header of the checkpoint in the file, after undoing a transaction that a crash cut
+    /// short; nil when there is no file, or none was ever committed.
     func readHeader() throws(StorageError) -> StoredCheckpointHeader? {
         guard try fileSystem.exists(path) else { return nil }
         return try connected { database in
@@ -97,8 +100,9 @@ struct CheckpointFile {
         return header
     }
 
-    /// SQLite's count of the file's transactions (sqlite.org/fileformat2.html §1.3: big-endian at offset
-    /// 24 of the first page); zero when there is no file. Valid while no journal waits to be undone.
+    /// SQLite's count of the file's transactions (sqlite.org/fileformat2.html §1.3: big-endian at
+    /// offset 24 of the first page); zero when there is no file. Valid while no journal waits to be
+    /// undone.
     func changeCounter() throws(StorageError) -> UInt32 {
         guard try fileSystem.exists(path) else { return 0 }
         do {
@@ -167,8 +171,8 @@ struct CheckpointFile {
         return (Row(table: table, key: key, value: value), share)
     }
 
-    /// One transaction that takes the file from `base` (nil: from nothing) to `header`: the deletes,
-    /// then the upserts, of which the last one for a row counts.
+    /// One transaction that takes the file from `base` (nil: from nothing) to `header`: the
+    /// deletes, then the upserts, of which the last one for a row counts.
     ///
     /// Memory: SQLite's page cache and one row. Returns what the file then holds.
     func write(
@@ -218,8 +222,8 @@ struct CheckpointFile {
         }
     }
 
-    /// Takes the place of `other`, whose journal must not be applied to this file: it goes first, and
-    /// for good.
+    /// Takes the place of `other`, whose journal must not be applied to this file: it goes first,
+    /// and for good.
     func replace(_ other: CheckpointFile) throws(StorageError) {
         if try fileSystem.exists(other.journalPath) {
             try fileSystem.remove(other.journalPath)

@@ -6,7 +6,8 @@ package struct CheckpointHeader: Equatable, Sendable {
     package var term: Term
     /// The cluster's configuration as of `index`, opaque here.
     package var configuration: [UInt8]
-    /// Which checkpoint of this node: each has a higher one than those before it. The store sets it.
+    /// Which checkpoint of this node: each has a higher one than those before it. The store sets
+    /// it.
     package var sequence: UInt64
 
     package init(index: LogIndex, term: Term, configuration: [UInt8], sequence: UInt64 = 0) {

@@ -1,22 +1,23 @@
 import Primitives
 
-/// Which file holds which checkpoint, so that a file that silently went back in time is not believed.
+/// Which file holds which checkpoint, so that a file that silently went back in time is not
+/// believed.
 ///
 /// The value of a ``TwoSlotFile``, little-endian:
 ///
 ///     0   u64  cluster    8  u64  member
 ///     16  entry of file a    48  entry of file b
 ///
-/// An entry: u64 sequence of the checkpoint (0: none), u64 index, u64 term, u32 CRC-32C of its stored
-/// header, u32 change counter of the SQLite file.
+/// An entry: u64 sequence of the checkpoint (0: none), u64 index, u64 term, u32 CRC-32C of its
+/// stored header, u32 change counter of the SQLite file.
 struct CheckpointManifest: Equatable {
     struct Entry: Equatable {
         var sequence: UInt64
         var index: LogIndex
         var term: Term
         var headerCRC: UInt32
-        /// Counts the file's transactions: it shows a first page that went back in time, which holds
-        /// nothing else that the rows' digest covers.
+        /// Counts the file's transactions: it shows a first page that went back in time, which
+        /// holds nothing else that the rows' digest covers.
         var changeCounter: UInt32
     }
 

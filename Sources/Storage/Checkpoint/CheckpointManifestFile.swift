@@ -17,8 +17,8 @@ struct CheckpointManifestFile {
         self.directory = directory
     }
 
-    /// The manifest, or nil when there is none or neither slot is whole: the files' own headers then
-    /// say what they hold.
+    /// The manifest, or nil when there is none or neither slot is whole: the files' own headers
+    /// then say what they hold.
     ///
     /// - Throws: ``StorageError/newerFormat(path:found:supported:)``, and what the disk throws.
     mutating func load() throws(StorageError) -> CheckpointManifest? {

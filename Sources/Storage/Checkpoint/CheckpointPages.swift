@@ -7,9 +7,9 @@ import Primitives
 ///     0  u32  CRC-32C of the page's offset in the file (u64) and of the bytes before these 8
 ///     4  u32  the bitwise complement of that
 ///
-/// so that a damaged page, and one that was written to another page's place, shows when it is read. A
-/// page of nothing but zeros is a hole: SQLite never wrote it and does not rely on what is there. A page
-/// that is stale but whole shows only in the digest over all rows.
+/// so that a damaged page, and one that was written to another page's place, shows when it is read.
+/// A page of nothing but zeros is a hole: SQLite never wrote it and does not rely on what is there.
+/// A page that is stale but whole shows only in the digest over all rows.
 final class CheckpointPages: SQLiteFiles {
     static let pageByteCount = 32_768
     static let reservedByteCount = 8
@@ -19,7 +19,8 @@ final class CheckpointPages: SQLiteFiles {
 
     private let fileSystem: any FileSystem
     private let directory: String
-    /// After a failed sync nothing is read or written: what the page cache shows may not be durable.
+    /// After a failed sync nothing is read or written: what the page cache shows may not be
+    /// durable.
     private var isDead = false
 
     init(_ fileSystem: any FileSystem, directory: String) {
@@ -98,8 +99,8 @@ private final class CheckpointPagesFile: SQLiteFile {
 
     deinit { scratch.deallocate() }
 
-    /// Looks at the database's own header. Source: sqlite.org/fileformat2.html §1.3: the page size is
-    /// big-endian at offset 16, the reserved bytes are counted at offset 20.
+    /// Looks at the database's own header. Source: sqlite.org/fileformat2.html §1.3: the page size
+    /// is big-endian at offset 16, the reserved bytes are counted at offset 20.
     func checkLayout() throws(StorageError) {
         let head = try file.read(32, at: 0)
         guard head.count == 32, head.contains(where: { $0 != 0 }) else { return }

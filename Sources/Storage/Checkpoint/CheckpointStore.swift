@@ -1,21 +1,23 @@
 package import Primitives
 
-/// The checkpoints of a node: two SQLite files written in turn, and a manifest that says which is which.
+/// The checkpoints of a node: two SQLite files written in turn, and a manifest that says which is
+/// which.
 ///
 /// At any time the newest checkpoint and the one before it are there, so that one that rots loses
 /// nothing as long as the log is released only behind the older one. Steps of a checkpoint, each of
 /// which may be the last before a crash:
 ///
-/// 1. One transaction changes the older file, or fills a new one that then takes its name. Until its
+/// 1. One transaction changes the older file, or fills a new one that then takes its name. Until
+/// its
 ///    commit is durable, recovery finds the older checkpoint there.
 /// 2. The manifest names the new checkpoint. If it does not get that far, the next
-///    ``open(_:directory:clusterID:memberID:)`` finds a whole checkpoint with a higher sequence than the
-///    manifest knows, and finishes the step.
+///    ``open(_:directory:clusterID:memberID:)`` finds a whole checkpoint with a higher sequence
+///    than the manifest knows, and finishes the step.
 ///
 /// A file that the manifest knows a later state of is stale or misplaced and is not used.
 ///
-/// It has no lock and no thread: at any time one thread uses it, and hands it over with whatever orders
-/// memory between the two. That is why it may be marked sendable.
+/// It has no lock and no thread: at any time one thread uses it, and hands it over with whatever
+/// orders memory between the two. That is why it may be marked sendable.
 package final class CheckpointStore: @unchecked Sendable {
     /// What was found unusable since the store was opened, for the log and for metrics.
     package private(set) var damage: [StorageError] = []
@@ -50,10 +52,12 @@ package final class CheckpointStore: @unchecked Sendable {
         }
     }
 
-    /// Opens the checkpoints in `directory`, which is made, in a parent that exists, when it is missing.
+    /// Opens the checkpoints in `directory`, which is made, in a parent that exists, when it is
+    /// missing.
     ///
     /// Undoes what a crash cut short and syncs what it finds, because a process that died may have
-    /// left it in the page cache only. A file that cannot be used is reported in ``damage`` and left.
+    /// left it in the page cache only. A file that cannot be used is reported in ``damage`` and
+    /// left.
     ///
     /// - Throws: ``StorageError/foreign(path:field:expected:found:)`` and
     ///   ``StorageError/newerFormat(path:found:supported:)``, and what the disk throws.
@@ -79,18 +83,18 @@ package final class CheckpointStore: @unchecked Sendable {
         newestSlot == nil ? nil : usable[nextSlot]?.header
     }
 
-    /// What the file that is written next still holds: only what changed since needs writing. Nil when
-    /// everything must be written.
+    /// What the file that is written next still holds: only what changed since needs writing. Nil
+    /// when everything must be written.
     package var nextBase: CheckpointHeader? { usable[nextSlot]?.header }
 
     /// Gives the rows of ``newest`` or ``previous``, sorted by table and key.
     ///
-    /// The rows are certain only once this returns: the count and the digest of all of them are checked
-    /// last. Memory: SQLite's page cache and one row.
+    /// The rows are certain only once this returns: the count and the digest of all of them are
+    /// checked last. Memory: SQLite's page cache and one row.
     ///
     /// - Throws: ``StorageError/rottenCheckpoint(path:reason:)`` when a row, a page or the whole is
-    ///   damaged, or when `row` throws. The checkpoint is then not used any more: what was ``previous``
-    ///   is ``newest``.
+    ///   damaged, or when `row` throws. The checkpoint is then not used any more: what was
+    ///   ``previous`` is ``newest``.
     package func load(
         _ header: CheckpointHeader, _ row: (Row) throws -> Void
     ) throws(StorageError) {
@@ -107,17 +111,20 @@ package final class CheckpointStore: @unchecked Sendable {
         }
     }
 
-    /// Makes a checkpoint: what ``nextBase`` holds, less `deletes`, with `upserts` put in, of which the
-    /// last one for a row counts. With `replacingAll`, or when ``nextBase`` is nil, `upserts` are all
-    /// rows and `deletes` have no effect. When it returns, the checkpoint is durable and ``newest``.
+    /// Makes a checkpoint: what ``nextBase`` holds, less `deletes`, with `upserts` put in, of which
+    /// the last one for a row counts. With `replacingAll`, or when ``nextBase`` is nil, `upserts`
+    /// are all rows and `deletes` have no effect. When it returns, the checkpoint is durable and
+    /// ``newest``.
     ///
     /// Rows are drawn one by one as they are written; giving them in order is fastest.
     ///
     /// - Returns: the header with the sequence that it was given.
-    /// - Throws: ``StorageError/rottenCheckpoint(path:reason:)`` when what ``nextBase`` holds is damaged;
-    ///   it is nil from then on. ``StorageError/outOfSpace(operation:path:bytesNeeded:)`` when the disk
-    ///   is full, ``StorageError/tooLarge(path:byteCount:limit:)`` for a row over ``RowLimits``: the
-    ///   checkpoints are then what they were. After a failed sync nothing works any more.
+    /// - Throws: ``StorageError/rottenCheckpoint(path:reason:)`` when what ``nextBase`` holds is
+    ///   damaged;
+    ///   it is nil from then on. ``StorageError/outOfSpace(operation:path:bytesNeeded:)`` when
+    ///   the disk
+    ///   is full, ``StorageError/tooLarge(path:byteCount:limit:)`` for a row over ``RowLimits``:
+    ///   the checkpoints are then what they were. After a failed sync nothing works any more.
     @discardableResult
     package func write(
         _ header: CheckpointHeader, upserts: some Sequence<Row>,

@@ -63,7 +63,8 @@ struct CheckpointTransaction {
         let crc = UInt32(truncatingIfNeeded: select.integer(at: 0))
         let byteCount = Int(select.integer(at: 1))
         select.reset()
-        // Both were written from a row that was there; if they rot, the digest shows it at the load.
+        // Both were written from a row that was there; if they rot, the digest shows it at the
+        // load.
         rowCount &-= 1
         digest &-= RowDigest.share(table: id.table, crc: crc, valueByteCount: byteCount)
         return true

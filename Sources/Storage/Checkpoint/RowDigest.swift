@@ -9,9 +9,9 @@ package enum RowDigest {
         return Checksum.crc32c(value, seed: Checksum.crc32c(key, seed: seed))
     }
 
-    /// A row's share of a checkpoint's digest. The digest is the sum of all shares modulo 2^64: it does
-    /// not depend on order, so that replacing a row costs one subtraction and one addition, and a row
-    /// that is lost, doubled or left over from an earlier checkpoint changes it.
+    /// A row's share of a checkpoint's digest. The digest is the sum of all shares modulo 2^64: it
+    /// does not depend on order, so that replacing a row costs one subtraction and one addition,
+    /// and a row that is lost, doubled or left over from an earlier checkpoint changes it.
     static func share(table: UInt8, crc: UInt32, valueByteCount: Int) -> UInt64 {
         mix(mix(UInt64(crc) << 8 | UInt64(table)) ^ UInt64(valueByteCount))
     }

@@ -145,10 +145,10 @@ final class SQLiteStatement {
 
 /// Routes the file access of SQLite to a ``SQLiteFiles``, under a name of its own.
 ///
-/// It offers version 1 of SQLite's file methods, so that neither shared memory nor memory maps exist,
-/// and promises nothing about the disk (no atomic or overwrite-safe sectors). Locks are granted
-/// unseen: the data directory's lock keeps other processes out, and one thread works at a time.
-/// Source: sqlite.org/vfs.html and the comments of `sqlite3_io_methods` in sqlite3.h.
+/// It offers version 1 of SQLite's file methods, so that neither shared memory nor memory maps
+/// exist, and promises nothing about the disk (no atomic or overwrite-safe sectors). Locks are
+/// granted unseen: the data directory's lock keeps other processes out, and one thread works at a
+/// time. Source: sqlite.org/vfs.html and the comments of `sqlite3_io_methods` in sqlite3.h.
 final class SQLiteVFS {
     let name: String
     private let vfs: UnsafeMutablePointer<sqlite3_vfs>
@@ -189,7 +189,7 @@ final class SQLiteVFS {
         guard let data = vfs?.pointee.pAppData,
             let files = Unmanaged<AnyObject>.fromOpaque(data).takeUnretainedValue()
                 as? any SQLiteFiles
-        else { fatalError("SQLite called without the file system that it was given") }
+        else { impossible("SQLite called without the file system that it was given") }
         return files
     }
 
@@ -261,7 +261,7 @@ private struct SQLiteOpenFile {
                 .assumingMemoryBound(to: Self.self).pointee.file,
             let file = Unmanaged<AnyObject>.fromOpaque(held).takeUnretainedValue()
                 as? any SQLiteFile
-        else { fatalError("SQLite called a file that is not open") }
+        else { impossible("SQLite called a file that is not open") }
         return file
     }
 

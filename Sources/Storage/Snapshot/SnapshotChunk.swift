@@ -15,8 +15,8 @@ import Primitives
 ///     32  ...  body
 ///
 /// A chunk is valid when its length is 32 + body, its CRC holds, its sequence is the expected one,
-/// its body expands to exactly the stated content, and the digest of the chunks before it, continued
-/// with that content, is the stated digest. Contents:
+/// its body expands to exactly the stated content, and the digest of the chunks before it,
+/// continued with that content, is the stated digest. Contents:
 ///
 ///     header   "KEELSNAP" u32 format, u64 index, u64 term, u64 cluster, u64 sender, u64 boot,
 ///              u64 snapshot id, u32 length and bytes of the configuration
@@ -62,8 +62,8 @@ package struct SnapshotChunk {
         return writer.bytes
     }
 
-    /// The chunk in `bytes`, of which the checksum and the bounds hold; its place in the stream is not
-    /// judged here. Never allocates more than `contentBytesMax` and a constant.
+    /// The chunk in `bytes`, of which the checksum and the bounds hold; its place in the stream is
+    /// not judged here. Never allocates more than `contentBytesMax` and a constant.
     static func decode(
         _ bytes: [UInt8], expected: UInt64, contentBytesMax: Int
     ) throws(SnapshotFault) -> SnapshotChunk {

@@ -2,9 +2,10 @@ package import Primitives
 
 /// Takes the chunks of a snapshot's stream and gives back its rows, believing nothing unchecked.
 ///
-/// A chunk that is truncated, altered, repeated or out of order is refused and leaves the reader as it
-/// was: the stream can be resumed from ``resumePoint``. A chunk that is what its sender sent, and makes
-/// no sense, fails the reader for good. Rows come in order; they may be used for good only once
+/// A chunk that is truncated, altered, repeated or out of order is refused and leaves the reader as
+/// it was: the stream can be resumed from ``resumePoint``. A chunk that is what its sender sent,
+/// and makes no sense, fails the reader for good. Rows come in order; they may be used for good
+/// only once
 /// ``isComplete`` says that the trailer has confirmed them.
 package struct SnapshotReader: Sendable {
     /// Present once the first chunk was accepted.

@@ -9,8 +9,8 @@ struct SnapshotRows {
 
     var endsInsideRow: Bool { !partial.isEmpty }
 
-    /// The rows that `content` completes. Memory: `content` and one unfinished row, which grows only
-    /// as its bytes come, whatever lengths it states.
+    /// The rows that `content` completes. Memory: `content` and one unfinished row, which grows
+    /// only as its bytes come, whatever lengths it states.
     mutating func accept(_ content: [UInt8]) throws(SnapshotFault) -> [Row] {
         var bytes = partial
         partial = []

@@ -36,7 +36,8 @@ package struct SnapshotWriter<Rows: IteratorProtocol> where Rows.Element == Row 
 
     /// The next chunk, or nil behind the trailer.
     ///
-    /// - Throws: ``StorageError/invalidSnapshot(_:)`` when the rows are not sorted or one is over its
+    /// - Throws: ``StorageError/invalidSnapshot(_:)`` when the rows are not sorted or one is over
+    ///   its
     ///   limit; the stream is then useless.
     package mutating func nextChunk() throws(StorageError) -> [UInt8]? {
         do throws(SnapshotFault) {
@@ -49,7 +50,8 @@ package struct SnapshotWriter<Rows: IteratorProtocol> where Rows.Element == Row 
     /// Takes a new writer of the same rows to where a receiver stopped, by producing again, and not
     /// compressing, what it has. Cost: reads and checksums the rows before that place.
     ///
-    /// - Throws: ``StorageError/invalidSnapshot(_:)`` with `notResumable` when `point` is of another
+    /// - Throws: ``StorageError/invalidSnapshot(_:)`` with `notResumable` when `point` is of
+    ///   another
     ///   sender, life or snapshot, lies ahead of the trailer, or has other rows behind it.
     package mutating func resume(from point: SnapshotResumePoint) throws(StorageError) {
         invariant(nextSequence == 0, "only a new writer is taken to a place")

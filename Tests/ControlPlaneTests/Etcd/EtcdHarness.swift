@@ -1,4 +1,5 @@
 import API
+import ControlPlane
 import Foundation
 import NIOCore
 import NIOPosix
@@ -7,8 +8,6 @@ import RPC
 import StateMachine
 import SwiftProtobuf
 import Testing
-
-@testable import ControlPlane
 
 /// An ``InMemoryNode`` behind a real port, and a client of it. Methods may be called from anywhere;
 /// the node itself is touched through ``onLoop(_:)``.
@@ -169,18 +168,18 @@ final class EtcdHarness: @unchecked Sendable {
     /// Large ranges that are evaluated or sent.
     func largeAnswers() async throws -> Int {
         let services = self.services
-        return try await onLoop { _ in services.largeRanges.outstanding }
+        return try await onLoop { _ in services.largeAnswersOutstanding }
     }
 
     func openWatchStreams() async throws -> Int {
         let services = self.services
-        return try await onLoop { _ in services.watches.streamCount }
+        return try await onLoop { _ in services.openWatchStreams }
     }
 
     /// Watches that read old revisions, and watches that wait for their stream.
     func watchersBehind() async throws -> (behind: Int, held: Int) {
         let services = self.services
-        return try await onLoop { _ in (services.watches.behindCount, services.watches.heldCount) }
+        return try await onLoop { _ in (services.watchersBehind, services.watchersHeld) }
     }
 
     func stream(_ path: String, metadata: [(name: String, value: String)] = []) -> StreamProbe {

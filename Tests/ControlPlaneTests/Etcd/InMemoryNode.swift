@@ -1,8 +1,7 @@
+import ControlPlane
 import NIOCore
 import Primitives
 import StateMachine
-
-@testable import ControlPlane
 
 /// A cluster of one node without a log: a proposal is applied before `propose` returns, to a real
 /// store. Leases run out on the event loop's clock. Switches make it fail on purpose.

@@ -1,4 +1,5 @@
 import API
+import ControlPlane
 import Foundation
 import NIOCore
 import Primitives
@@ -6,8 +7,6 @@ import RPC
 import StateMachine
 import SwiftProtobuf
 import Testing
-
-@testable import ControlPlane
 
 @Suite("KV service (ETCD §1)")
 struct KVServiceTests {

@@ -1,4 +1,5 @@
 import API
+import ControlPlane
 import Foundation
 import FoundationNetworking
 import NIOCore
@@ -7,8 +8,6 @@ import RPC
 import StateMachine
 import SwiftProtobuf
 import Testing
-
-@testable import ControlPlane
 
 @Suite("Lease service (ETCD §1, Lease)")
 struct LeaseServiceTests {

@@ -1,12 +1,11 @@
 import API
+import ControlPlane
 import Foundation
 import NIOCore
 import Primitives
 import RPC
 import StateMachine
 import Testing
-
-@testable import ControlPlane
 
 @Suite("Watch service (ETCD §1, Watch; RELIABILITY §3, W1 to W11)")
 struct WatchServiceTests {

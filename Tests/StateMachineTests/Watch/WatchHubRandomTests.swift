@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 /// Random writes, compactions, watchers, refusals and slices against a model that keeps everything.
 struct WatchWorld {

@@ -1,7 +1,6 @@
 import Primitives
+import StateMachine
 import Testing
-
-@testable import StateMachine
 
 @Suite("Watch hub (RELIABILITY §3, Watch)")
 struct WatchHubTests {

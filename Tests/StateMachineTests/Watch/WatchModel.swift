@@ -1,6 +1,5 @@
 import Primitives
-
-@testable import StateMachine
+import StateMachine
 
 /// A store's history in one array: what the hub reads, and what the tests believe.
 struct HistoryLog: WatchHistory {

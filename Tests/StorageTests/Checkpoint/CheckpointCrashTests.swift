@@ -135,7 +135,7 @@ struct CheckpointCrashTests {
     }
 
     @Test(
-        "a full disk refuses a checkpoint, keeps those that are there, and takes it once there is room"
+        "a full disk refuses a checkpoint, keeps the others, and takes it once there is room"
     )
     func fullDisk() throws {
         var refusals = 0

@@ -29,8 +29,8 @@ struct CheckpointRotTests {
         try fileSystem.open(path, .readWrite).write(bytes, at: offset)
     }
 
-    /// Expects that the newest checkpoint is found to be rotten at the start or when it is loaded, and
-    /// that the one before it takes its place.
+    /// Expects that the newest checkpoint is found to be rotten at the start or when it is loaded,
+    /// and that the one before it takes its place.
     private func expectFallBack(_ previous: CheckpointHeader, _ what: Comment) throws {
         let store = try CheckpointFixture.open(fileSystem, path)
         if let newest = store.newest, newest != previous {

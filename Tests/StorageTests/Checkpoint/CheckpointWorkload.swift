@@ -18,7 +18,8 @@ struct CheckpointWorkload {
         }
     }
 
-    /// Writes the first `count`, or until the disk dies, and returns those of which the write returned.
+    /// Writes the first `count`, or until the disk dies, and returns those of which the write
+    /// returned.
     func run(
         _ fileSystem: any FileSystem, _ path: String, count: Int = .max
     ) -> [CheckpointHeader] {

@@ -1,8 +1,8 @@
 import Storage
 import Synchronization
 
-/// Lets a number of changes through to another file system and then dies: it does nothing any more and
-/// every call fails, as for a process that was killed between two system calls.
+/// Lets a number of changes through to another file system and then dies: it does nothing any more
+/// and every call fails, as for a process that was killed between two system calls.
 final class MortalFileSystem: FileSystem {
     private let base: any FileSystem
     private let changesLeft: Atomic<Int>

@@ -3,7 +3,8 @@ internal import Foundation
 internal import KeelsonClient
 internal import Synchronization
 
-/// Three server processes on the loopback, watched: a line a second, and new life for one that dies.
+/// Three server processes on the loopback, watched: a line a second, and new life for one that
+/// dies.
 final class DevCluster {
     private let processes: [DevProcess]
     private let folder: String
@@ -111,7 +112,8 @@ final class DevCluster {
         let now = ContinuousClock.now
         var rate = "-"
         if let last {
-            let seconds = Double((now - last.at).components.attoseconds) / 1e18
+            let seconds =
+                Double((now - last.at).components.attoseconds) / 1e18
                 + Double((now - last.at).components.seconds)
             rate = String(Int(Double(status.header.revision - last.revision) / max(seconds, 0.001)))
         }
@@ -127,7 +129,7 @@ final class DevCluster {
                 say("\(process.name) died: \(end). It is started again in three seconds")
                 if !end.contains("signal") { say(process.logTail()) }
             }
-            if let died = process.diedAt, Date().timeIntervalSince(died) >= 3 {
+            if let died = process.diedAt, ContinuousClock.now - died >= .seconds(3) {
                 failures += 1
                 if failures > 100 {
                     say("\(process.name) keeps dying: it stays down. Its log is \(process.logPath)")
@@ -141,8 +143,10 @@ final class DevCluster {
     private func stop() -> Int32 {
         say("stopping")
         for process in processes { process.interrupt() }
-        let deadline = Date().addingTimeInterval(15)
-        while processes.contains(where: \.isRunning), Date() < deadline { usleep(10_000) }
+        let deadline = ContinuousClock.now + .seconds(15)
+        while processes.contains(where: \.isRunning), ContinuousClock.now < deadline {
+            usleep(10_000)
+        }
         let left = processes.filter(\.isRunning)
         for process in left {
             say("\(process.name) did not stop in time and is killed")

@@ -7,8 +7,8 @@ struct DevCommand: AsyncParsableCommand {
         commandName: "dev",
         abstract: "Run a cluster of three servers on this machine.",
         discussion: """
-            Node i listens on the usual ports and 10·(i-1) more: clients on 2379, 2389, 2399, peers on
-            2380, 2390, 2400. The data survive in --data-dir; remove the directory for a fresh start.
+            Node i listens on the usual ports and 10·(i-1) more: clients on 2379, 2389, 2399, peers
+            on 2380, 2390, 2400. The data survive in --data-dir; remove it for a fresh start.
             A server that dies is started again after three seconds. Ctrl-C stops all gracefully.
 
             EXAMPLE:
@@ -20,7 +20,8 @@ struct DevCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard (1024...65_000).contains(basePort) else {
-            throw Failure(.usage, "--base-port \(basePort) cannot be used: it must be from 1024 to 65000")
+            throw Failure(
+                .usage, "--base-port \(basePort) cannot be used: it must be from 1024 to 65000")
         }
         let cluster = try DevCluster(folder: dataDir, basePort: basePort)
         let status = await cluster.run()

@@ -8,7 +8,7 @@ final class DevProcess {
     let logPath: String
     private let arguments: [String]
     private var child: ChildProcess?
-    private(set) var diedAt: Date?
+    private(set) var diedAt: ContinuousClock.Instant?
 
     init(name: String, clientPort: Int, logPath: String, arguments: [String]) {
         self.name = name
@@ -36,7 +36,7 @@ final class DevProcess {
     /// The exit text the first time that the process is found dead.
     func noticeDeath() -> String? {
         guard let child, diedAt == nil, let status = child.exitStatus else { return nil }
-        diedAt = Date()
+        diedAt = .now
         return "\(status)"
     }
 

@@ -8,24 +8,25 @@ struct ServerCommand: AsyncParsableCommand {
         commandName: "server",
         abstract: "Run one server of a cluster.",
         discussion: """
-            Flags have etcd's names. Each can also be set in the environment, as KEELSON_ and the flag's
-            name in capitals with underscores: KEELSON_DATA_DIR for --data-dir. A flag wins.
+            Flags have etcd's names. Each can also be set in the environment, as KEELSON_ and the
+            flag's name in capitals with underscores: KEELSON_DATA_DIR for --data-dir. A flag wins.
 
-            EXAMPLE (one of three):
+            EXAMPLE (one of two; use three or five):
               keelson server --name n1 --data-dir /var/lib/keelson \\
-                --listen-client-urls http://10.0.0.1:2379 --advertise-client-urls http://10.0.0.1:2379 \\
-                --listen-peer-urls http://10.0.0.1:2380 --initial-advertise-peer-urls http://10.0.0.1:2380 \\
-                --initial-cluster n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380,n3=http://10.0.0.3:2380
+                --listen-client-urls http://10.0.0.1:2379 \\
+                --listen-peer-urls http://10.0.0.1:2380 \\
+                --initial-cluster n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380
 
-            A server that is ready logs "ready to serve client requests". SIGTERM stops it gracefully: it
-            hands leadership on first.
+            A server that is ready logs "ready to serve client requests". SIGTERM stops it
+            gracefully: it hands leadership on first.
             """)
 
     @Option(help: "This member's name. (default: default)") var name: String?
     @Option(help: "Where this member keeps its data. (default: NAME.keelson)") var dataDir: String?
     @Option(help: "Addresses that clients connect to. (default: http://127.0.0.1:2379)")
     var listenClientUrls: String?
-    @Option(help: "Client addresses that other members tell clients. (default: what is listened on)")
+    @Option(
+        help: "Client addresses that other members tell clients. (default: what is listened on)")
     var advertiseClientUrls: String?
     @Option(help: "Addresses that peers connect to. (default: http://127.0.0.1:2380)")
     var listenPeerUrls: String?

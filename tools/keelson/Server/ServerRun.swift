@@ -42,7 +42,8 @@ enum ServerRun {
     private static func watchSignals(
         _ ends: AsyncStream<Int32>.Continuation
     ) -> [any DispatchSourceSignal] {
-        // A peer or client that closes its end must be an error on that socket, not the end of the node.
+        // A peer or client that closes its end must be an error on that socket, not the end of the
+        // node.
         signal(SIGPIPE, SIG_IGN)
         return [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)
