@@ -5,7 +5,10 @@ extension RaftCore {
     // MARK: Timer
 
     mutating func resetElectionTimer() {
-        let base = UInt64(settings.electionTicks)
+        if leader != nil { hasSeenLeader = true }
+        let base = UInt64(
+            hasSeenLeader
+                ? settings.electionTicks : settings.firstElectionTicks ?? settings.electionTicks)
         electionDeadline = now + base + random.next(below: base)
     }
 

@@ -22,6 +22,8 @@ package struct RaftCore: Sendable {
     var writes: WriteLedger
     var configurations: ConfigurationHistory
     var random: SplitMix64
+    /// Until then the first, shorter election timeout is used.
+    var hasSeenLeader = false
     package internal(set) var isVotingAllowed = true
     /// Ticks since the start.
     var now: UInt64 = 0

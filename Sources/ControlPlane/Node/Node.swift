@@ -81,16 +81,24 @@ package final class Node: @unchecked Sendable {
     }
 
     private var lastTick = NIODeadline.now()
+    private var owedTicks: Int64 = 0
 
+    /// A loop that was held up owes ticks. They are made up for a few at a time, with what the sockets
+    /// brought in between: else a node that slept would think that everybody else was silent.
     private func tick() {
-        // A loop that was held up steps the ticks that are due, so that time does not run slow; a
-        // long sleep is not made up for (the others have moved on by then).
         let now = NIODeadline.now()
-        let due = max(1, min(50, (now - lastTick).nanoseconds / Self.tick.nanoseconds))
-        lastTick = now
+        let elapsed = (now - lastTick).nanoseconds / Self.tick.nanoseconds
+        lastTick = lastTick + .nanoseconds(elapsed * Self.tick.nanoseconds)
+        owedTicks = min(Self.owedTicksMax, owedTicks + elapsed)
+        let due = min(Self.ticksAtOnceMax, owedTicks)
+        owedTicks -= due
         for _ in 0..<due { step(.tick(clock: WallClock.milliseconds())) }
         tickDuties()
     }
+
+    private static let ticksAtOnceMax: Int64 = 3
+    /// A longer sleep is not made up for: the others have moved on by then.
+    private static let owedTicksMax: Int64 = 100
 
     private func tickDuties() {
         memory.storeLazily(through: logThread)

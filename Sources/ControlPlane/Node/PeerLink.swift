@@ -25,6 +25,7 @@ final class PeerLink {
     private var stopped = false
     private var dialling = false
     private var backoff: TimeAmount = PeerLink.backoffMin
+    private var redial: Scheduled<Void>?
     private(set) var sentBytes: UInt64 = 0
     private(set) var sendFailures: UInt64 = 0
     private(set) var lastRefusal: String?
@@ -107,7 +108,15 @@ final class PeerLink {
         guard !stopped else { return }
         let wait = backoff
         backoff = min(Self.backoffMax, backoff * 2)
-        loop.assumeIsolated().scheduleTask(in: wait) { [weak self] in self?.dial() }
+        redial = loop.assumeIsolated().scheduleTask(in: wait) { [weak self] in self?.dial() }
+    }
+
+    /// The peer was heard of: a redial that waits is made at once.
+    func dialSoon() {
+        guard !isOpen, !dialling, !stopped else { return }
+        redial?.cancel()
+        backoff = Self.backoffMin
+        dial()
     }
 
     private func opened(_ handler: PeerChannelHandler) {

@@ -218,6 +218,7 @@ final class PeerTransport {
             }
             return
         }
+        for link in peers[id]?.links ?? [] { link.dialSoon() }
         peers[id]?.inboundOpen += 1
         peers[id]?.refusedSinceHeard = false
         handler.onFrame = { [weak self] _, frame in

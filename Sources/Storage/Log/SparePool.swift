@@ -37,6 +37,9 @@ final class SparePool: Sendable {
 
     func path(_ name: LogFileName) -> String { directory + "/" + name.text }
 
+    /// How much of a spare is written between two syncs.
+    private static let fillBytes = 1 << 20
+
     var spareCount: Int { state.withLock { $0.spares.count } }
 
     /// The path of a file of zeros for the caller to use and rename. Makes one, without stalling
@@ -117,8 +120,13 @@ final class SparePool: Sendable {
         let file = try fileSystem.open(temporary, .openOrCreate)
         if try file.size() > segmentBytes { try file.truncate(to: segmentBytes) }
         try file.allocate(segmentBytes)
-        try file.fillWithZeros(segmentBytes)
-        try file.sync()
+        // Synced piece by piece: one sync of the whole would hold up the log's own syncs behind it.
+        let zeros = [UInt8](repeating: 0, count: min(segmentBytes, Self.fillBytes))
+        for offset in stride(from: 0, to: segmentBytes, by: zeros.count) {
+            let count = min(zeros.count, segmentBytes - offset)
+            try file.write(count == zeros.count ? zeros : Array(zeros[..<count]), at: offset)
+            try file.sync()
+        }
         try fileSystem.rename(temporary, to: path(.spare(number)))
         try fileSystem.syncDirectory(directory)
     }
