@@ -10,7 +10,8 @@ package struct RaftSettings: Equatable, Sendable {
     /// electionTicks`. Also how long a member sticks to a leader that it heard from.
     package var electionTicks: Int
     /// The election timeout until this start has known a leader: a cluster that was down as a whole
-    /// need not wait for the full one, and where there is a leader PreVote keeps the peace. Nil: the same.
+    /// need not wait for the full one, and where there is a leader PreVote keeps the peace. Nil:
+    /// the same.
     package var firstElectionTicks: Int?
     /// Between two rounds of heartbeats, in ticks. A tenth of `electionTicks` is a good value.
     package var heartbeatTicks: Int

@@ -3,8 +3,8 @@ import RaftCore
 import Replication
 import StateMachine
 
-/// Three replicas in one thread: messages in order, writes durable at once. What a test may do to it:
-/// cut members off, repeat forwards, let time pass.
+/// Three replicas in one thread: messages in order, writes durable at once. What a test may do to
+/// it: cut members off, repeat forwards, let time pass.
 struct Trio {
     static let ids = [NodeID(1), NodeID(2), NodeID(3)]
 

@@ -83,8 +83,9 @@ package final class Node: @unchecked Sendable {
     private var lastTick = NIODeadline.now()
     private var owedTicks: Int64 = 0
 
-    /// A loop that was held up owes ticks. They are made up for a few at a time, with what the sockets
-    /// brought in between: else a node that slept would think that everybody else was silent.
+    /// A loop that was held up owes ticks. They are made up for a few at a time, with what the
+    /// sockets brought in between: else a node that slept would think that everybody else was
+    /// silent.
     private func tick() {
         let now = NIODeadline.now()
         let elapsed = (now - lastTick).nanoseconds / Self.tick.nanoseconds
