@@ -103,7 +103,11 @@ class Measurement:
         node = self.cluster.nodes[2]
         others = self.cluster.endpoints[:2]
         node.stop()
-        self.put_all(self.keys, endpoints=others)
+        # In two parts with time for a checkpoint behind each: a log is released only behind the
+        # checkpoint before the newest.
+        for count in (self.keys, self.keys // 2):
+            self.put_all(count, endpoints=others)
+            time.sleep(max(4.0, self.keys / 50_000))
         writes: dict = {}
         beside = threading.Thread(
             target=lambda: writes.update(self.small_writes(8, endpoints=others)))

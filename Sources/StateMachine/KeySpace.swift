@@ -74,7 +74,9 @@ struct KeySpace: Sendable {
     /// none or it is compacted away: what etcd reports as `prev_kv`, also where one revision
     /// changed a key twice.
     func previous(of record: Record) -> Record? {
-        record.withKey { key in
+        // A revision that deleted the key and made it anew shows a creation, which has no previous.
+        if !record.isTombstone, record.createRevision == record.modRevision { return nil }
+        return record.withKey { key in
             guard let (newest, history) = tree.versions(key) else { return nil }
             let header = record.header
             let found =

@@ -87,13 +87,14 @@ struct RowTests {
         let driver = StoreDriver()
         var files = [File(), File()]
         for turn in 0..<14 {
-            let keyCount = 50 + random.next(below: 900)
+            let keyCount = [1, 50, 900][Int(random.next(below: 3))] + random.next(below: 20)
+            let budget = [100, 5000][Int(random.next(below: 2))]
             for number in 0..<700 { driver.put("k\(random.next(below: keyCount))", "\(number)") }
             if random.next(below: 3) == 0 { driver.delete("k1", to: "k5") }
             if turn % 3 == 1 { driver.compact(driver.store.revision.rawValue) }
-            for _ in 0..<random.next(below: 20) { _ = driver.store.purge(budget: 100) }
+            for _ in 0..<random.next(below: 20) { _ = driver.store.purge(budget: budget) }
             let frozen = driver.store.freeze()
-            for _ in 0..<random.next(below: 20) { _ = driver.store.purge(budget: 100) }
+            for _ in 0..<random.next(below: 20) { _ = driver.store.purge(budget: budget) }
             _ = files[turn % 2].write(frozen)
             var wanted: [RowKey: [UInt8]] = [:]
             for row in frozen.rows() { wanted[RowKey(table: row.table, key: row.key)] = row.value }

@@ -17,6 +17,8 @@ struct CheckpointDuty {
     /// Index of the newest checkpoint.
     var newest: LogIndex
     var lastEnd = NIODeadline.now()
+    /// Nine times what the last one took: a tenth of the time at most goes into checkpoints.
+    var pause = CheckpointDuty.pauseMin
     var durations = DurationHistogram.empty
     /// A state that is to be written once this node's own disk has the log up to its index.
     var frozen: Frozen?
@@ -26,8 +28,8 @@ struct CheckpointDuty {
         var header: CheckpointHeader
     }
 
-    /// Checkpoints do not follow each other faster, however fast entries come.
-    static let pause: TimeAmount = .seconds(10)
+    /// The least time between two checkpoints, however fast entries come.
+    static let pauseMin: TimeAmount = .seconds(1)
     /// Entries kept in the log behind the older checkpoint, for followers that are a little behind.
     static let catchUpEntries = 10_000
 
@@ -48,7 +50,7 @@ extension Node {
         }
         let applied = replica.appliedIndex
         guard applied.distance(from: checkpoints.newest) >= configuration.snapshotCount,
-            NIODeadline.now() - checkpoints.lastEnd >= CheckpointDuty.pause
+            NIODeadline.now() - checkpoints.lastEnd >= checkpoints.pause
         else { return }
         let header = CheckpointHeader(
             index: applied, term: replica.store.appliedTerm,
@@ -101,6 +103,8 @@ extension Node {
     ) {
         checkpoints.running = false
         checkpoints.lastEnd = NIODeadline.now()
+        let took = checkpoints.lastEnd - start
+        checkpoints.pause = max(CheckpointDuty.pauseMin, .nanoseconds(9 * took.nanoseconds))
         switch result {
         case .success(let header):
             checkpoints.newest = header.index

@@ -34,6 +34,7 @@ final class LogThread: @unchecked Sendable {
     private weak var delegate: (any LogThreadDelegate)?
     private var thread: WorkerThread<Job>?
     private var failed = false
+    private let isRotten: Bool
     private let onSync: @Sendable (UInt64) -> Void
 
     init(
@@ -41,6 +42,7 @@ final class LogThread: @unchecked Sendable {
         delegate: any LogThreadDelegate, onSync: @escaping @Sendable (UInt64) -> Void
     ) {
         self.log = log
+        isRotten = !log.rotten.isEmpty
         self.hardState = hardState
         self.loop = loop
         self.delegate = delegate
@@ -67,6 +69,8 @@ final class LogThread: @unchecked Sendable {
 
     private func perform(_ jobs: inout [Job]) {
         guard !failed else { return }
+        // A log with holes takes nothing: what is not written is never acknowledged.
+        if isRotten { jobs.removeAll { if case .write = $0 { true } else { false } } }
         var writes: [Write] = []
         do {
             for job in jobs {

@@ -56,6 +56,7 @@ package final class Node: @unchecked Sendable {
         transport = PeerTransport(loop: loop, identity: identity, logger: logger)
         memory = storage.memory
         admission = Admission(members: replica.raft.configuration.voters, self: identity.memberID)
+        if !storage.log.rotten.isEmpty { _ = admission.reject() }
         checkpoints = CheckpointDuty(store: storage.checkpoints, worker: storage.worker)
         housekeeping = Housekeeping(configuration.autoCompaction)
         transport.delegate = self
