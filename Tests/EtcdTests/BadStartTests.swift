@@ -110,7 +110,7 @@ struct BadStartTests {
                 $0.hasSuffix(".seg") || $0.contains("/log")
             }
             .max { DataFiles.usedBytes(of: $0) < DataFiles.usedBytes(of: $1) })
-        try DataFiles.flipByte(of: segment, at: 0.5)
+        try DataFiles.flipByte(of: segment, where: "rot/20")
         let child = try node.launch()
         let named = child.waitForOutput("damaged", .seconds(10))
         #expect(named, "\(node.logTail())")
@@ -173,13 +173,14 @@ enum DataFiles {
         return data.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
     }
 
-    /// Turns every bit of one byte, at a place between 0 (first) and 1 (last) of what is used.
-    static func flipByte(of path: String, at place: Double) throws {
-        let position = Int(Double(usedBytes(of: path)) * place)
-        var index = 0
+    /// Turns every bit of the first byte of `text`, which the file holds as it is.
+    static func flipByte(of path: String, where text: String) throws {
+        let data = try Data(contentsOf: URL(filePath: path))
+        let found = try #require(data.range(of: Data(text.utf8)), "\(path) does not hold \(text)")
+        var index = data.startIndex
         try change(path) { byte in
             defer { index += 1 }
-            return index == position ? ~byte : byte
+            return index == found.lowerBound ? ~byte : byte
         }
     }
 

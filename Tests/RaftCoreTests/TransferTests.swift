@@ -88,13 +88,13 @@ struct TransferTests {
         #expect(learner.receive(.timeoutNow, term: 1, from: 2) == [])
     }
 
-    /// Lets time pass while both followers answer heartbeats and nothing else.
+    /// Lets time pass while all others answer heartbeats and nothing else.
     func wait(_ ticks: Int, _ member: inout Member) -> [Effect] {
         var effects: [Effect] = []
         for _ in 0..<ticks {
             effects += member.tick()
             if member.core.role != .leader { break }
-            for peer: UInt64 in [2, 3] { effects += member.receive(answer(0), term: 1, from: peer) }
+            for peer: UInt64 in 2...5 { effects += member.receive(answer(0), term: 1, from: peer) }
         }
         return effects
     }
@@ -136,6 +136,28 @@ struct TransferTests {
             _ = member.persisted(at + 1)
             _ = member.receive(matched(at), term: 1, from: 2)
             #expect(member.core.commitIndex == index(at))
+        }
+        #expect(member.core.role == .leader && !member.core.isTransferring)
+    }
+
+    @Test("a leader whose new voters are still catching up stays while they come nearer")
+    func catchingUp() throws {
+        var member = leader()
+        for at: UInt64 in 2...6 {
+            _ = try member.propose("a")
+            _ = member.persisted(at + 1)
+            _ = member.receive(matched(at), term: 1, from: 2)
+        }
+        var effects: [Effect] = []
+        _ = try member.core.proposeConfiguration(
+            ConfigurationChange([
+                .init(node(4), .voter), .init(node(5), .voter), .init(node(2), nil),
+                .init(node(3), nil),
+            ]), into: &effects)
+        _ = member.persisted(8)
+        for at: UInt64 in 1...6 {
+            _ = wait(15, &member)
+            for peer: UInt64 in [4, 5] { _ = member.receive(matched(at), term: 1, from: peer) }
         }
         #expect(member.core.role == .leader && !member.core.isTransferring)
     }
