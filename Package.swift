@@ -68,8 +68,8 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives",
-                nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "ControlPlane", "Replication", "KeelsonClient", "LocalCluster", "API", "RPC",
+                "Primitives", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),

@@ -77,7 +77,7 @@ extension Node: NodeFacade {
         status.leader = leader
         status.isLearner = isLearner
         if leader == nil { status.errors.append("etcdserver: no leader") }
-        if !admission.isAdmitted {
+        if !gate.admission.isAdmitted {
             status.errors.append("keelson: this member's disk is not known to be current")
         }
         status.leaderChangesSeen = replica.leaderChangesSeen

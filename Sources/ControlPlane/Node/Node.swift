@@ -3,9 +3,9 @@ package import NIOCore
 import NIOPosix
 import Primitives
 import RaftCore
-package import Replication
+import Replication
 import StateMachine
-package import Storage
+import Storage
 
 /// One node: the replica and everything that carries out its effects.
 ///
@@ -31,8 +31,9 @@ package final class Node: @unchecked Sendable {
     /// Why the node stopped by itself; its process exits with it.
     var onHalt: ((NodeHalt) -> Void)?
 
-    var memory: PeerRecollection
-    var admission: Admission
+    var gate: PeerGate
+    /// Answers to hellos that wait until what is to be remembered of the peer is durable.
+    var answersWaiting: [(ticket: PeerMemoryTicket, answer: () -> Void)] = []
     var checkpoints: CheckpointDuty
     var snapshots = SnapshotDuty()
     var publication = Publication()
@@ -54,14 +55,16 @@ package final class Node: @unchecked Sendable {
         directory = storage.directory
         self.logger = logger
         transport = PeerTransport(loop: loop, identity: identity, logger: logger)
-        memory = storage.memory
-        admission = Admission(members: replica.raft.configuration.voters, self: identity.memberID)
+        var admission = Admission(
+            members: replica.raft.configuration.voters, self: identity.memberID)
         if !storage.log.rotten.isEmpty { _ = admission.reject() }
-        checkpoints = CheckpointDuty(store: storage.checkpoints, worker: storage.worker)
+        gate = PeerGate(identity: identity, memory: storage.memory, admission: admission)
+        checkpoints = CheckpointDuty(
+            store: storage.checkpoints, entriesMin: configuration.snapshotCount)
         housekeeping = Housekeeping(configuration.autoCompaction)
         transport.delegate = self
         logThread = LogThread(
-            log: storage.log, hardState: storage.hardState, loop: loop, delegate: self,
+            writer: storage.writer, loop: loop, delegate: self,
             onSync: { [weak self] nanoseconds in
                 loop.execute { [weak self] in
                     self?.syncDurations.record(nanoseconds: nanoseconds)
@@ -72,7 +75,7 @@ package final class Node: @unchecked Sendable {
     /// Starts the clock and dials the peers. On the event loop.
     func start() {
         eventLoop.assertInEventLoop()
-        if !admission.isAdmitted { step(.votingAllowed(false)) }
+        if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
         for member in configuration.initialCluster where member.id != identity.memberID {
             transport.addPeer(member.id, host: member.peerHost, port: member.peerPort)
         }
@@ -82,28 +85,19 @@ package final class Node: @unchecked Sendable {
     }
 
     private var lastTick = NIODeadline.now()
-    private var owedTicks: Int64 = 0
+    private var tickDebt = TickDebt()
 
-    /// A loop that was held up owes ticks. They are made up for a few at a time, with what the
-    /// sockets brought in between: else a node that slept would think that everybody else was
-    /// silent.
     private func tick() {
-        let now = NIODeadline.now()
-        let elapsed = (now - lastTick).nanoseconds / Self.tick.nanoseconds
+        let elapsed = (NIODeadline.now() - lastTick).nanoseconds / Self.tick.nanoseconds
         lastTick = lastTick + .nanoseconds(elapsed * Self.tick.nanoseconds)
-        owedTicks = min(Self.owedTicksMax, owedTicks + elapsed)
-        let due = min(Self.ticksAtOnceMax, owedTicks)
-        owedTicks -= due
-        for _ in 0..<due { step(.tick(clock: WallClock.milliseconds())) }
+        for _ in 0..<tickDebt.due(Int(elapsed)) {
+            step(.tick(clock: WallClock.milliseconds()))
+        }
         tickDuties()
     }
 
-    private static let ticksAtOnceMax: Int64 = 3
-    /// A longer sleep is not made up for: the others have moved on by then.
-    private static let owedTicksMax: Int64 = 100
-
     private func tickDuties() {
-        memory.storeLazily(through: logThread)
+        if let due = gate.memory.tick() { logThread?.submit(.remember(due.records, due.ticket)) }
         considerCheckpoint()
         prepareSpareSegment()
         publishAttributes()
@@ -164,7 +158,7 @@ package final class Node: @unchecked Sendable {
         case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
         case .roleChanged(let role, let term, let leader): roleChanged(role, term, leader: leader)
         case .configurationChanged(let configuration, _):
-            admission.members = configuration.voters
+            gate.admission.members = configuration.voters
         case .continueApplying:
             eventLoop.assumeIsolated().execute { [self] in step(.continueApplying) }
         case .halt(let reason): halt(.replica(reason))
@@ -213,25 +207,5 @@ package final class Node: @unchecked Sendable {
         ticker?.cancel()
         transport.stop()
         onHalt?(reason)
-    }
-}
-
-/// Why a node stopped by itself.
-package enum NodeHalt: Error, Sendable, CustomStringConvertible {
-    case replica(ReplicaHalt)
-    case storage(StorageError)
-
-    package var exitStatus: Int32 {
-        switch self {
-        case .replica: 65
-        case .storage(let error): error.exitStatus
-        }
-    }
-
-    package var description: String {
-        switch self {
-        case .replica(let halt): halt.description
-        case .storage(let error): error.description
-        }
     }
 }

@@ -1,5 +1,6 @@
 import NIOCore
 import Primitives
+import Replication
 
 /// One peer connection's bytes: frames in, frames out, one socket write a turn.
 ///

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Primitives
+import Replication
 
 /// The dialling side of one connection to one peer: it opens it, says hello, and opens it again
 /// when it breaks.
@@ -128,12 +129,11 @@ final class PeerLink {
     private func received(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
         guard !isReady else { return }
         let welcome = try PeerWelcome.decode(frame)
-        switch welcome.verdict {
-        case .neverHeard, .known, .behind:
+        if welcome.verdict.isWelcome {
             isReady = true
             backoff = Self.backoffMin
             lastRefusal = nil
-        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol:
+        } else {
             lastRefusal = welcome.reason
             handler.close()
         }

@@ -95,9 +95,7 @@ final class PeerTransport {
     func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello {
         let last = delegate?.lastPosition() ?? (Term.zero, LogIndex.zero)
         return PeerHello(
-            clusterID: identity.clusterID, sender: identity.memberID, receiver: peer,
-            boot: identity.boot, nonce: identity.nonce, lastTerm: last.0, lastIndex: last.1,
-            channel: kind)
+            from: identity, to: peer, lastTerm: last.0, lastIndex: last.1, channel: kind)
     }
 
     /// Queues a message; ``flush()`` sends it. A message to nobody is dropped, as a network may.
@@ -193,9 +191,9 @@ final class PeerTransport {
         delegate.judge(hello) { [weak self] welcome in
             _ = handler.send(welcome.encode())
             handler.flush()
-            switch welcome.verdict {
-            case .neverHeard, .known, .behind: self?.admit(hello, on: handler)
-            case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol:
+            if welcome.verdict.isWelcome {
+                self?.admit(hello, on: handler)
+            } else {
                 self?.logger.warning(
                     "refused a peer",
                     metadata: [
@@ -234,12 +232,4 @@ final class PeerTransport {
             reportIfGone(id)
         }
     }
-}
-
-/// Who this node is to its peers.
-struct PeerIdentity: Sendable {
-    var clusterID: ClusterID
-    var memberID: NodeID
-    var boot: BootNumber
-    var nonce: UInt64
 }

@@ -17,7 +17,7 @@ struct Publication {
 extension Node {
     func publishAttributes() {
         guard !publication.done, !publication.inFlight, !stopping, leader != nil,
-            admission.isAdmitted, NIODeadline.now() >= publication.retryAt
+            gate.admission.isAdmitted, NIODeadline.now() >= publication.retryAt
         else { return }
         let attributes = ownAttributes
         if store.members.attributes(of: memberID) == attributes {

@@ -28,11 +28,7 @@ extension Node {
             }
             return
         }
-        let header = SnapshotHeader(
-            index: index, term: replica.store.appliedTerm,
-            configuration: replica.appliedConfiguration.encode(),
-            clusterID: identity.clusterID, sender: identity.memberID, boot: identity.boot,
-            snapshotID: snapshots.nextID)
+        let header = replica.snapshotHeader(sender: identity, snapshotID: snapshots.nextID)
         snapshots.nextID += 1
         logger.info("sending a snapshot", metadata: ["to": "\(peer)", "index": "\(index)"])
         let sender = SnapshotSender(
@@ -66,20 +62,20 @@ extension Node {
         receiver.shouldInstall = { [weak self] header in
             guard let self, !stopping, header.index > replica.appliedIndex else { return false }
             snapshots.installing = true
-            checkpoints.frozen = nil
+            checkpoints.plan.forgetFrozen()
             return true
         }
         return { [weak receiver] frame in receiver?.take(frame) }
     }
 
-    private func received(_ result: Result<SnapshotReceiver.Installed, any Error>) {
+    private func received(_ result: Result<SnapshotIntake.Installed, any Error>) {
         snapshots.installing = false
         snapshots.receiving = nil
         guard !stopping else { return }
         switch result {
         case .success(let installed):
             guard installed.store.appliedIndex > replica.appliedIndex else { return }
-            checkpoints.newest = installed.store.appliedIndex
+            checkpoints.plan.installed(installed.store.appliedIndex)
             checkpoints.lastEnd = NIODeadline.now()
             replica.install(
                 installed.store, term: installed.term, configuration: installed.configuration,

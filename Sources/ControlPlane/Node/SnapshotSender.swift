@@ -70,13 +70,9 @@ final class SnapshotSender: @unchecked Sendable {
     private func received(_ frame: [UInt8]) throws {
         if !welcomed {
             let welcome = try PeerWelcome.decode(frame)
-            switch welcome.verdict {
-            case .neverHeard, .known, .behind:
-                welcomed = true
-                produce()
-            case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: finish(false)
-            }
-            return
+            guard welcome.verdict.isWelcome else { return finish(false) }
+            welcomed = true
+            return produce()
         }
         // The receiver's last word: whether the snapshot is now its state.
         finish(frame == [1])

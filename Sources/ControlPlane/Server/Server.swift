@@ -4,7 +4,7 @@ import NIOPosix
 import Primitives
 import RPC
 import RaftCore
-import Replication
+package import Replication
 import StateMachine
 import Storage
 
@@ -37,9 +37,9 @@ package final class Server: @unchecked Sendable {
         onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) async throws -> Server {
         try configuration.validate()
-        let storage = try NodeStorage.open(configuration, fileSystem: PosixFileSystem()) {
-            logger.info("\($0)")
-        }
+        let storage = try NodeStorage.open(
+            try configuration.place(), fileSystem: PosixFileSystem()
+        ) { logger.info("\($0)") }
         let server = Server(logger: logger)
         try await server.run(configuration, storage, onHalt).get()
         return server

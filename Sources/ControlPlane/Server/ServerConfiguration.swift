@@ -1,4 +1,6 @@
 package import Primitives
+import Replication
+import Storage
 
 /// One member as `--initial-cluster` names it.
 package struct InitialMember: Equatable, Sendable {
@@ -70,6 +72,19 @@ package struct ServerConfiguration: Sendable {
     /// Bootstrap ids come from the sorted initial URLs and the token (DESIGN §9).
     package func memberID(peerURLs: [ServiceURL]) -> NodeID {
         NodeID(StableHash.hash(peerURLs.map(\.description).sorted() + [initialClusterToken]))
+    }
+
+    /// Where the node keeps its state, and as whom.
+    func place() throws(ConfigurationError) -> NodePlace {
+        guard let own = ownMember else {
+            throw ConfigurationError(
+                flag: "--initial-cluster", value: "", reason: "it does not name this member",
+                hint: "List every member, this one included")
+        }
+        return NodePlace(
+            path: dataDirectory,
+            identity: NodeIdentity(clusterID: clusterID, memberID: own.id, name: name),
+            initialVoters: initialCluster.map(\.id))
     }
 
     package var clusterID: ClusterID {

@@ -43,6 +43,8 @@ package final class SegmentedLog: @unchecked Sendable {
     package var intactThrough: LogIndex { rotten.first.map { $0.first.previous } ?? lastIndex }
     package var segmentCount: Int { segments.count }
     package var spareCount: Int { pool.spareCount }
+    /// How many spares ``prepareSpare()`` keeps ready.
+    package var sparesWanted: Int { options.spareSegments }
     /// Whether an append has not been synced yet.
     package var hasUnsynced: Bool {
         segments.last.map { $0.syncedThrough < $0.writeOffset } ?? false

@@ -2,6 +2,7 @@ internal import ControlPlane
 internal import Dispatch
 internal import Foundation
 internal import Logging
+internal import Replication
 
 /// Runs a server until a signal, or until it stops by itself. Returns the process's exit status.
 enum ServerRun {

@@ -1,26 +1,34 @@
-import Primitives
-import Storage
+package import Primitives
+package import Storage
+
+/// Names one ``LogJob/remember(_:_:)``. Later ones are greater.
+package struct PeerMemoryTicket: Comparable, Hashable, Sendable {
+    package var rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: PeerMemoryTicket, b: PeerMemoryTicket) -> Bool {
+        a.rawValue < b.rawValue
+    }
+}
 
 /// What this node remembers of its peers: each one's last start, durably, and the highest position
 /// that it acknowledged, lazily, as a lower bound.
-struct PeerRecollection {
+package struct PeerRecollection: Sendable {
     private var marks: [(id: NodeID, mark: PeerMark, nonce: UInt64)] = []
-    private let file: PeerMemoryFile
     private var isDirty = false
     private var ticksUntilStore = PeerRecollection.storeTicks
+    private var lastTicket = PeerMemoryTicket(0)
 
     /// Acknowledged positions are written at most this often.
-    static let storeTicks = 100
+    package static let storeTicks = 100
 
-    init(_ file: PeerMemoryFile) {
-        self.file = file
-        marks = file.loaded.map {
+    package init(_ loaded: [PeerMemory]) {
+        marks = loaded.map {
             ($0.member, PeerMark(boot: $0.boot, term: $0.term, index: $0.index), $0.nonce)
         }
     }
 
     /// What is remembered of the sender, and whether its hello brings something to remember first.
-    mutating func judge(
+    package mutating func judge(
         _ hello: PeerHello
     ) -> (verdict: PeerVerdict, remembered: PeerMark, isNew: Bool) {
         guard let position = marks.firstIndex(where: { $0.id == hello.sender }) else {
@@ -41,7 +49,7 @@ struct PeerRecollection {
         return (.known, known.mark, true)
     }
 
-    mutating func acknowledged(by peer: NodeID, term: Term, index: LogIndex) {
+    package mutating func acknowledged(by peer: NodeID, term: Term, index: LogIndex) {
         guard let position = marks.firstIndex(where: { $0.id == peer }) else { return }
         let mark = marks[position].mark
         guard (term, index) > (mark.term, mark.index) else { return }
@@ -50,28 +58,23 @@ struct PeerRecollection {
         isDirty = true
     }
 
-    private var records: [PeerMemory] {
-        marks.map {
+    /// What is known now, to be made durable, and the name under which that is reported.
+    package mutating func takeRecords() -> (records: [PeerMemory], ticket: PeerMemoryTicket) {
+        isDirty = false
+        lastTicket.rawValue += 1
+        let records = marks.map {
             PeerMemory(
                 member: $0.id, boot: $0.mark.boot, nonce: $0.nonce, term: $0.mark.term,
                 index: $0.mark.index)
         }
+        return (records, lastTicket)
     }
 
-    mutating func store(through thread: LogThread?, _ done: @escaping @Sendable () -> Void) {
-        isDirty = false
-        let records = records
-        thread?.submit(
-            .peerMemory { [file] () throws(StorageError) in
-                try file.store(records)
-                done()
-            })
-    }
-
-    mutating func storeLazily(through thread: LogThread?) {
+    /// Once a tick: what is due to be written without anybody waiting for it.
+    package mutating func tick() -> (records: [PeerMemory], ticket: PeerMemoryTicket)? {
         ticksUntilStore -= 1
-        guard ticksUntilStore <= 0 else { return }
+        guard ticksUntilStore <= 0 else { return nil }
         ticksUntilStore = Self.storeTicks
-        if isDirty { store(through: thread) {} }
+        return isDirty ? takeRecords() : nil
     }
 }

@@ -1,25 +1,43 @@
-import Logging
-import NIOCore
-import NIOPosix
-import Primitives
-import RaftCore
-import Replication
-import StateMachine
-import Storage
+package import Primitives
+package import RaftCore
+package import StateMachine
+package import Storage
+
+/// Where a node keeps its state, and as whom.
+package struct NodePlace: Sendable {
+    package var path: String
+    package var identity: NodeIdentity
+    /// The members with which the cluster begins, this one among them.
+    package var initialVoters: [NodeID]
+    package var logOptions: LogOptions
+
+    package init(
+        path: String, identity: NodeIdentity, initialVoters: [NodeID],
+        logOptions: LogOptions = NodePlace.defaultLogOptions
+    ) {
+        self.path = path
+        self.identity = identity
+        self.initialVoters = initialVoters
+        self.logOptions = logOptions
+    }
+
+    package static let defaultLogOptions = LogOptions(spareSegments: 2)
+}
 
 /// Everything of one node that is on disk, opened and checked.
-struct NodeStorage {
-    var directory: DataDirectory
-    var memberID: NodeID
-    var boot: BootNumber
-    var hardState: HardStateFile
-    var log: SegmentedLog
-    var checkpoints: CheckpointStore
-    var memory: PeerRecollection
-    let worker: WorkerThread<@Sendable () -> Void>
+package struct NodeStorage {
+    package var directory: DataDirectory
+    package var memberID: NodeID
+    package var boot: BootNumber
+    /// The log with the files that are written in its order.
+    package var writer: LogWriter
+    package var checkpoints: CheckpointStore
+    package var memory: PeerRecollection
     /// What the replica starts from.
-    var restored: RestoredLog
-    var store: Store
+    package var restored: RestoredLog
+    package var store: Store
+
+    package var log: SegmentedLog { writer.log }
 
     /// Recent entries that are kept in memory at start; older ones are read when they are needed.
     static let recentBytesMax = 32 << 20
@@ -28,18 +46,11 @@ struct NodeStorage {
     /// newest checkpoint that is whole, and reads the log behind it.
     ///
     /// - Throws: ``StorageError``; its exit status says whether the data or the disk is at fault.
-    static func open(
-        _ configuration: ServerConfiguration, fileSystem: any FileSystem,
-        progress: (String) -> Void
+    package static func open(
+        _ place: NodePlace, fileSystem: any FileSystem, progress: (String) -> Void
     ) throws -> NodeStorage {
-        guard let own = configuration.ownMember else {
-            throw ConfigurationError(
-                flag: "--initial-cluster", value: "", reason: "it does not name this member",
-                hint: "List every member, this one included")
-        }
-        let identity = NodeIdentity(
-            clusterID: configuration.clusterID, memberID: own.id, name: configuration.name)
-        let found = try DataDirectory.open(configuration.dataDirectory, fileSystem: fileSystem)
+        let identity = place.identity
+        let found = try DataDirectory.open(place.path, fileSystem: fileSystem)
         try found.check(clusterID: identity.clusterID, memberID: identity.memberID)
         let directory = found.identity == nil ? try found.initialize(as: identity) : found
         let boot = try BootFile.draw(fileSystem: fileSystem, directory: directory.path)
@@ -48,20 +59,17 @@ struct NodeStorage {
         let checkpoints = try CheckpointStore.open(
             fileSystem, directory: directory.checkpointPath, clusterID: identity.clusterID,
             memberID: identity.memberID)
-        let loaded = try loadCheckpoint(checkpoints, configuration, progress: progress)
+        let loaded = try loadCheckpoint(checkpoints, place.initialVoters, progress: progress)
         let log = try SegmentedLog.open(
             fileSystem: fileSystem, directory: directory.logPath, identity: identity,
-            options: LogThread.options, boot: boot)
-        let worker = WorkerThread<@Sendable () -> Void> { jobs in
-            for job in jobs { job() }
-        }
-        worker.start()
+            options: place.logOptions, boot: boot)
         let restored = try restore(
             log, loaded, hardState: hardState.loaded, progress: progress)
         return NodeStorage(
-            directory: directory, memberID: identity.memberID, boot: boot, hardState: hardState,
-            log: log, checkpoints: checkpoints, memory: PeerRecollection(peers), worker: worker,
-            restored: restored, store: loaded.store)
+            directory: directory, memberID: identity.memberID, boot: boot,
+            writer: LogWriter(log: log, hardState: hardState, peers: peers),
+            checkpoints: checkpoints, memory: PeerRecollection(peers.loaded), restored: restored,
+            store: loaded.store)
     }
 
     private struct Loaded {
@@ -71,8 +79,7 @@ struct NodeStorage {
     }
 
     private static func loadCheckpoint(
-        _ checkpoints: CheckpointStore, _ configuration: ServerConfiguration,
-        progress: (String) -> Void
+        _ checkpoints: CheckpointStore, _ initialVoters: [NodeID], progress: (String) -> Void
     ) throws -> Loaded {
         while let header = checkpoints.newest {
             do {
@@ -86,9 +93,9 @@ struct NodeStorage {
                 progress("checkpoint \(path) is damaged (\(reason)): using the one before it")
             }
         }
-        let voters = configuration.initialCluster.map(\.id)
         return Loaded(
-            store: Store(), term: .zero, configuration: ClusterConfiguration(voters: voters))
+            store: Store(), term: .zero,
+            configuration: ClusterConfiguration(voters: initialVoters))
     }
 
     private static func restore(

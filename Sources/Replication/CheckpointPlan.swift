@@ -1,0 +1,108 @@
+package import Primitives
+import RaftCore
+package import StateMachine
+package import Storage
+
+/// When this node's state is written to disk, and what of the log may go then.
+package struct CheckpointPlan: Sendable {
+    /// A state as it was at one index, and the header of the checkpoint that it becomes.
+    package struct Frozen: Sendable {
+        package var store: FrozenStore
+        package var header: CheckpointHeader
+    }
+
+    /// A checkpoint is being written.
+    package private(set) var isWriting = false
+    /// Index of the newest checkpoint.
+    package private(set) var newest: LogIndex
+    /// Entries applied since the last checkpoint before the next is written.
+    let entriesMin: Int
+    /// Entries kept in the log behind the older checkpoint, for followers that are a little behind.
+    let catchUpEntries: Int
+    /// A state that is to be written once this node's own disk has the log up to its index.
+    private var frozen: Frozen?
+
+    package static let catchUpEntriesDefault = 10_000
+
+    package init(
+        newest: LogIndex, entriesMin: Int,
+        catchUpEntries: Int = CheckpointPlan.catchUpEntriesDefault
+    ) {
+        self.newest = newest
+        self.entriesMin = entriesMin
+        self.catchUpEntries = catchUpEntries
+    }
+
+    /// Freezes the state when enough was applied since the last checkpoint, and gives it back to be
+    /// written once it is not ahead of this node's own durable log.
+    ///
+    /// - Parameter mayFreeze: false while the last checkpoint is too short ago.
+    package mutating func consider(_ replica: Replica, mayFreeze: Bool) -> Frozen? {
+        guard !isWriting else { return nil }
+        if let due = frozen {
+            guard replica.raft.durableIndex >= due.header.index else { return nil }
+            frozen = nil
+            isWriting = true
+            return due
+        }
+        guard mayFreeze, replica.appliedIndex.distance(from: newest) >= entriesMin else {
+            return nil
+        }
+        let header = CheckpointHeader(
+            index: replica.appliedIndex, term: replica.store.appliedTerm,
+            configuration: replica.appliedConfiguration.encode())
+        frozen = Frozen(store: replica.store.freeze(), header: header)
+        return nil
+    }
+
+    /// A snapshot is about to take the state's place.
+    package mutating func forgetFrozen() { frozen = nil }
+
+    package mutating func installed(_ index: LogIndex) { newest = index }
+
+    /// Writing ended; nil: there was no checkpoint made.
+    package mutating func written(_ header: CheckpointHeader?) {
+        isWriting = false
+        if let header { newest = header.index }
+    }
+
+    /// The log may be released up to here: only behind the checkpoint before the newest, so that
+    /// one that rots loses nothing.
+    package func releasable(behind previous: CheckpointHeader?) -> LogIndex? {
+        guard let previous, previous.index.rawValue > UInt64(catchUpEntries) else { return nil }
+        return LogIndex(previous.index.rawValue - UInt64(catchUpEntries))
+    }
+}
+
+extension CheckpointStore {
+    /// Writes what changed since the file that is written next, or everything.
+    package func write(_ frozen: CheckpointPlan.Frozen) throws(StorageError) -> CheckpointHeader {
+        do {
+            return try write(frozen, changesSince: nextBase?.index)
+        } catch .rottenCheckpoint {
+            // What was to be built on is damaged: everything is written anew.
+            return try write(frozen, changesSince: nil)
+        }
+    }
+
+    private func write(
+        _ frozen: CheckpointPlan.Frozen, changesSince base: LogIndex?
+    ) throws(StorageError) -> CheckpointHeader {
+        let changes = frozen.store.changes(since: base)
+        return try write(
+            frozen.header, upserts: changes.upserts.lazy.map(Row.init),
+            deletes: changes.deletes.map { ($0.table, $0.key) },
+            replacingAll: changes.replacesAll)
+    }
+}
+
+extension Row {
+    /// The state machine's row as the checkpoint's: the same three fields.
+    package init(_ row: StoreRow) { self.init(table: row.table, key: row.key, value: row.value) }
+}
+
+extension StoreLoader {
+    package mutating func add(_ row: Row) throws(StoreLoadError) {
+        try add(table: row.table, key: row.key, value: row.value)
+    }
+}

@@ -1,0 +1,121 @@
+package import Primitives
+package import RaftCore
+package import Storage
+
+/// What is to be done to this node's log and hard state, in the order in which it was asked.
+package enum LogJob: Sendable {
+    case write(Write)
+    case load(first: LogIndex, last: LogIndex, bytesMax: Int, LoadPurpose)
+    case release(through: LogIndex)
+    /// What is remembered of peers, to be made durable between the writes.
+    case remember([PeerMemory], PeerMemoryTicket)
+}
+
+/// What a ``LogWriter`` has to tell.
+package enum LogReport: Sendable {
+    /// These are durable. What rides inside may be sent, and the last id be stepped.
+    case persisted([Write])
+    case loaded(first: LogIndex, [LogEntry], LoadPurpose)
+    case remembered(PeerMemoryTicket)
+}
+
+/// Writes and syncs the log and the hard state: one write and one sync for all jobs that gathered
+/// meanwhile.
+///
+/// One round is ``take(_:_:)``, then ``sync()`` where ``needsSync`` says so, then ``complete()``.
+/// After a throw nothing more is done: a failed sync is final.
+package struct LogWriter {
+    package let log: SegmentedLog
+    private let hardState: HardStateFile
+    private let peers: PeerMemoryFile
+    private let isRotten: Bool
+    private var failed = false
+    private var gathered: [LogEntry] = []
+    private var gatheredTruncation: LogIndex?
+    private var writes: [Write] = []
+    /// Whether something was appended since the last sync.
+    package private(set) var needsSync = false
+
+    package init(log: SegmentedLog, hardState: HardStateFile, peers: PeerMemoryFile) {
+        self.log = log
+        self.hardState = hardState
+        self.peers = peers
+        isRotten = !log.rotten.isEmpty
+    }
+
+    /// Does all jobs but the sync. What is read is reported at once, writes by ``complete()``.
+    package mutating func take(
+        _ jobs: [LogJob], _ report: (LogReport) -> Void
+    ) throws(StorageError) {
+        guard !failed else { return }
+        do throws(StorageError) {
+            for job in jobs { try take(job, report) }
+            try appendGathered()
+        } catch { throw fail(error) }
+    }
+
+    /// Makes durable what ``take(_:_:)`` appended.
+    package mutating func sync() throws(StorageError) {
+        guard !failed, needsSync else { return }
+        do throws(StorageError) { try log.sync() } catch { throw fail(error) }
+        needsSync = false
+    }
+
+    /// The writes of this round, all of them durable now.
+    package mutating func complete() -> LogReport? {
+        guard !failed, !writes.isEmpty else { return nil }
+        invariant(!needsSync, "\(writes.count) writes complete before their sync")
+        defer { writes = [] }
+        return .persisted(writes)
+    }
+
+    private mutating func take(
+        _ job: LogJob, _ report: (LogReport) -> Void
+    ) throws(StorageError) {
+        switch job {
+        case .write(let write):
+            // A log with holes takes nothing: what is not written is never acknowledged.
+            guard !isRotten else { return }
+            try gather(write)
+            writes.append(write)
+        case .load(let first, let last, let bytesMax, let purpose):
+            let entries = try log.read(from: first, through: last, bytesMax: bytesMax)
+            report(.loaded(first: first, entries, purpose))
+        case .release(let index): try log.release(through: index)
+        case .remember(let records, let ticket):
+            try peers.store(records)
+            report(.remembered(ticket))
+        }
+    }
+
+    private mutating func gather(_ write: Write) throws(StorageError) {
+        if let state = write.hardState {
+            try appendGathered()
+            try hardState.store(state)
+        }
+        if let position = write.startAfter {
+            try appendGathered()
+            try log.reset(to: position.index, term: position.term)
+        }
+        if write.truncateFrom != nil { try appendGathered() }
+        if let truncation = write.truncateFrom { gatheredTruncation = truncation }
+        if gathered.isEmpty {
+            gathered = write.entries
+        } else {
+            gathered.append(contentsOf: write.entries)
+        }
+    }
+
+    private mutating func appendGathered() throws(StorageError) {
+        guard !gathered.isEmpty || gatheredTruncation != nil else { return }
+        try log.append(gathered, truncatingFrom: gatheredTruncation)
+        gathered = []
+        gatheredTruncation = nil
+        needsSync = true
+    }
+
+    private mutating func fail(_ error: StorageError) -> StorageError {
+        failed = true
+        return error
+    }
+}

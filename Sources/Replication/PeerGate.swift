@@ -1,0 +1,93 @@
+package import Primitives
+package import RaftCore
+
+/// Who may speak to this node, and whether its peers let it take part (DESIGN §5, amnesia; §9).
+package struct PeerGate: Sendable {
+    package let identity: PeerIdentity
+    package var memory: PeerRecollection
+    package var admission: Admission
+
+    package init(identity: PeerIdentity, memory: PeerRecollection, admission: Admission) {
+        self.identity = identity
+        self.memory = memory
+        self.admission = admission
+    }
+
+    /// The answer to a peer's hello. Where `mustRememberFirst`, it may leave only once what
+    /// ``PeerRecollection/takeRecords()`` gives is durable.
+    package mutating func judge(
+        _ hello: PeerHello, peers: [NodeID]
+    ) -> (welcome: PeerWelcome, mustRememberFirst: Bool) {
+        var welcome = PeerWelcome(
+            verdict: .known, sender: identity.memberID, boot: identity.boot,
+            nonce: identity.nonce,
+            remembered: PeerMark(boot: .zero, term: .zero, index: .zero), reason: "")
+        if let refusal = refusal(of: hello, peers: peers) {
+            welcome.verdict = refusal.verdict
+            welcome.reason = refusal.reason
+            return (welcome, false)
+        }
+        let judged = memory.judge(hello)
+        welcome.verdict = judged.verdict
+        welcome.remembered = judged.remembered
+        return (welcome, judged.isNew)
+    }
+
+    private func refusal(
+        of hello: PeerHello, peers: [NodeID]
+    ) -> (verdict: PeerVerdict, reason: String)? {
+        let version = PeerProtocol.version
+        if hello.protocolMin > version || hello.protocolMax < version {
+            return (
+                .unsupportedProtocol,
+                "this node speaks peer protocol \(version), the caller "
+                    + "\(hello.protocolMin) to \(hello.protocolMax)"
+            )
+        }
+        if hello.clusterID != identity.clusterID {
+            return (
+                .wrongCluster,
+                "this node belongs to cluster \(identity.clusterID), the caller to "
+                    + "\(hello.clusterID): check --initial-cluster and --initial-cluster-token"
+            )
+        }
+        if hello.receiver != identity.memberID {
+            return (
+                .wrongMember,
+                "this is member \(identity.memberID), the caller wants \(hello.receiver): "
+                    + "check the peer URLs in --initial-cluster"
+            )
+        }
+        if !peers.contains(hello.sender) {
+            return (.unknownMember, "member \(hello.sender) is not in this cluster")
+        }
+        return nil
+    }
+
+    /// What a peer's answer to this node's hello changes.
+    package enum Change: Equatable, Sendable {
+        case nothing
+        /// A majority knows this disk as current: step `.votingAllowed(true)`.
+        case admitted
+        /// The disk is an older one: step `.votingAllowed(false)`.
+        case rejected
+        /// The peer wants no connection.
+        case refused
+    }
+
+    package mutating func welcomed(by peer: NodeID, _ welcome: PeerWelcome) -> Change {
+        switch welcome.verdict {
+        case .neverHeard, .known: admission.accept(peer) ? .admitted : .nothing
+        case .behind: admission.reject() ? .rejected : .nothing
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: .refused
+        }
+    }
+
+    /// What a follower acknowledged it must still have after a restart.
+    package mutating func note(_ message: Message, from peer: NodeID, _ raft: RaftCore) {
+        guard let index = message.acknowledgedIndex, let term = raft.term(at: index) else {
+            return
+        }
+        memory.acknowledged(by: peer, term: term, index: index)
+    }
+}

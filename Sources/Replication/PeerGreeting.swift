@@ -1,0 +1,189 @@
+package import Primitives
+
+// What peers say when a connection opens (DESIGN §9). Little-endian:
+//
+//     hello  := "KEELPEER" | protocol min u16 | max u16 | cluster u64 | sender u64 | receiver u64
+//               | boot u64 | nonce u64 | last term u64 | last index u64 | channel u8
+//     answer := protocol u16 | verdict u8 | sender u64 | boot u64 | nonce u64
+//               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
+
+package enum PeerProtocol {
+    static let magic: [UInt8] = Array("KEELPEER".utf8)
+    package static let version: UInt16 = 1
+    /// Bytes of a hello or of its answer.
+    package static let handshakeBytesMax = 4096
+}
+
+/// What a connection is for.
+package enum PeerChannelKind: UInt8, Sendable, CaseIterable {
+    /// Entries, forwards, reads.
+    case bulk = 0
+    /// Heartbeats and votes.
+    case urgent = 1
+    /// One snapshot.
+    case snapshot = 2
+}
+
+/// Who this node is to its peers.
+package struct PeerIdentity: Sendable {
+    package var clusterID: ClusterID
+    package var memberID: NodeID
+    package var boot: BootNumber
+    package var nonce: UInt64
+
+    package init(clusterID: ClusterID, memberID: NodeID, boot: BootNumber, nonce: UInt64) {
+        self.clusterID = clusterID
+        self.memberID = memberID
+        self.boot = boot
+        self.nonce = nonce
+    }
+}
+
+/// The dialling side's first frame.
+package struct PeerHello: Equatable, Sendable {
+    package var protocolMin: UInt16 = PeerProtocol.version
+    package var protocolMax: UInt16 = PeerProtocol.version
+    package var clusterID: ClusterID
+    package var sender: NodeID
+    package var receiver: NodeID
+    package var boot: BootNumber
+    /// Drawn at random by each process: tells a process that dials again from a disk that was set
+    /// back.
+    package var nonce: UInt64
+    package var lastTerm: Term
+    package var lastIndex: LogIndex
+    package var channel: PeerChannelKind
+
+    package init(
+        from identity: PeerIdentity, to receiver: NodeID, lastTerm: Term, lastIndex: LogIndex,
+        channel: PeerChannelKind
+    ) {
+        clusterID = identity.clusterID
+        sender = identity.memberID
+        self.receiver = receiver
+        boot = identity.boot
+        nonce = identity.nonce
+        self.lastTerm = lastTerm
+        self.lastIndex = lastIndex
+        self.channel = channel
+    }
+
+    package func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: 80)
+        writer.write(PeerProtocol.magic)
+        writer.write(protocolMin)
+        writer.write(protocolMax)
+        writer.write(clusterID.rawValue)
+        writer.write(sender.rawValue)
+        writer.write(receiver.rawValue)
+        writer.write(boot.rawValue)
+        writer.write(nonce)
+        writer.write(lastTerm.rawValue)
+        writer.write(lastIndex.rawValue)
+        writer.write(channel.rawValue)
+        return writer.bytes
+    }
+
+    package static func decode(_ bytes: [UInt8]) throws(DecodingError) -> PeerHello {
+        var reader = ByteReader(bytes)
+        guard try reader.readBytes(PeerProtocol.magic.count) == PeerProtocol.magic else {
+            throw .invalid(field: "peer magic", offset: 0)
+        }
+        let protocolMin: UInt16 = try reader.read()
+        let protocolMax: UInt16 = try reader.read()
+        let cluster = ClusterID(try reader.read())
+        let sender = NodeID(try reader.read())
+        let receiver = NodeID(try reader.read())
+        let boot = BootNumber(try reader.read())
+        let nonce: UInt64 = try reader.read()
+        let term = Term(try reader.read())
+        let index = LogIndex(try reader.read())
+        let offset = reader.offset
+        guard let channel = PeerChannelKind(rawValue: try reader.read()) else {
+            throw .invalid(field: "peer channel", offset: offset)
+        }
+        var hello = PeerHello(
+            from: PeerIdentity(clusterID: cluster, memberID: sender, boot: boot, nonce: nonce),
+            to: receiver, lastTerm: term, lastIndex: index, channel: channel)
+        hello.protocolMin = protocolMin
+        hello.protocolMax = protocolMax
+        return hello
+    }
+}
+
+/// What the accepting side thinks of a hello.
+package enum PeerVerdict: UInt8, Sendable {
+    /// Welcome; the id was never heard of before this connection's process.
+    case neverHeard = 0
+    /// Welcome back.
+    case known = 1
+    /// The sender offers less than it once acknowledged: its disk is an older one, or was wiped.
+    case behind = 2
+    case wrongCluster = 3
+    case wrongMember = 4
+    case unknownMember = 5
+    case unsupportedProtocol = 6
+
+    /// Whether the connection may be used. One whose disk is behind is listened to; it does not
+    /// vote.
+    package var isWelcome: Bool {
+        switch self {
+        case .neverHeard, .known, .behind: true
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: false
+        }
+    }
+}
+
+/// The accepting side's first frame.
+package struct PeerWelcome: Equatable, Sendable {
+    package var verdict: PeerVerdict
+    package var sender: NodeID
+    package var boot: BootNumber
+    package var nonce: UInt64
+    package var remembered: PeerMark
+    package var reason: String
+
+    package func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: 96)
+        writer.write(PeerProtocol.version)
+        writer.write(verdict.rawValue)
+        writer.write(sender.rawValue)
+        writer.write(boot.rawValue)
+        writer.write(nonce)
+        writer.write(remembered.boot.rawValue)
+        writer.write(remembered.term.rawValue)
+        writer.write(remembered.index.rawValue)
+        writer.writeLengthPrefixed(reason)
+        return writer.bytes
+    }
+
+    package static func decode(_ bytes: [UInt8]) throws(DecodingError) -> PeerWelcome {
+        var reader = ByteReader(bytes)
+        _ = try reader.read(UInt16.self)
+        let offset = reader.offset
+        guard let verdict = PeerVerdict(rawValue: try reader.read()) else {
+            throw .invalid(field: "peer verdict", offset: offset)
+        }
+        return PeerWelcome(
+            verdict: verdict, sender: NodeID(try reader.read()),
+            boot: BootNumber(try reader.read()), nonce: try reader.read(),
+            remembered: PeerMark(
+                boot: BootNumber(try reader.read()), term: Term(try reader.read()),
+                index: LogIndex(try reader.read())),
+            reason: try reader.readString(limit: PeerProtocol.handshakeBytesMax))
+    }
+}
+
+/// What a node remembers of a peer: its last start and the highest (term, index) that it
+/// acknowledged.
+package struct PeerMark: Equatable, Sendable {
+    package var boot: BootNumber
+    package var term: Term
+    package var index: LogIndex
+
+    package init(boot: BootNumber, term: Term, index: LogIndex) {
+        self.boot = boot
+        self.term = term
+        self.index = index
+    }
+}
