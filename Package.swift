@@ -6,6 +6,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .unsafeFlags(["-warnings-as-errors"]),
+    // Small accessors are inlined across rooms: without it each is a call that copies its struct.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
@@ -43,6 +45,7 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2"),
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CLZ4"),
+        .systemLibrary(name: "CJemalloc"),
         room("Primitives", ["CChecksum"]),
         room("RaftCore", ["Primitives", deque]),
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
@@ -69,7 +72,7 @@ let package = Package(
             name: "keelson",
             dependencies: [
                 "ControlPlane", "Replication", "KeelsonClient", "LocalCluster", "API", "RPC",
-                "Primitives", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),

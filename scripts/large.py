@@ -12,6 +12,8 @@ snapshot) ends the script with status 1 when it does not; times are printed, not
 
 import argparse
 import json
+import multiprocessing
+import os
 import pathlib
 import statistics
 import subprocess
@@ -172,34 +174,48 @@ class Measurement:
             part()
 
 
-class RangeReader(threading.Thread):
-    """Reads the whole key space again and again; the answers are not decoded."""
+class RangeReader:
+    """Reads the whole key space again and again, in a process of its own; the answers are not
+    decoded. It runs at the lowest priority: measured is what the server does to writes, not how a
+    reader in Python shares two cores with it."""
 
     def __init__(self, endpoint: str):
-        super().__init__(daemon=True)
-        options = [("grpc.max_receive_message_length", -1)]
-        self.channel = grpc.insecure_channel(endpoint, options=options)
-        self.call = self.channel.unary_unary("/etcdserverpb.KV/Range")
-        self.request = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0").SerializeToString()
-        self.count, self.received, self.error = 0, 0, ""
-        self.done = threading.Event()
-        self.begin = time.monotonic()
-        self.seconds = 0.0
+        self.endpoint = endpoint
+        self.ours, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=read_ranges, args=(endpoint, theirs), daemon=True)
+        self.count, self.received, self.error, self.seconds = 0, 0, "", 0.0
 
-    def run(self) -> None:
-        while not self.done.is_set():
-            try:
-                self.received += len(self.call(self.request, timeout=SECONDS_MAX))
-                self.count += 1
-            except grpc.RpcError as error:
-                self.error = f"{error.code().name}: {error.details()}"
-                self.done.wait(0.2)
+    def start(self) -> None:
+        self.process.start()
+        self.ours.recv()  # its first range came through, or failed
 
     def stop(self) -> None:
-        self.done.set()
-        self.join(SECONDS_MAX)
-        self.seconds = time.monotonic() - self.begin
-        self.channel.close()
+        self.ours.send("stop")
+        self.count, self.received, self.seconds, self.error = self.ours.recv()
+        self.process.join(10)
+
+
+def read_ranges(endpoint: str, pipe) -> None:
+    os.nice(19)
+    request = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0").SerializeToString()
+    options = [("grpc.max_receive_message_length", -1)]
+    count, received, error = 0, 0, ""
+    with grpc.insecure_channel(endpoint, options=options) as channel:
+        call = channel.unary_unary("/etcdserverpb.KV/Range")
+        begin = time.monotonic()
+        announced = False
+        while not pipe.poll():
+            try:
+                received += len(call(request, timeout=SECONDS_MAX))
+                count += 1
+            except grpc.RpcError as failure:
+                error = f"{failure.code().name}: {failure.details()}"
+                time.sleep(0.2)
+            if not announced:
+                announced = True
+                pipe.send("began")
+        pipe.send((count, received, time.monotonic() - begin, error))
 
 
 def varint_field(number: int, value: int) -> bytes:

@@ -10,6 +10,7 @@ needs=(
   "libnghttp2-dev|build|pkg-config --exists libnghttp2|HTTP/2 under gRPC"
   "libsqlite3-dev|build|pkg-config --exists sqlite3|checkpoints of the store"
   "liblz4-dev|build|pkg-config --exists liblz4|compression of the log and of snapshots"
+  "libjemalloc-dev|build|pkg-config --exists jemalloc|memory allocation, in the C library's place"
   "zlib1g-dev|build|pkg-config --exists zlib|gzip in gRPC and HTTP"
   "etcd-client|test|command -v etcdctl|etcd's own client, which the tests run against Keelson"
   "python3-venv|test|python3 -c 'import venv, ensurepip'|a place of its own for Python clients"

@@ -29,6 +29,11 @@ package struct Message: Equatable, Sendable {
         case .appendEntries, .appendEntriesResponse: false
         }
     }
+
+    /// The log entries that it carries.
+    package var entries: [LogEntry] {
+        if case .appendEntries(let append) = body { append.entries } else { [] }
+    }
 }
 
 package struct RequestVote: Equatable, Sendable {

@@ -34,7 +34,7 @@ package struct RaftSettings: Equatable, Sendable {
     package init(
         id: NodeID, seed: UInt64, electionTicks: Int = 100, heartbeatTicks: Int = 10,
         inflightMessagesMax: Int = 256, inflightBytesMax: Int = 64 << 20,
-        messageBytesMax: Int = 1 << 20, windowBytesMax: Int = 64 << 20,
+        messageBytesMax: Int = 1 << 20, windowBytesMax: Int = 8 << 20,
         uncommittedBytesMax: Int = 256 << 20, leaseReads: Bool = false
     ) {
         self.id = id

@@ -20,6 +20,17 @@ package enum PeerMessage: Equatable, Sendable {
     /// The sender's state digest after applying the entry at `index`.
     case digest(index: LogIndex, UInt64)
 
+    /// Whether it carries log entries: the messages that are large, and alike for several peers.
+    package var hasEntries: Bool {
+        if case .raft(let message) = self { !message.entries.isEmpty } else { false }
+    }
+
+    /// About how many bytes it takes encoded, where that is easily known.
+    package var encodedByteCountHint: Int {
+        guard case .raft(let message) = self else { return 256 }
+        return message.entries.reduce(128) { $0 + $1.payload.count + 16 }
+    }
+
     /// Heartbeats and votes travel on a connection of their own, so that no large append delays
     /// them.
     package var isUrgent: Bool {

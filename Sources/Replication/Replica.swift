@@ -16,6 +16,8 @@ package struct Replica {
     package let settings: ReplicaSettings
     package internal(set) var raft: RaftCore
     package internal(set) var store: Store
+    /// What drivers and services ask at every request.
+    package internal(set) var view: ReplicaView
     /// Ticks since this start.
     package internal(set) var now: UInt64 = 0
     /// The configuration in force at ``appliedIndex``, for checkpoints and snapshots.
@@ -44,6 +46,7 @@ package struct Replica {
         self.settings = settings
         self.store = store
         raft = RaftCore(settings: settings.raft, restored: restored)
+        view = ReplicaView(raft, self: settings.raft.id)
         appliedConfiguration = restored.configuration
         appliedConfigurationIndex = restored.configurationIndex
         reads.nextID = settings.boot.rawValue << 32
@@ -133,6 +136,7 @@ package struct Replica {
             next += 1
         }
         raftEffects.removeAll(keepingCapacity: true)
+        view.refresh(raft)
     }
 
     private mutating func carryOut(_ effect: Effect, into effects: inout [ReplicaEffect]) {
@@ -149,6 +153,7 @@ package struct Replica {
         case .roleChanged(let role, let term, let leader):
             roleChanged(role, term, leader: leader, into: &effects)
         case .configurationChanged(let configuration, let index):
+            view.isVoter = configuration.isVoter(id)
             effects.append(.configurationChanged(configuration, index))
         }
     }

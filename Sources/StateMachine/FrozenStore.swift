@@ -1,10 +1,22 @@
 package import Primitives
 
+/// One key space as of one entry: what rows are made of. It leaves the tree out, so that the tree's
+/// nodes and histories stay unshared and are changed in place while a checkpoint is written.
+struct FrozenSpace: Sendable {
+    let log: RevisionLog
+    let floor: Int64
+
+    init(_ space: KeySpace) {
+        log = space.log
+        floor = space.floor
+    }
+}
+
 /// The state as of one entry, for a checkpoint or a snapshot on another thread. It shares what it
 /// can with the store and never changes.
 package struct FrozenStore: Sendable {
-    let client: KeySpace
-    let datacenter: KeySpace
+    let client: FrozenSpace
+    let datacenter: FrozenSpace
     let leases: LeaseTable
     package let alarms: AlarmTable
     package let members: MemberTable
@@ -85,7 +97,7 @@ package struct FrozenStore: Sendable {
         return writer.bytes
     }
 
-    private func encodeMembers() -> [UInt8] {
+    func encodeMembers() -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
         writer.writeLengthPrefixed(members.clusterVersion)
         writer.write(UInt32(members.attributes.count))
@@ -111,42 +123,14 @@ package struct FrozenStore: Sendable {
         }
         return writer.bytes
     }
-
-    /// A hash of all that a client can observe, and nothing else: equal for stores that differ only
-    /// in how far they have purged. O(n).
-    package func fullHash() -> UInt64 {
-        var hash = Digest()
-        for (space, id) in [(client, SpaceID.client), (datacenter, .datacenter)] {
-            hash.fold(.floor, UInt64(bitPattern: space.floor))
-            space.tree.forEach(from: .empty, to: nil) { newest, history in
-                let sifted = KeySpace.sift(newest, history, floor: space.floor, limit: .max)
-                let dropped = sifted.garbage.count
-                let count = (history?.count ?? 0)
-                for index in dropped..<max(dropped, count) {
-                    if let version = history?[index] { hash.fold(version, id) }
-                }
-                if dropped <= count { hash.fold(newest, id) }
-                return true
-            }
-        }
-        for lease in leases.all {
-            hash.fold(.leaseSet, UInt64(bitPattern: lease.id))
-            hash.fold(.leaseSet, UInt64(bitPattern: lease.grantedSeconds))
-            hash.fold(.leaseSet, UInt64(bitPattern: lease.remainingSeconds))
-            for key in leases.keys(of: lease.id) { hash.fold(.leaseSet, key.storage) }
-        }
-        hash.fold(.member, encodeMembers())
-        hash.fold(.member, UInt64(bitPattern: revision.rawValue))
-        return hash.value
-    }
 }
 
 extension Store {
     /// The state as it is now. Cost: constant; what changes later is copied first, piece by piece.
     package func freeze() -> FrozenStore {
         FrozenStore(
-            client: client, datacenter: datacenter, leases: leases, alarms: alarms,
-            members: members, appliedIndex: appliedIndex, appliedTerm: appliedTerm,
+            client: FrozenSpace(client), datacenter: FrozenSpace(datacenter), leases: leases,
+            alarms: alarms, members: members, appliedIndex: appliedIndex, appliedTerm: appliedTerm,
             revision: revision, clock: clock, digest: digest)
     }
 

@@ -68,7 +68,7 @@ extension Node {
             logger.debug("checkpoint written", metadata: ["index": "\(header.index)"])
             if let through = checkpoints.plan.releasable(behind: previous) {
                 step(.compacted(through: through))
-                logThread?.submit(.release(through: through))
+                submitLog(.release(through: through))
             }
         case .failure(.outOfSpace(let operation, let path, let bytes)):
             logger.error(

@@ -17,7 +17,8 @@ protocol LogThreadDelegate: AnyObject {
 /// The one thread that writes and syncs the log and the hard state, in the order in which consensus
 /// asked, one write and one sync for all that gathered meanwhile.
 ///
-/// `@unchecked Sendable`: the writer is touched on the thread only.
+/// `@unchecked Sendable`: the writer is touched on the thread only, or in its place while it
+/// sleeps.
 final class LogThread: @unchecked Sendable {
     private let log: SegmentedLog
     private var writer: LogWriter
@@ -40,7 +41,13 @@ final class LogThread: @unchecked Sendable {
         thread.start()
     }
 
-    func submit(_ job: LogJob) { thread?.submit(job) }
+    func submit(_ jobs: [LogJob]) { thread?.submit(jobs) }
+
+    /// Does the jobs on the calling thread if the log's own is idle; else gives them to it.
+    func performHere(_ jobs: inout [LogJob]) {
+        guard let thread, !thread.performHere(&jobs) else { return }
+        thread.submit(jobs)
+    }
 
     func stop() { thread?.stop() }
 

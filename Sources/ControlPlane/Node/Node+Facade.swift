@@ -11,12 +11,12 @@ extension Node: NodeFacade {
     package var store: Store { replica.store }
     package var clusterID: ClusterID { identity.clusterID }
     package var memberID: NodeID { identity.memberID }
-    package var term: Term { replica.raft.term }
-    package var leader: NodeID? { replica.raft.leader }
-    package var isLeader: Bool { replica.isLeader }
-    package var isLearner: Bool { !replica.raft.configuration.isVoter(identity.memberID) }
-    package var appliedIndex: LogIndex { replica.appliedIndex }
-    package var committedIndex: LogIndex { replica.raft.commitIndex }
+    package var term: Term { replica.view.term }
+    package var leader: NodeID? { replica.view.leader }
+    package var isLeader: Bool { replica.view.role == .leader }
+    package var isLearner: Bool { !replica.view.isVoter }
+    package var appliedIndex: LogIndex { replica.store.appliedIndex }
+    package var committedIndex: LogIndex { replica.view.commitIndex }
     package var electionTimeout: TimeAmount {
         .milliseconds(Int64(configuration.electionMilliseconds))
     }
@@ -71,8 +71,8 @@ extension Node: NodeFacade {
         status.databaseBytes = Int64(clamping: store.bytesInUse)
         status.databaseBytesInUse = Int64(clamping: store.bytesInUse)
         status.quotaBytes = configuration.quotaBytes
-        status.raftIndex = replica.raft.commitIndex
-        status.appliedIndex = replica.appliedIndex
+        status.raftIndex = replica.view.commitIndex
+        status.appliedIndex = appliedIndex
         status.term = term
         status.leader = leader
         status.isLearner = isLearner

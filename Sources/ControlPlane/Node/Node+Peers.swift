@@ -49,7 +49,7 @@ extension Node: PeerTransportDelegate {
     }
 
     func lastPosition() -> (term: Term, index: LogIndex) {
-        (replica.raft.lastTerm, replica.raft.lastIndex)
+        (replica.view.lastTerm, replica.view.lastIndex)
     }
 
     func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void) {
@@ -57,7 +57,7 @@ extension Node: PeerTransportDelegate {
         guard judged.mustRememberFirst else { return answer(judged.welcome) }
         let (records, ticket) = gate.memory.takeRecords()
         answersWaiting.append((ticket, { answer(judged.welcome) }))
-        logThread?.submit(.remember(records, ticket))
+        submitLog(.remember(records, ticket))
     }
 
     func welcomed(by peer: NodeID, _ welcome: PeerWelcome) {
@@ -79,7 +79,7 @@ extension Node: PeerTransportDelegate {
                     "term": "\(welcome.remembered.term)",
                     "index": "\(welcome.remembered.index)",
                     "this disk's boot": "\(identity.boot)",
-                    "this disk's index": "\(replica.raft.lastIndex)",
+                    "this disk's index": "\(replica.view.lastIndex)",
                 ])
         case .refused:
             logger.error(

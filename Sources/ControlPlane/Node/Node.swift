@@ -26,6 +26,11 @@ package final class Node: @unchecked Sendable {
     var effects: [ReplicaEffect] = []
     var turnScheduled = false
     var performing = false
+    var logJobs = LogJobs()
+    /// Whether a client's call is open on this node.
+    var isServing: () -> Bool = { false }
+    /// Told when entries pass through this node: whoever has much to send is to leave them room.
+    var onWrites: () -> Void = {}
     var ticker: RepeatedTask?
     var stopping = false
     /// Why the node stopped by itself; its process exits with it.
@@ -68,6 +73,7 @@ package final class Node: @unchecked Sendable {
             onSync: { [weak self] nanoseconds in
                 loop.execute { [weak self] in
                     self?.syncDurations.record(nanoseconds: nanoseconds)
+                    self?.logJobs.synced(in: nanoseconds, now: .now())
                 }
             })
     }
@@ -97,7 +103,7 @@ package final class Node: @unchecked Sendable {
     }
 
     private func tickDuties() {
-        if let due = gate.memory.tick() { logThread?.submit(.remember(due.records, due.ticket)) }
+        if let due = gate.memory.tick() { submitLog(.remember(due.records, due.ticket)) }
         considerCheckpoint()
         prepareSpareSegment()
         publishAttributes()
@@ -121,6 +127,7 @@ package final class Node: @unchecked Sendable {
             replica.flush(into: &effects)
             perform()
             transport.flush()
+            passOnLogJobs()
         }
     }
 
@@ -144,9 +151,9 @@ package final class Node: @unchecked Sendable {
     private func carryOut(_ effect: ReplicaEffect) {
         switch effect {
         case .send(let message, let peer): transport.send(message, to: peer)
-        case .persist(let write): logThread?.submit(.write(write))
+        case .persist(let write): submitLog(.write(write))
         case .load(let first, let last, let bytesMax, let purpose):
-            logThread?.submit(.load(first: first, last: last, bytesMax: bytesMax, purpose))
+            submitLog(.load(first: first, last: last, bytesMax: bytesMax, purpose))
         case .applied(let batch): observer?.applied(batch)
         case .answer(let sequence, let outcome): answer(sequence, outcome)
         case .answerReads(let sequences, let failure):

@@ -80,6 +80,14 @@ final class PeerChannelHandler: ChannelInboundHandler {
         return true
     }
 
+    /// The same for a whole frame, whose bytes others may share.
+    func send(frame: ByteBuffer) -> Bool {
+        guard let context, context.channel.isActive else { return false }
+        guard unflushedBytes < Self.pendingBytesMax else { return false }
+        if out == nil { out = frame } else { out?.writeImmutableBuffer(frame) }
+        return true
+    }
+
     func flush() {
         guard let context, let buffer = out else { return }
         out = nil

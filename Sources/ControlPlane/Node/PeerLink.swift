@@ -57,12 +57,12 @@ final class PeerLink {
     }
 
     /// False when the message was dropped.
-    func send(_ payload: [UInt8]) -> Bool {
-        guard isReady, let handler, handler.send(payload) else {
+    func send(_ frame: ByteBuffer) -> Bool {
+        guard isReady, let handler, handler.send(frame: frame) else {
             sendFailures &+= 1
             return false
         }
-        sentBytes &+= UInt64(payload.count + PeerProtocol.headerBytes)
+        sentBytes &+= UInt64(frame.readableBytes)
         return true
     }
 

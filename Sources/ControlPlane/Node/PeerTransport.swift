@@ -47,6 +47,7 @@ final class PeerTransport {
     private var server: (any Channel)?
     private var inbound: [ObjectIdentifier: PeerChannelHandler] = [:]
     private var dirty: [PeerLink] = []
+    private var lastFrame: (message: PeerMessage, bytes: ByteBuffer)?
     private var stopped = false
     weak var delegate: (any PeerTransportDelegate)?
 
@@ -103,20 +104,28 @@ final class PeerTransport {
         guard let links = peers[peer]?.links else { return }
         let link = links[message.isUrgent ? 1 : 0]
         guard link.isReady else { return }
-        var writer = ByteWriter(capacity: 256)
-        message.encode(into: &writer)
-        send(encoded: writer.bytes, on: link)
-    }
-
-    private func send(encoded: [UInt8], on link: PeerLink) {
-        guard link.send(encoded) else {
+        guard link.send(frame(of: message)) else {
             delegate?.unreachable(link.peer)
             return
         }
         if !dirty.contains(where: { $0 === link }) { dirty.append(link) }
     }
 
+    /// Followers that are equally far get the same append one after another: it is encoded once,
+    /// and they share the bytes. Comparing is cheap, for equal messages share their entries too.
+    private func frame(of message: PeerMessage) -> ByteBuffer {
+        if let lastFrame, lastFrame.message == message { return lastFrame.bytes }
+        var writer = ByteWriter(capacity: message.encodedByteCountHint)
+        message.encode(into: &writer)
+        var bytes = ByteBufferAllocator().buffer(
+            capacity: writer.bytes.count + PeerProtocol.headerBytes)
+        PeerFrameDecoder.append(writer.bytes, to: &bytes)
+        lastFrame = message.hasEntries ? (message, bytes) : nil
+        return bytes
+    }
+
     func flush() {
+        lastFrame = nil
         for link in dirty { link.flush() }
         dirty.removeAll(keepingCapacity: true)
     }

@@ -16,6 +16,8 @@ final class WorkerThread<Job: Sendable>: @unchecked Sendable {
     private var queue: [Job] = []
     private var stopping = false
     private var sleeping = false
+    /// Another thread does jobs in this one's place: it takes none meanwhile.
+    private var isLent = false
     private var finished = false
     private let perform: @Sendable (inout [Job]) -> Void
 
@@ -44,12 +46,32 @@ final class WorkerThread<Job: Sendable>: @unchecked Sendable {
         condition.deallocate()
     }
 
-    func submit(_ job: Job) {
+    func submit(_ job: Job) { submit([job]) }
+
+    /// Several at once wake the thread once.
+    func submit(_ jobs: [Job]) {
         pthread_mutex_lock(mutex)
-        queue.append(job)
+        if queue.isEmpty { queue = jobs } else { queue += jobs }
         let wake = sleeping
         pthread_mutex_unlock(mutex)
         if wake { pthread_cond_signal(condition) }
+    }
+
+    /// Does the jobs on the calling thread when this one is idle: no thread has to wake up. False,
+    /// with nothing done, when it is busy.
+    func performHere(_ jobs: inout [Job]) -> Bool {
+        pthread_mutex_lock(mutex)
+        let isIdle = sleeping && queue.isEmpty && !stopping && !isLent
+        if isIdle { isLent = true }
+        pthread_mutex_unlock(mutex)
+        guard isIdle else { return false }
+        perform(&jobs)
+        pthread_mutex_lock(mutex)
+        isLent = false
+        let wake = !queue.isEmpty || stopping
+        pthread_mutex_unlock(mutex)
+        if wake { pthread_cond_signal(condition) }
+        return true
     }
 
     /// Lets the thread end after what was submitted before.
@@ -80,7 +102,7 @@ final class WorkerThread<Job: Sendable>: @unchecked Sendable {
         while true {
             jobs.removeAll(keepingCapacity: true)
             pthread_mutex_lock(mutex)
-            while queue.isEmpty, !stopping {
+            while isLent || (queue.isEmpty && !stopping) {
                 sleeping = true
                 pthread_cond_wait(condition, mutex)
                 sleeping = false

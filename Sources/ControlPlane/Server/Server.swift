@@ -63,6 +63,8 @@ package final class Server: @unchecked Sendable {
             let rpc = RPCServer(
                 eventLoop: loop, routes: routes, http1: services.http1Responder, limits: limits)
             self.rpc = rpc
+            node.isServing = { [unowned rpc] in rpc.hasOpenCalls }
+            node.onWrites = { [unowned rpc] in rpc.noteOtherWork() }
             var bound = configuration.listenPeerURLs.map { url in
                 node.transport.listen(host: url.host, port: url.port).map { channel in
                     node.transport.listening(on: channel)

@@ -6,6 +6,7 @@ final class FlushQueue: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private var waiting: [HTTP2Connection] = []
     private var isScheduled = false
+    @exclusivity(unchecked) var pacer = BulkPacer()
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 

@@ -17,6 +17,8 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     @exclusivity(unchecked) private final var isReading = false
     @exclusivity(unchecked) private final var isFlushing = false
     @exclusivity(unchecked) private final var isQueued = false
+    /// It may not write before, because it has just written much.
+    @exclusivity(unchecked) private final var nextTurn = NIODeadline.uptimeNanoseconds(0)
     @exclusivity(unchecked) private final var unconsumedBytes = 0
     /// Streams of ours that ended before the peer's side did: they are reset once all is written.
     @exclusivity(unchecked) private final var resetsAfterOutput: [Int32] = []
@@ -117,7 +119,7 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     package final func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { flush() }
+        if context.channel.isWritable, !isQueued { flush() }
     }
 
     package final func channelInactive(context: ChannelHandlerContext) {
@@ -146,27 +148,36 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     final func flush() {
         isQueued = false
         guard let context, !isFlushing, !isClosed else { return }
+        let start = NIODeadline.now()
+        if start < nextTurn { return flush(at: nextTurn) }
         isFlushing = true
         let channel = context.channel
         var isBlocked = !channel.isWritable
         if !isBlocked {
             isBlocked = !gatherFrames()
-            if flushQueue.gatheredCount > 0 {
-                lastWriteAt = .now()
+            let count = flushQueue.gatheredCount
+            if count > 0 {
+                lastWriteAt = start
                 let bytes = flushQueue.take(channel.allocator)
                 context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+                nextTurn = flushQueue.pacer.wrote(count, since: start)
             }
         }
         isFlushing = false
         guard !isClosed else { return }
         if isBlocked {
             // A full socket calls back; a turn that is used up continues after the others' turns.
-            if channel.isWritable { continueLater() }
+            if channel.isWritable { flush(at: nextTurn) }
         } else if isClosing || session.isFinished {
             sayGoodbye(context)
             return
         }
         if !drained.isEmpty { tellDrained() }
+    }
+
+    private final func flush(at time: NIODeadline) {
+        isQueued = true
+        context?.eventLoop.scheduleTask(deadline: time) { self.flush() }
     }
 
     /// Puts frames together. False when there is more than one turn may write.
@@ -182,15 +193,6 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
             }
             resetsAfterOutput.removeAll(keepingCapacity: true)
         }
-    }
-
-    /// An event loop runs tasks that are due before it looks at its sockets, so a task without a
-    /// delay would shut the other connections out.
-    private static let turnPause = TimeAmount.microseconds(20)
-
-    private final func continueLater() {
-        isQueued = true
-        context?.eventLoop.scheduleTask(in: Self.turnPause) { self.flush() }
     }
 
     private final func tellDrained() {

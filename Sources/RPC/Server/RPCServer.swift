@@ -23,6 +23,15 @@ package final class RPCServer: @unchecked Sendable {
     /// How many connections are open, of either protocol. To be read on the event loop.
     package var connectionCount: Int { core.channels.count }
 
+    /// Whether any call is open, as far as a quick look tells: many connections count as calls. To
+    /// be read on the event loop.
+    package var hasOpenCalls: Bool {
+        core.connections.count > 16 || core.connections.contains { $0.streamCount > 0 }
+    }
+
+    /// The event loop has other work than calls: large answers leave it room for a while.
+    package func noteOtherWork() { core.flushQueue.pacer.isShared(now: .now()) }
+
     /// Listens on one more address. Port 0 takes any free one.
     package func listen(host: String, port: Int) -> EventLoopFuture<SocketAddress> {
         let core = self.core

@@ -8,6 +8,7 @@ internal import Replication
 enum ServerRun {
     static func run(_ configuration: ServerConfiguration) async -> Int32 {
         let logger = makeLogger(configuration)
+        logger.debug("memory comes from \(Allocator.version)")
         let ends = AsyncStream<Int32>.makeStream()
         let signals = watchSignals(ends.continuation)
         defer { for signal in signals { signal.cancel() } }
