@@ -85,7 +85,9 @@ extension Replica {
             appliedConfiguration = configuration
             appliedConfigurationIndex = entry.index
         }
+        let ownLeaseEntry = leases?.settle(entry.index)
         if !applied.leaseChanges.isEmpty { leasesChanged(applied.leaseChanges, into: &effects) }
+        if let ownLeaseEntry { leaseEntryApplied(ownLeaseEntry, into: &effects) }
         batch.append(applied)
         if mine, let request, proposals.settle(request.sequence) {
             answers.append(.answer(sequence: request.sequence, .applied(applied)))
