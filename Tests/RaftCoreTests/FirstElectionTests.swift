@@ -139,7 +139,8 @@ struct FirstElectionTests {
         for seed in 1...20 {
             var cluster = SlowCluster(seed: UInt64(seed), syncTicks: syncTicks)
             while !cluster.hasLeader, cluster.now < 6000 { cluster.tick() }
-            #expect(cluster.hasLeader, "seed \(seed)")
+            let hasLeader = cluster.hasLeader
+            #expect(hasLeader, "seed \(seed)")
         }
     }
 }
