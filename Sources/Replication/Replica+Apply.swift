@@ -87,7 +87,9 @@ extension Replica {
         }
         let ownLeaseEntry = leases?.settle(entry.index)
         if !applied.leaseChanges.isEmpty { leasesChanged(applied.leaseChanges, into: &effects) }
-        if let ownLeaseEntry { leaseEntryApplied(ownLeaseEntry, into: &effects) }
+        if let ownLeaseEntry {
+            leaseEntryApplied(ownLeaseEntry, applied.outcome, into: &effects)
+        }
         batch.append(applied)
         if mine, let request, proposals.settle(request.sequence) {
             answers.append(.answer(sequence: request.sequence, .applied(applied)))

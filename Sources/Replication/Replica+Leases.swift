@@ -173,12 +173,17 @@ extension Replica {
         }
     }
 
-    /// A proposal of this leader's duty is applied, whatever came of it: who waited for it asks
-    /// again.
+    /// A proposal of this leader's duty is applied. Who waited for it is looked at again, whatever
+    /// came of it, except that an expiry has answered them if it took effect. One that was refused
+    /// (under an alarm) is tried again a second later; meanwhile the leases live.
     mutating func leaseEntryApplied(
-        _ entry: LeaseDuty.Proposed, into effects: inout [ReplicaEffect]
+        _ entry: LeaseDuty.Proposed, _ outcome: Outcome, into effects: inout [ReplicaEffect]
     ) {
-        guard entry.kind == .leaseCheckpoint else { return }
+        if entry.kind == .leaseExpire {
+            guard case .failed = outcome else { return }
+            let later = now + UInt64(settings.ticksPerSecond)
+            leases?.keeper.giveBack(entry.leaseIDs, at: later)
+        }
         for leaseID in entry.leaseIDs { answerWaiting(for: leaseID, into: &effects) }
     }
 

@@ -117,9 +117,36 @@ struct LeaseDutyTests {
         trio.tick(620)
         #expect(trio.replicas.allSatisfy { !$0.store.leases.contains(7) })
     }
+
+    @Test("a lease whose expiry an alarm refuses can be renewed, and ends after the alarm (L2)")
+    func expiryUnderAlarm() throws {
+        var trio = makeTrio()
+        trio.grant(7, seconds: 3)
+        trio.grant(8, seconds: 3)
+        let leader = try #require(trio.leader)
+        trio.setCorruptAlarm(true)
+        trio.tick(60)
+        #expect(trio.replicas[leader].store.leases.count == 2)
+        let sequence = trio.renew(leader, 8)
+        trio.tick(15)
+        #expect(
+            trio.leases[leader][sequence] == .alive(grantedSeconds: 3, remainingSeconds: 3))
+        trio.setCorruptAlarm(false)
+        trio.tick(11)
+        #expect(trio.replicas[leader].store.leases.all.map(\.id) == [8])
+        trio.tick(20)
+        #expect(trio.replicas.allSatisfy { $0.store.leases.count == 0 })
+    }
 }
 
 extension Trio {
+    mutating func setCorruptAlarm(_ isRaised: Bool) {
+        let request = AlarmRequest(
+            isRaised ? .activate : .deactivate, member: Self.ids[0], kind: .corrupt)
+        _ = propose(0, .alarm, body: request.encode())
+        deliver()
+    }
+
     mutating func revoke(_ node: Int, _ id: Int64) {
         var body = ProtobufWriter()
         body.field(1, id)
