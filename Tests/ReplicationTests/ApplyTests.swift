@@ -6,89 +6,9 @@ import Testing
 
 @Suite("Applying in bounded steps (DESIGN §6)")
 struct ApplyTests {
-    /// The only voter of its cluster. Writes are durable when the test says so, and nothing that it
-    /// asks for happens by itself.
-    struct Single {
-        static let id = NodeID(1)
-        var replica: Replica
-        var writes: [WriteID] = []
-        /// Of the last step.
-        var effects: [ReplicaEffect] = []
-
-        init(
-            _ restored: RestoredLog = .fresh(ClusterConfiguration(voters: [Self.id])),
-            _ change: (inout ReplicaSettings) -> Void
-        ) {
-            let raft = RaftSettings(id: Self.id, seed: 1, electionTicks: 10, heartbeatTicks: 2)
-            var settings = ReplicaSettings(
-                raft: raft, clusterID: ClusterID(1), boot: BootNumber(1), ticksPerSecond: 10)
-            change(&settings)
-            replica = Replica(settings: settings, restored: restored, store: Store())
-            while !replica.isLeader {
-                step(.tick(clock: 0))
-                persistAll()
-            }
-        }
-
-        mutating func step(_ input: ReplicaInput) {
-            effects = []
-            replica.step(input, into: &effects)
-            note()
-        }
-
-        private mutating func note() {
-            for case .persist(let write) in effects { writes.append(write.id) }
-        }
-
-        mutating func persistAll() {
-            while !writes.isEmpty { step(.persisted(writes.removeFirst())) }
-        }
-
-        mutating func propose(_ kind: CommandKind, _ body: [UInt8]) {
-            effects = []
-            replica.propose(
-                kind, proposedID: 0, body: body, sequence: replica.nextSequence(), into: &effects)
-            replica.flush(into: &effects)
-            note()
-        }
-
-        mutating func put(_ key: String, _ value: String = "v") {
-            var body = ProtobufWriter()
-            body.field(1, key)
-            body.field(2, value)
-            propose(.put, body.bytes)
-        }
-
-        /// How many entries the last step applied.
-        var appliedCount: Int {
-            effects.reduce(0) {
-                if case .applied(let batch) = $1 { $0 + batch.count } else { $0 }
-            }
-        }
-
-        var continuations: Int {
-            effects.count { if case .continueApplying = $0 { true } else { false } }
-        }
-
-        var load: (first: LogIndex, last: LogIndex)? {
-            for case .load(let first, let last, _, .applying) in effects { return (first, last) }
-            return nil
-        }
-
-        /// Continues until nothing is left; what each step applied.
-        mutating func continueToEnd() -> [Int] {
-            var counts: [Int] = []
-            while continuations > 0 {
-                step(.continueApplying)
-                counts.append(appliedCount)
-            }
-            return counts
-        }
-    }
-
     @Test("a backlog is applied in one chain of steps, however many commits are reported meanwhile")
     func oneChain() {
-        var node = Single { $0.applyEntriesMax = 4 }
+        var node = SingleReplica { $0.applyEntriesMax = 4 }
         for number in 0..<18 { node.put("k\(number)") }
         let last = node.writes.removeLast()
         let first = node.writes.removeLast()
@@ -112,7 +32,7 @@ struct ApplyTests {
 
     @Test("an entry that changes many records is applied in a step of its own")
     func largeDeletion() {
-        var node = Single { $0.applyEntriesMax = 20 }
+        var node = SingleReplica { $0.applyEntriesMax = 20 }
         for number in 0..<30 {
             node.put("k\(number)")
             node.persistAll()
@@ -133,7 +53,7 @@ struct ApplyTests {
 
     @Test("the bytes of a step are bounded too")
     func bytes() {
-        var node = Single { $0.applyBytesMax = 3000 }
+        var node = SingleReplica { $0.applyBytesMax = 3000 }
         for number in 0..<6 { node.put("k\(number)", String(repeating: "x", count: 1000)) }
         node.put("large", String(repeating: "x", count: 10_000))
         let last = node.writes.removeLast()
@@ -156,7 +76,7 @@ struct ApplyTests {
                 payload: Command.encode(
                     CommandHeader(kind: .put, request: request), body: body.bytes))
         }
-        var log = RestoredLog.fresh(ClusterConfiguration(voters: [Single.id]))
+        var log = RestoredLog.fresh(ClusterConfiguration(voters: [SingleReplica.id]))
         log.hardState = HardState(term: Term(1), votedFor: nil)
         log.termRuns = [TermRun(first: LogIndex(1), term: Term(1))]
         log.lastIndex = LogIndex(10)
@@ -166,7 +86,7 @@ struct ApplyTests {
     @Test("what was loaded from disk is applied in bounded steps too, and loaded once")
     func loaded() throws {
         let (log, entries) = Self.restored()
-        var node = Single(log) { $0.applyEntriesMax = 4 }
+        var node = SingleReplica(log) { $0.applyEntriesMax = 4 }
         let load = try #require(node.load)
         #expect(load.first == LogIndex(1))
         node.step(.loaded(first: LogIndex(1), Array(entries[..<7]), .applying))
@@ -183,13 +103,13 @@ struct ApplyTests {
     @Test("after a snapshot took the state's place, what is committed behind it is applied at once")
     func afterInstall() throws {
         let (log, entries) = Self.restored()
-        var node = Single(log) { _ in }
+        var node = SingleReplica(log) { _ in }
         _ = try #require(node.load)
         let newer = Store()
         for entry in entries { _ = newer.apply(entry) }
         node.effects = []
         node.replica.install(
-            newer, term: Term(1), configuration: ClusterConfiguration(voters: [Single.id]),
+            newer, term: Term(1), configuration: ClusterConfiguration(voters: [SingleReplica.id]),
             into: &node.effects)
         #expect(node.appliedCount == 1)
         #expect(node.replica.appliedIndex == LogIndex(11))
