@@ -18,6 +18,10 @@ struct LeaseDuty: Sendable {
         var leaseIDs: [Int64]
     }
 
+    /// Renewals of one lease that wait for an entry. More are dropped, and asked again by their
+    /// nodes.
+    static let waitingMax = 1024
+
     var keeper = LeaseKeeper()
     var nextCheckpointAt: UInt64
     /// Questions since the last flush; one quorum round confirms them all.
@@ -42,7 +46,8 @@ struct LeaseDuty: Sendable {
 
     /// Keeps a renewal that must not be acknowledged yet: the next leader would find an expiry or a
     /// shorter remainder in the log, or one is on its way there, so that what the store says is not
-    /// the last word (L1, L5). False where nothing is in its way.
+    /// the last word (L1, L5). One that its node asks again is kept once. False where nothing is in
+    /// its way.
     mutating func holdBack(_ asked: Asked, about lease: Lease) -> Bool {
         let isEntryInFlight =
             keeper.isExpiring(lease.id) || checkpointsInFlight[lease.id] != nil
@@ -50,7 +55,13 @@ struct LeaseDuty: Sendable {
             if lease.remainingSeconds == 0 { return false }
             if waitingForEntry[lease.id] == nil { toClear.append(lease.id) }
         }
-        waitingForEntry[lease.id, default: []].append(asked)
+        let isKnown = waitingForEntry[lease.id, default: []].contains {
+            $0.origin == asked.origin && $0.question == asked.question
+                && $0.renewing == asked.renewing
+        }
+        if !isKnown, waitingForEntry[lease.id, default: []].count < LeaseDuty.waitingMax {
+            waitingForEntry[lease.id, default: []].append(asked)
+        }
         return true
     }
 

@@ -78,6 +78,24 @@ struct LeaseDutyTests {
         #expect(!remainders(trio, id).contains(0))
     }
 
+    @Test("a renewal that is asked again and again while it waits is answered once")
+    func askedAgain() throws {
+        var trio = makeTrio()
+        trio.grant(7, seconds: 100)
+        let leader = try #require(trio.leader)
+        let follower = (leader + 1) % 3
+        try tickUntilCheckpointed(&trio, 7)
+        trio.losesAppends = true
+        let sequence = trio.renew(follower, 7)
+        trio.tick(18)
+        #expect(trio.leases[follower][sequence] == nil && trio.leaseReplies == 0)
+        trio.losesAppends = false
+        trio.tick(10)
+        #expect(
+            trio.leases[follower][sequence] == .alive(grantedSeconds: 100, remainingSeconds: 100))
+        #expect(trio.leaseReplies == 1)
+    }
+
     @Test("many renewals of one lease clear its remainder once, and all are answered")
     func manyRenewals() throws {
         var trio = makeTrio()

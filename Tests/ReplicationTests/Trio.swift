@@ -18,6 +18,8 @@ struct Trio {
     var losesForwards = false
     /// Nothing is committed meanwhile; heartbeats arrive.
     var losesAppends = false
+    /// Answers about leases that were sent to other nodes.
+    var leaseReplies = 0
     private var mail: [(from: Int, to: Int, PeerMessage)] = []
 
     init(_ change: (inout ReplicaSettings) -> Void = { _ in }) {
@@ -151,6 +153,7 @@ struct Trio {
             if losesForwards { return }
             if repeatsForwards { mail.append((node, to, message)) }
         }
+        if case .leaseAnswers(let replies) = message { leaseReplies += replies.count }
         if losesAppends, case .raft(let raft) = message, case .appendEntries = raft.body { return }
         mail.append((node, to, message))
     }
