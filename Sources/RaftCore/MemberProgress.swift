@@ -20,6 +20,6 @@ package struct MemberProgress: Equatable, Sendable {
     /// The next entry to send.
     package var nextIndex: LogIndex
     package var inflightMessages: Int
-    /// Heard from within an election timeout.
+    /// Heard from within an election timeout, and a heartbeat answered within two.
     package var isRecentlyActive: Bool
 }

@@ -49,8 +49,12 @@ struct Progress: Sendable {
     /// The next entry to send (Figure 2, nextIndex).
     var nextIndex: LogIndex
     var state: State = .probe(isWaiting: false)
+    /// The last snapshot did not arrive, and the member has acknowledged nothing new since.
+    var hasSnapshotFailed = false
     /// When anything was last heard from it.
     var contactTick: UInt64
+    /// When it last answered a heartbeat.
+    var beatTick: UInt64
     /// The highest round of heartbeats that it has answered.
     var answeredRound: UInt64 = 0
     /// The highest commit index that it was told.
@@ -64,8 +68,12 @@ struct Progress: Sendable {
         self.id = id
         self.nextIndex = nextIndex
         contactTick = tick
+        beatTick = tick
         activityTick = tick
     }
+
+    /// A snapshot is on its way to it, with no reason to doubt that it arrives.
+    var isAwaitingSnapshot: Bool { state == .snapshot && !hasSnapshotFailed }
 
     var isReplicating: Bool {
         switch state {
@@ -141,7 +149,10 @@ struct Progress: Sendable {
     /// The member's log is durable and equal through `index`. Returns whether that is news.
     mutating func matched(_ index: LogIndex, snapshotIndex: LogIndex, tick: UInt64) -> Bool {
         let isNews = index > matchIndex
-        if isNews { activityTick = tick }
+        if isNews {
+            activityTick = tick
+            hasSnapshotFailed = false
+        }
         matchIndex = max(matchIndex, index)
         switch state {
         case .replicate(var inflight):

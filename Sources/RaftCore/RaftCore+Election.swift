@@ -5,11 +5,8 @@ extension RaftCore {
     // MARK: Timer
 
     mutating func resetElectionTimer() {
-        if leader != nil { hasSeenLeader = true }
-        let base = UInt64(
-            hasSeenLeader
-                ? settings.electionTicks : settings.firstElectionTicks ?? settings.electionTicks)
-        electionDeadline = now + base + random.next(below: base)
+        if leader != nil { electionBaseTicks = UInt64(settings.electionTicks) }
+        electionDeadline = now + electionBaseTicks + random.next(below: electionBaseTicks)
     }
 
     mutating func tickElection(into effects: inout [Effect]) {
@@ -113,6 +110,7 @@ extension RaftCore {
             voteWrite: writes.nextID, isTransfer: isTransfer, isFast: isFast, startTick: now,
             askAgainTick: 0)
         candidacy.askAgainTick = now + askInterval(candidacy)
+        electionBaseTicks = min(2 * electionBaseTicks, UInt64(settings.electionTicks))
         resetElectionTimer()
         state = .candidate(candidacy)
         announce(into: &effects)
@@ -297,6 +295,7 @@ extension RaftCore {
             leading.members[slot].matchIndex = writes.durableIndex
         }
         suspect = nil
+        electionBaseTicks = UInt64(settings.electionTicks)
         state = .leader(leading)
         announce(into: &effects)
         appendAsLeader([(.noop, [])], into: &effects)

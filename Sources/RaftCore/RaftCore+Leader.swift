@@ -171,21 +171,30 @@ extension RaftCore {
     }
 
     /// A leader that is alive but comes no nearer to committing what waits, or whose disk completes
-    /// nothing, for two election timeouts hands over; if that does not come about in one more, the
-    /// answer is true: it goes.
+    /// nothing, for two election timeouts hands over; if that does not come about in one more, and
+    /// it is still of no use, the answer is true: it goes.
     private mutating func isUseless(into effects: inout [Effect]) -> Bool {
+        if isQuorumAwaitingSnapshots { leading.reachedTick = now }
         if let transfer = leading.transfer {
             if now < transfer.deadlineTick { return false }
             leading.transfer = nil
-            return transfer.isForced
+            return transfer.isForced && isStuck
         }
-        let patience = UInt64(2 * settings.electionTicks)
-        let isStuck =
-            (log.lastIndex > commitIndex && now - leading.reachedTick >= patience)
-            || (writes.oldestTick.map { now - $0 >= patience } ?? false)
         guard isStuck, let target = bestSuccessor else { return false }
         startTransfer(to: target, isForced: true, into: &effects)
         return false
+    }
+
+    private var isStuck: Bool {
+        let patience = UInt64(2 * settings.electionTicks)
+        return (log.lastIndex > commitIndex && now - leading.reachedTick >= patience)
+            || (writes.oldestTick.map { now - $0 >= patience } ?? false)
+    }
+
+    /// Whether nothing can be committed before a snapshot has arrived at a voter that answers: any
+    /// other leader would have to send it too. One that failed before is waited for no longer.
+    private var isQuorumAwaitingSnapshots: Bool {
+        leading.reached { isActive($0) && !$0.isAwaitingSnapshot ? 1 : 0 } < 1
     }
 
     /// Steps down within the term, and lets the others go first in the election to come.

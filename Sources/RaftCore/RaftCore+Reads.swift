@@ -51,6 +51,7 @@ extension RaftCore {
     ) {
         guard let slot = leadingSlot(of: sender) else { return }
         leading.members[slot].contactTick = now
+        leading.members[slot].beatTick = now
         if response.context > leading.reads.lastNumber { return }
         leading.members[slot].answeredRound = max(
             leading.members[slot].answeredRound, response.context)

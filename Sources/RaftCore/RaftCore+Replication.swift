@@ -204,6 +204,7 @@ extension RaftCore {
             // Not at once again: what stopped it is likely to stop it again.
             leading.members[slot].probe(from: matched.next, isWaiting: true)
             leading.members[slot].activityTick = now
+            leading.members[slot].hasSnapshotFailed = true
         }
     }
 }

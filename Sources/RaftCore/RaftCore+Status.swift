@@ -89,9 +89,14 @@ extension RaftCore {
         }
     }
 
-    /// Heard from within an election timeout.
+    /// Heard from within an election timeout, and a heartbeat answered within two. Heartbeats have
+    /// a connection of their own: where that is dead and the other lives, acknowledgements come and
+    /// no read is ever confirmed. Two, because an answer may take up to one on its way, and the
+    /// next one less or more.
     func isActive(_ member: Progress) -> Bool {
-        member.id == settings.id || now - member.contactTick < UInt64(settings.electionTicks)
+        let patience = UInt64(settings.electionTicks)
+        return member.id == settings.id
+            || (now - member.contactTick < patience && now - member.beatTick < 2 * patience)
     }
 }
 

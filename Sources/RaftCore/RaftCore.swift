@@ -22,8 +22,10 @@ package struct RaftCore: Sendable {
     var writes: WriteLedger
     var configurations: ConfigurationHistory
     var random: SplitMix64
-    /// Until then the first, shorter election timeout is used.
-    var hasSeenLeader = false
+    /// The election timeout is drawn from here to twice as much. It begins with
+    /// ``RaftSettings/firstElectionTicks``, doubles with every election that this member starts,
+    /// for its disk and the others' may need longer, and is the full one once there was a leader.
+    var electionBaseTicks: UInt64
     package internal(set) var isVotingAllowed = true
     /// Ticks since the start.
     var now: UInt64 = 0
@@ -77,6 +79,7 @@ package struct RaftCore: Sendable {
                 index: restored.configurationIndex, configuration: restored.configuration),
             later: restored.laterConfigurations)
         random = SplitMix64(seed: settings.seed)
+        electionBaseTicks = UInt64(settings.firstElectionTicks ?? settings.electionTicks)
         announced = Standing(role: .follower, term: restored.hardState.term, leader: nil)
         resetElectionTimer()
         checkInvariants()

@@ -9,9 +9,9 @@ package struct RaftSettings: Equatable, Sendable {
     /// The base election timeout, in ticks. Each wait is drawn from `electionTicks ..< 2 *
     /// electionTicks`. Also how long a member sticks to a leader that it heard from.
     package var electionTicks: Int
-    /// The election timeout until this start has known a leader: a cluster that was down as a whole
-    /// need not wait for the full one, and where there is a leader PreVote keeps the peace. Nil:
-    /// the same.
+    /// The base election timeout until this start has known a leader: a cluster that was down as a
+    /// whole need not wait for the full one, and where there is a leader PreVote keeps the peace.
+    /// Each election that the member starts doubles it, up to `electionTicks`. Nil: the same.
     package var firstElectionTicks: Int?
     /// Between two rounds of heartbeats, in ticks. A tenth of `electionTicks` is a good value.
     package var heartbeatTicks: Int
@@ -63,6 +63,9 @@ package struct RaftSettings: Equatable, Sendable {
         invariant(
             electionTicks > 2 * heartbeatTicks,
             "electionTicks \(electionTicks) leaves no room for two heartbeats of \(heartbeatTicks)")
+        invariant(
+            (firstElectionTicks ?? 1) > 0 && (firstElectionTicks ?? 1) <= electionTicks,
+            "firstElectionTicks \(firstElectionTicks ?? 0) of \(electionTicks)")
         invariant(inflightMessagesMax > 0, "inflightMessagesMax is \(inflightMessagesMax)")
         invariant(
             messageBytesMax > 0 && inflightBytesMax >= messageBytesMax,

@@ -1,11 +1,18 @@
-import Primitives
+package import Primitives
+import RaftCore
 
 /// The digests of the state at agreed indexes, this node's and its peers', to find a divergence.
-struct DigestTable: Sendable {
-    struct Vote: Sendable {
-        var peer: NodeID
-        var index: LogIndex
-        var digest: UInt64
+package struct DigestTable: Sendable {
+    package struct Vote: Sendable {
+        package var peer: NodeID
+        package var index: LogIndex
+        package var digest: UInt64
+
+        package init(peer: NodeID, index: LogIndex, digest: UInt64) {
+            self.peer = peer
+            self.index = index
+            self.digest = digest
+        }
     }
 
     static let keptMax = 16
@@ -13,23 +20,28 @@ struct DigestTable: Sendable {
     var own: [(index: LogIndex, digest: UInt64)] = []
     var votes: [Vote] = []
 
-    mutating func note(_ digest: UInt64, at index: LogIndex) {
+    package init() {}
+
+    package mutating func note(_ digest: UInt64, at index: LogIndex) {
         own.append((index, digest))
         if own.count > Self.keptMax { own.removeFirst() }
     }
 
-    mutating func note(_ vote: Vote) {
+    package mutating func note(_ vote: Vote) {
         votes.removeAll { $0.peer == vote.peer && $0.index == vote.index }
         votes.append(vote)
         if votes.count > Self.keptMax * 8 { votes.removeFirst() }
     }
 
-    /// The own digest and the one that at least `needed` members share, where these differ.
-    func conflict(at index: LogIndex, needed: Int) -> (mine: UInt64, majority: UInt64)? {
+    /// The own digest and the one that a majority of the voters shares, where these differ.
+    package func conflict(
+        at index: LogIndex, voters: [NodeID]
+    ) -> (mine: UInt64, majority: UInt64)? {
         guard let mine = own.last(where: { $0.index == index })?.digest else { return nil }
-        let there = votes.filter { $0.index == index }.map(\.digest).sorted()
-        for digest in there where digest != mine {
-            if there.count(where: { $0 == digest }) >= needed { return (mine, digest) }
+        let there = votes.filter { $0.index == index && voters.contains($0.peer) }
+        for vote in there where vote.digest != mine {
+            let count = there.count { $0.digest == vote.digest }
+            if count >= Quorum.majority(of: voters.count) { return (mine, vote.digest) }
         }
         return nil
     }

@@ -5,7 +5,7 @@ import Primitives
 ///
 /// A new leader gives every lease what the log says remains, and an election timeout on top: a
 /// change of leader may lengthen a lease, never shorten it (L5).
-struct LeaseKeeper: Sendable {
+package struct LeaseKeeper: Sendable {
     private struct Deadline: Comparable, Sendable {
         var tick: UInt64
         var leaseID: Int64
@@ -15,53 +15,79 @@ struct LeaseKeeper: Sendable {
         }
     }
 
-    /// When each lease ends. The heap may hold an earlier deadline of a lease that was renewed: it
-    /// is looked up here when it comes to the top.
-    private var endTicks: [Int64: UInt64] = [:]
-    private var queue = Heap<Deadline>()
-    /// Leases whose expiry is proposed and not yet applied. They cannot be renewed meanwhile.
-    private var expiring: [Int64: Bool] = [:]
+    private struct Timer: Sendable {
+        /// When the lease ends.
+        var endTick: UInt64
+        /// When it comes to the top of the queue, at its end or before; nil while its expiry is
+        /// proposed and not yet applied. It cannot be renewed then.
+        var queuedTick: UInt64?
+    }
 
-    var count: Int { endTicks.count }
+    private var timers: [Int64: Timer] = [:]
+    /// One deadline a timer, where the lease is looked at again, and those of leases that are gone.
+    private var queue = Heap<Deadline>()
+
+    /// Deadlines of leases that are gone may be as many as those of living ones, and so many.
+    package static let goneMax = 1024
+
+    package var count: Int { timers.count }
+    package var queueCount: Int { queue.count }
+
+    package init() {}
 
     /// Starts or restarts the lease's time.
-    mutating func start(_ leaseID: Int64, endsAt tick: UInt64) {
-        if endTicks.updateValue(tick, forKey: leaseID) == nil {
+    package mutating func start(_ leaseID: Int64, endsAt tick: UInt64) {
+        if timers[leaseID] == nil {
+            timers[leaseID] = Timer(endTick: tick, queuedTick: tick)
             queue.insert(Deadline(tick: tick, leaseID: leaseID))
+        } else {
+            timers[leaseID]?.endTick = tick
         }
     }
 
-    mutating func remove(_ leaseID: Int64) {
-        endTicks[leaseID] = nil
-        expiring[leaseID] = nil
+    /// Cost: amortised constant.
+    package mutating func remove(_ leaseID: Int64) {
+        timers[leaseID] = nil
+        if queue.count > 2 * timers.count + LeaseKeeper.goneMax {
+            queue = Heap(queue.unordered.filter { isCurrent($0) })
+        }
     }
 
-    func endTick(of leaseID: Int64) -> UInt64? { endTicks[leaseID] }
+    package func endTick(of leaseID: Int64) -> UInt64? { timers[leaseID]?.endTick }
 
-    func isExpiring(_ leaseID: Int64) -> Bool { expiring[leaseID] != nil }
+    package func isExpiring(_ leaseID: Int64) -> Bool {
+        timers[leaseID].map { $0.queuedTick == nil } ?? false
+    }
+
+    private func isCurrent(_ deadline: Deadline) -> Bool {
+        timers[deadline.leaseID]?.queuedTick == deadline.tick
+    }
 
     /// The leases that have ended, at most `limit`, earliest first; they count as expiring from now
     /// on.
-    mutating func takeExpired(at now: UInt64, limit: Int) -> [Int64] {
+    package mutating func takeExpired(at now: UInt64, limit: Int) -> [Int64] {
         var taken: [Int64] = []
         while taken.count < limit, let top = queue.min, top.tick <= now {
             queue.removeMin()
-            guard let end = endTicks[top.leaseID], expiring[top.leaseID] == nil else { continue }
+            guard isCurrent(top), let end = timers[top.leaseID]?.endTick else { continue }
             if end > now {
-                queue.insert(Deadline(tick: end, leaseID: top.leaseID))
+                enqueue(top.leaseID, at: end)
             } else {
-                expiring[top.leaseID] = true
+                timers[top.leaseID]?.queuedTick = nil
                 taken.append(top.leaseID)
             }
         }
         return taken
     }
 
-    /// The expiry of these could not be proposed: they are due again.
-    mutating func giveBack(_ leaseIDs: [Int64], at now: UInt64) {
-        for leaseID in leaseIDs where endTicks[leaseID] != nil {
-            expiring[leaseID] = nil
-            queue.insert(Deadline(tick: now, leaseID: leaseID))
-        }
+    /// The expiry of these was not proposed, or came to nothing: they are looked at again at
+    /// `tick`, and can be renewed.
+    package mutating func giveBack(_ leaseIDs: [Int64], at tick: UInt64) {
+        for leaseID in leaseIDs where isExpiring(leaseID) { enqueue(leaseID, at: tick) }
+    }
+
+    private mutating func enqueue(_ leaseID: Int64, at tick: UInt64) {
+        timers[leaseID]?.queuedTick = tick
+        queue.insert(Deadline(tick: tick, leaseID: leaseID))
     }
 }

@@ -28,12 +28,29 @@ struct ProposalTable: Sendable {
     /// Commands gathered since the last flush.
     var gathered: [(EntryKind, [UInt8])] = []
     var gatheredSequences: [UInt64] = []
+    /// When those of the gathered that were parked are given up, in the order of sequences: they do
+    /// not get another deadline because a leader came and went.
+    private var deadlines = Deque<(sequence: UInt64, tick: UInt64)>()
     var lastLeader: NodeID?
     /// As a leader: the highest sequence taken from each origin's start, so that a duplicated
     /// forward is dropped (a call takes effect at most once).
     var takenForwards: [NodeID: (boot: BootNumber, sequence: UInt64)] = [:]
 
     var count: Int { unanswered.count + parked.count + gathered.count }
+
+    mutating func keepDeadline(of parked: Parked) {
+        deadlines.append((parked.sequence, parked.deadline))
+    }
+
+    /// When a gathered proposal is given up: `fresh` where it was never parked. Asked once of each,
+    /// in order.
+    mutating func deadline(of sequence: UInt64, orElse fresh: UInt64) -> UInt64 {
+        while let first = deadlines.first, first.sequence <= sequence {
+            deadlines.removeFirst()
+            if first.sequence == sequence { return first.tick }
+        }
+        return fresh
+    }
 
     mutating func forgetForwards() { takenForwards = [:] }
 

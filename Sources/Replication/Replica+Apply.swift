@@ -2,39 +2,76 @@ import Primitives
 import RaftCore
 import StateMachine
 
-/// Applying committed entries, a bounded number in a step.
+/// What one step may still apply. What it costs is known before it is applied, and the first entry
+/// of a step is applied whatever it costs.
+private struct ApplyBudget {
+    var records: Int
+    var bytes: Int
+    var isUntouched = true
+
+    mutating func takes(_ entry: LogEntry, changing cost: Int) -> Bool {
+        let fits = cost <= records && entry.payload.count <= bytes
+        guard fits || isUntouched else { return false }
+        isUntouched = false
+        records -= cost
+        bytes -= entry.payload.count
+        return true
+    }
+}
+
+/// Applying committed entries, a bounded amount in a step.
 extension Replica {
+    /// Applies what one step may. During a backlog only `.continueApplying` gets it on, so that the
+    /// many commits that are reported meanwhile do not each apply as much.
     mutating func applyCommitted(into effects: inout [ReplicaEffect]) {
-        var budget = settings.applyEntriesMax
+        if isContinuing { return }
+        var budget = ApplyBudget(records: settings.applyEntriesMax, bytes: settings.applyBytesMax)
         var batch: [Applied] = []
         var answers: [ReplicaEffect] = []
-        while store.appliedIndex < raft.commitIndex, budget > 0, !halted {
-            let first = store.appliedIndex.next
-            guard
-                let entries = raft.entries(
-                    from: first, through: raft.commitIndex, bytesMax: 4 << 20)
-            else {
-                loadForApply(first: first, into: &effects)
+        var hasRoom = true
+        while hasRoom, store.appliedIndex < raft.commitIndex, !halted {
+            guard let entries = nextToApply() else {
+                loadForApply(first: store.appliedIndex.next, into: &effects)
                 break
             }
-            invariant(!entries.isEmpty, "entry \(first) is committed and missing")
-            for entry in entries.prefix(budget) {
+            for entry in entries {
+                let cost = entry.kind == .command ? store.costHint(entry.payload) : 1
+                hasRoom = budget.takes(entry, changing: cost)
+                if !hasRoom { break }
                 apply(entry, batch: &batch, answers: &answers, into: &effects)
                 if halted { break }
             }
-            budget -= entries.count
         }
         finishApplying(batch, answers, into: &effects)
         if store.appliedIndex < raft.commitIndex, loadingForApply == nil, !halted {
+            isContinuing = true
             effects.append(.continueApplying)
         }
+    }
+
+    /// Entries from the first that is committed and not applied, from memory or from what was
+    /// loaded; nil where they must be loaded.
+    private mutating func nextToApply() -> ArraySlice<LogEntry>? {
+        let first = store.appliedIndex.next
+        if let loaded = loadedForApply.first {
+            let skipped = first.distance(from: loaded.index)
+            loadedForApply = skipped < 0 ? [] : loadedForApply.dropFirst(skipped)
+            if !loadedForApply.isEmpty { return loadedForApply }
+        }
+        guard
+            let entries = raft.entries(
+                from: first, through: raft.commitIndex, bytesMax: settings.applyBytesMax)
+        else { return nil }
+        invariant(!entries.isEmpty, "entry \(first) is committed and missing")
+        return entries[...]
     }
 
     private mutating func loadForApply(first: LogIndex, into effects: inout [ReplicaEffect]) {
         guard loadingForApply != first else { return }
         loadingForApply = first
         effects.append(
-            .load(first: first, last: raft.commitIndex, bytesMax: 4 << 20, .applying))
+            .load(
+                first: first, last: raft.commitIndex, bytesMax: Replica.loadBytesMax, .applying))
     }
 
     mutating func applyLoaded(
@@ -42,14 +79,7 @@ extension Replica {
     ) {
         guard loadingForApply == first else { return }
         loadingForApply = nil
-        var batch: [Applied] = []
-        var answers: [ReplicaEffect] = []
-        for entry in entries where entry.index <= raft.commitIndex {
-            if halted { break }
-            guard entry.index == store.appliedIndex.next else { break }
-            apply(entry, batch: &batch, answers: &answers, into: &effects)
-        }
-        finishApplying(batch, answers, into: &effects)
+        loadedForApply = entries.prefix { $0.index <= raft.commitIndex }
         applyCommitted(into: &effects)
     }
 
@@ -85,7 +115,11 @@ extension Replica {
             appliedConfiguration = configuration
             appliedConfigurationIndex = entry.index
         }
+        let ownLeaseEntry = leases?.settle(entry.index)
         if !applied.leaseChanges.isEmpty { leasesChanged(applied.leaseChanges, into: &effects) }
+        if let ownLeaseEntry {
+            leaseEntryApplied(ownLeaseEntry, applied.outcome, into: &effects)
+        }
         batch.append(applied)
         if mine, let request, proposals.settle(request.sequence) {
             answers.append(.answer(sequence: request.sequence, .applied(applied)))

@@ -3,13 +3,15 @@ import RaftCore
 import StateMachine
 
 /// Members compare a rolling digest of their state at every so many entries, without being asked
-/// (DESIGN §6, divergence).
+/// (DESIGN §6, divergence). All compare their own with the voters'.
 extension Replica {
     mutating func noteDigest(at index: LogIndex, into effects: inout [ReplicaEffect]) {
         let digest = store.digest.value
         digests.note(digest, at: index)
-        for peer in appliedConfiguration.voters where peer != id {
-            effects.append(.send(.digest(index: index, digest), to: peer))
+        if appliedConfiguration.voters.contains(id) {
+            for peer in appliedConfiguration.members where peer != id {
+                effects.append(.send(.digest(index: index, digest), to: peer))
+            }
         }
         judgeDigest(at: index, into: &effects)
     }
@@ -24,8 +26,8 @@ extension Replica {
     }
 
     private mutating func judgeDigest(at index: LogIndex, into effects: inout [ReplicaEffect]) {
-        let majority = appliedConfiguration.voters.count / 2 + 1
-        guard let conflict = digests.conflict(at: index, needed: majority) else { return }
+        guard let conflict = digests.conflict(at: index, voters: appliedConfiguration.voters)
+        else { return }
         halted = true
         effects.append(
             .halt(

@@ -116,8 +116,8 @@ extension Replica {
         _ asked: LeaseDuty.Asked, into effects: inout [ReplicaEffect]
     ) {
         let leaseID = asked.question.leaseID
-        guard let duty = leases, let lease = store.leases.lease(leaseID),
-            let end = duty.keeper.endTick(of: leaseID)
+        guard let lease = store.leases.lease(leaseID),
+            let end = leases?.keeper.endTick(of: leaseID)
         else { return reply(.notFound, to: asked, into: &effects) }
         let perSecond = UInt64(settings.ticksPerSecond)
         guard asked.renewing else {
@@ -128,19 +128,12 @@ extension Replica {
                     remainingSeconds: min(Int64(clamping: left), lease.grantedSeconds)),
                 to: asked, into: &effects)
         }
-        if duty.keeper.isExpiring(leaseID) {
-            leases?.waitingForEntry[leaseID, default: []].append(asked)
-        } else if lease.remainingSeconds != 0 {
-            leases?.waitingForEntry[leaseID, default: []].append(asked)
-            leases?.toClear.append(leaseID)
-        } else {
-            let end = now + ticks(lease.grantedSeconds)
-            leases?.keeper.start(leaseID, endsAt: end)
-            reply(
-                .alive(
-                    grantedSeconds: lease.grantedSeconds, remainingSeconds: lease.grantedSeconds),
-                to: asked, into: &effects)
-        }
+        if leases?.holdBack(asked, about: lease) == true { return }
+        let renewedEnd = now + ticks(lease.grantedSeconds)
+        leases?.keeper.start(leaseID, endsAt: renewedEnd)
+        reply(
+            .alive(grantedSeconds: lease.grantedSeconds, remainingSeconds: lease.grantedSeconds),
+            to: asked, into: &effects)
     }
 
     private mutating func reply(
@@ -175,11 +168,30 @@ extension Replica {
                 for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
                     reply(.notFound, to: asked, into: &effects)
                 }
-            case .checkpointed(let leaseID, _):
-                for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
-                    answerLease(asked, into: &effects)
-                }
+            case .checkpointed: break
             }
+        }
+    }
+
+    /// A proposal of this leader's duty is applied. Who waited for it is looked at again, whatever
+    /// came of it, except that an expiry has answered them if it took effect. One that was refused
+    /// (under an alarm) is tried again a second later; meanwhile the leases live.
+    mutating func leaseEntryApplied(
+        _ entry: LeaseDuty.Proposed, _ outcome: Outcome, into effects: inout [ReplicaEffect]
+    ) {
+        if entry.kind == .leaseExpire {
+            guard case .failed = outcome else { return }
+            let later = now + UInt64(settings.ticksPerSecond)
+            leases?.keeper.giveBack(entry.leaseIDs, at: later)
+        }
+        for leaseID in entry.leaseIDs { answerWaiting(for: leaseID, into: &effects) }
+    }
+
+    private mutating func answerWaiting(
+        for leaseID: Int64, into effects: inout [ReplicaEffect]
+    ) {
+        for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
+            answerLease(asked, into: &effects)
         }
     }
 
@@ -210,63 +222,64 @@ extension Replica {
             let expired = leases?.keeper.takeExpired(at: now, limit: settings.leaseBatchMax),
             !expired.isEmpty
         else { return }
-        if !proposeFenced(
-            .leaseExpire, LeaseBatch(expired.map { .init(id: $0) }).encode(), into: &effects)
-        {
+        let items = expired.compactMap { store.leases.lease($0).map { LeaseBatch.Item($0) } }
+        invariant(
+            items.count == expired.count,
+            "\(expired.count) leases ended, the store holds \(items.count) of them")
+        if !proposeFenced(.leaseExpire, items, into: &effects) {
             let now = now
             leases?.keeper.giveBack(expired, at: now)
-            for leaseID in expired {
-                for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
-                    answerLease(asked, into: &effects)
-                }
-            }
+            for leaseID in expired { answerWaiting(for: leaseID, into: &effects) }
         }
     }
 
     /// Writes what remains of the long leases to the log, so that a new leader does not give them
-    /// their whole time again.
+    /// their whole time again. A lease that is being renewed is left alone.
     private mutating func checkpointLeases(into effects: inout [ReplicaEffect]) {
         leases?.nextCheckpointAt = now + UInt64(settings.leaseCheckpointTicks)
         var batch: [LeaseBatch.Item] = []
         let interval = Int64(settings.leaseCheckpointTicks / settings.ticksPerSecond)
         for lease in store.leases.all where lease.grantedSeconds > interval {
-            guard let end = leases?.keeper.endTick(of: lease.id), end > now else { continue }
+            guard leases?.mayCheckpoint(lease.id) == true,
+                let end = leases?.keeper.endTick(of: lease.id), end > now
+            else { continue }
             let left = Int64(clamping: (end - now) / UInt64(settings.ticksPerSecond)) + 1
             let known = lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
-            if left < known { batch.append(.init(id: lease.id, remainingSeconds: left)) }
+            if left < known { batch.append(LeaseBatch.Item(lease, remainingSeconds: left)) }
             if batch.count == settings.leaseBatchMax {
-                _ = proposeFenced(.leaseCheckpoint, LeaseBatch(batch).encode(), into: &effects)
+                _ = proposeFenced(.leaseCheckpoint, batch, into: &effects)
                 batch = []
             }
         }
-        if !batch.isEmpty {
-            _ = proposeFenced(.leaseCheckpoint, LeaseBatch(batch).encode(), into: &effects)
-        }
+        if !batch.isEmpty { _ = proposeFenced(.leaseCheckpoint, batch, into: &effects) }
     }
 
     private mutating func clearRemainders(into effects: inout [ReplicaEffect]) {
         guard let ids = leases?.toClear, !ids.isEmpty else { return }
         leases?.toClear = []
-        for start in stride(from: 0, to: ids.count, by: settings.leaseBatchMax) {
-            let slice = ids[start..<min(start + settings.leaseBatchMax, ids.count)]
-            let body = LeaseBatch(slice.map { .init(id: $0) }).encode()
-            if !proposeFenced(.leaseCheckpoint, body, into: &effects) {
-                for leaseID in slice { leases?.waitingForEntry[leaseID] = nil }
+        // One that was revoked meanwhile has answered its renewals.
+        let items = ids.compactMap { store.leases.lease($0).map { LeaseBatch.Item($0) } }
+        for start in stride(from: 0, to: items.count, by: settings.leaseBatchMax) {
+            let slice = Array(items[start..<min(start + settings.leaseBatchMax, items.count)])
+            if !proposeFenced(.leaseCheckpoint, slice, into: &effects) {
+                // Their nodes ask again.
+                for item in slice { leases?.waitingForEntry[item.id] = nil }
             }
         }
     }
 
     /// A proposal of the leader itself: it holds in this term only. False when it was not taken.
     private mutating func proposeFenced(
-        _ kind: CommandKind, _ body: [UInt8], into effects: inout [ReplicaEffect]
+        _ kind: CommandKind, _ items: [LeaseBatch.Item], into effects: inout [ReplicaEffect]
     ) -> Bool {
         var header = CommandHeader(
             kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
         header.fenceTerm = raft.term
-        var payload = Command.encode(header, body: body)
+        var payload = Command.encode(header, body: LeaseBatch(items).encode())
         Command.stamp(&payload, clock: clock)
         do {
-            _ = try raft.propose([(.command, payload)], into: &raftEffects)
+            let index = try raft.propose([(.command, payload)], into: &raftEffects)
+            leases?.add(LeaseDuty.Proposed(index: index, kind: kind, leaseIDs: items.map(\.id)))
             drainRaft(into: &effects)
             return true
         } catch {

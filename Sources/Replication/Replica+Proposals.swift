@@ -45,6 +45,7 @@ extension Replica {
         } else if let leader = raft.leader {
             let term = raft.term
             for sequence in sequences {
+                let deadline = proposals.deadline(of: sequence, orElse: deadline)
                 proposals.add(sequence, meantFor: term, deadline: deadline)
             }
             effects.append(.send(.forward(term, batch.map(\.1)), to: leader))
@@ -70,6 +71,7 @@ extension Replica {
             _ = try raft.propose(batch, into: &raftEffects)
             let term = raft.term
             for sequence in sequences {
+                let deadline = proposals.deadline(of: sequence, orElse: deadline)
                 proposals.add(sequence, meantFor: term, deadline: deadline)
             }
             drainRaft(into: &effects)
@@ -96,6 +98,7 @@ extension Replica {
             effects.append(.answer(sequence: sequence, .refused(.noLeader)))
             return
         }
+        let deadline = proposals.deadline(of: sequence, orElse: deadline)
         proposals.parkedBytes += payload.count
         proposals.parked.append(
             ProposalTable.Parked(sequence: sequence, payload: payload, deadline: deadline))
@@ -116,6 +119,7 @@ extension Replica {
         while let first = proposals.parked.popFirst() {
             payloads.append((.command, first.payload))
             sequences.append(first.sequence)
+            proposals.keepDeadline(of: first)
         }
         proposals.parkedBytes = 0
         proposals.gathered.insert(contentsOf: payloads, at: 0)
@@ -132,6 +136,7 @@ extension Replica {
         guard isLeader, raft.term == term else { return }
         var batch: [(EntryKind, [UInt8])] = []
         var sequences: [UInt64] = []
+        var refused: [UInt64] = []
         for command in commands {
             guard let request = Command.requestID(of: command), request.origin == sender else {
                 continue
@@ -141,10 +146,18 @@ extension Replica {
                 if request.boot == taken.boot, request.sequence <= taken.sequence { continue }
             }
             proposals.takenForwards[sender] = (request.boot, request.sequence)
+            // An entry of a kind that this version does not know would stop every node.
+            guard let kind = Command.kind(of: command), !kind.isLeadersOwn else {
+                refused.append(request.sequence)
+                continue
+            }
             var stamped = command
             Command.stamp(&stamped, clock: clock)
             batch.append((.command, stamped))
             sequences.append(request.sequence)
+        }
+        if !refused.isEmpty {
+            effects.append(.send(.forwardRefused(sequences: refused, tooMany: false), to: sender))
         }
         guard !batch.isEmpty else { return }
         do {

@@ -25,6 +25,9 @@ package struct Replica {
     package internal(set) var appliedConfigurationIndex: LogIndex
     package internal(set) var leaderChangesSeen: UInt64 = 0
 
+    /// Bytes of one load of entries that are to be applied.
+    static let loadBytesMax = 4 << 20
+
     var clock: UInt64 = 0
     var lastSequence: UInt64 = 0
     var raftEffects: [Effect] = []
@@ -38,6 +41,10 @@ package struct Replica {
     /// (the fence, DESIGN §6).
     var fenceIndex: LogIndex?
     var loadingForApply: LogIndex?
+    /// Committed entries that came from disk and are not applied yet, in order.
+    var loadedForApply: ArraySlice<LogEntry> = []
+    /// `.continueApplying` was asked for and has not come.
+    var isContinuing = false
     var halted = false
 
     package init(
@@ -89,7 +96,9 @@ package struct Replica {
         case .transferLeadership(let target): run(.transferLeadership(to: target), into: &effects)
         case .compacted(let index): run(.compacted(through: index), into: &effects)
         case .votingAllowed(let allowed): run(.votingAllowed(allowed), into: &effects)
-        case .continueApplying: applyCommitted(into: &effects)
+        case .continueApplying:
+            isContinuing = false
+            applyCommitted(into: &effects)
         }
     }
 
@@ -105,12 +114,14 @@ package struct Replica {
         appliedConfiguration = configuration
         appliedConfigurationIndex = newStore.appliedIndex
         loadingForApply = nil
+        loadedForApply = []
         digests = DigestTable()
         run(
             .installed(index: newStore.appliedIndex, term: term, configuration: configuration),
             into: &effects)
         answerSkippedProposals(into: &effects)
         answerAppliedReads(into: &effects)
+        applyCommitted(into: &effects)
     }
 
     /// Frees what a compaction made unreachable, at most `budget` records. True when there is more.

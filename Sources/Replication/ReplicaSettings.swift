@@ -17,9 +17,11 @@ package struct ReplicaSettings: Sendable {
     package var pendingRequestsMax: Int
     /// Bytes of proposals that wait for a leader.
     package var parkedBytesMax: Int
-    /// Entries applied in one step; the rest waits for the next, so that heartbeats are not
-    /// delayed.
+    /// Entries applied in one step, one that changes many records counted as so many; the rest
+    /// waits for the next, so that heartbeats are not delayed. A single entry may pass it.
     package var applyEntriesMax: Int
+    /// Bytes of the entries applied in one step. A single entry may pass it.
+    package var applyBytesMax: Int
     /// The least time to live that a lease is granted, in seconds (etcd: one and a half election
     /// timeouts).
     package var leaseSecondsMin: UInt32 = 2
@@ -40,6 +42,7 @@ package struct ReplicaSettings: Sendable {
         pendingRequestsMax = 100_000
         parkedBytesMax = 256 << 20
         applyEntriesMax = 4096
+        applyBytesMax = 1 << 20
         leaseBatchMax = 1000
         leaseCheckpointTicks = 60 * ticksPerSecond
         digestIntervalEntries = 8192

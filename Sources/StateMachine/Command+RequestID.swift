@@ -1,6 +1,25 @@
 internal import Primitives
 
+extension CommandKind {
+    /// Decided by a leader for its own term, and never for anybody else.
+    package var isLeadersOwn: Bool {
+        switch self {
+        case .leaseExpire, .leaseCheckpoint: true
+        case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm,
+            .clusterVersion, .memberAttributes, .memberRemoval:
+            false
+        }
+    }
+}
+
 extension Command {
+    /// What an encoded command asks for; nil where this code does not know it.
+    package static func kind(of payload: [UInt8]) -> CommandKind? {
+        guard payload.count >= CommandHeader.fixedByteCount, payload[0] == CommandHeader.version
+        else { return nil }
+        return CommandKind(rawValue: payload[1])
+    }
+
     /// Whose request an encoded command is, without decoding the rest; nil where it is no command
     /// of a version that this code knows.
     package static func requestID(of payload: [UInt8]) -> RequestID? {

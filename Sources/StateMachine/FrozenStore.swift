@@ -114,12 +114,13 @@ package struct FrozenStore: Sendable {
 
     private func encodeLeases(_ bucket: Int) -> [UInt8] {
         let found = leases.leases(inBucket: bucket)
-        var writer = ByteWriter(capacity: 4 + found.count * 24)
+        var writer = ByteWriter(capacity: 4 + found.count * 32)
         writer.write(UInt32(found.count))
         for lease in found {
             writer.write(lease.id)
             writer.write(lease.grantedSeconds)
             writer.write(lease.remainingSeconds)
+            writer.write(lease.grantIndex.rawValue)
         }
         return writer.bytes
     }

@@ -7,11 +7,16 @@ package struct Lease: Equatable, Sendable {
     package var grantedSeconds: Int64
     /// What was left at the last checkpoint, in seconds; zero: it runs its full time.
     package var remainingSeconds: Int64
+    /// Index of the entry that granted it. It tells this life of the id from earlier ones.
+    package var grantIndex: LogIndex
 
-    package init(id: Int64, grantedSeconds: Int64, remainingSeconds: Int64) {
+    package init(
+        id: Int64, grantedSeconds: Int64, remainingSeconds: Int64 = 0, grantIndex: LogIndex
+    ) {
         self.id = id
         self.grantedSeconds = grantedSeconds
         self.remainingSeconds = remainingSeconds
+        self.grantIndex = grantIndex
     }
 }
 
@@ -43,11 +48,7 @@ package struct LeaseTable: Sendable {
 
     package mutating func set(_ lease: Lease, stamp: UInt64) {
         LeaseTable.withLeaseKey(lease.id) { key in
-            _ = leases.put(key, keepsHistory: false) { _ in
-                Record.make(
-                    key: key, value: .empty, createRevision: lease.grantedSeconds, modRevision: 0,
-                    sub: 0, version: lease.remainingSeconds, lease: lease.id)
-            }
+            _ = leases.put(key, keepsHistory: false) { _ in lease.record(key) }
         }
         modifiedAt[LeaseTable.bucket(lease.id)] = stamp
     }
@@ -144,13 +145,7 @@ package struct LeaseTable: Sendable {
         var sorted = ContiguousArray<(Record, History?)>()
         for lease in leases {
             LeaseTable.withLeaseKey(lease.id) { key in
-                sorted.append(
-                    (
-                        Record.make(
-                            key: key, value: .empty, createRevision: lease.grantedSeconds,
-                            modRevision: 0, sub: 0, version: lease.remainingSeconds,
-                            lease: lease.id), nil
-                    ))
+                sorted.append((lease.record(key), nil))
             }
         }
         sorted.sort { Bytes.compare($0.0.keyView, $1.0.keyView) < 0 }
@@ -201,6 +196,14 @@ package struct LeaseTable: Sendable {
 extension Lease {
     package init(_ record: Record, id: Int64) {
         self.init(
-            id: id, grantedSeconds: record.createRevision, remainingSeconds: record.version)
+            id: id, grantedSeconds: record.createRevision, remainingSeconds: record.version,
+            grantIndex: LogIndex(UInt64(bitPattern: record.modRevision)))
+    }
+
+    fileprivate func record(_ key: UnsafeRawBufferPointer) -> Record {
+        Record.make(
+            key: key, value: .empty, createRevision: grantedSeconds,
+            modRevision: Int64(bitPattern: grantIndex.rawValue), sub: 0,
+            version: remainingSeconds, lease: id)
     }
 }

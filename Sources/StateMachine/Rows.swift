@@ -17,12 +17,13 @@ package struct StoreRow: Equatable, Sendable {
 /// The tables, in the order in which a load wants them.
 ///
 /// ```
-/// state    key empty           revision, floors, applied index and term, clock, digest, format
-/// version members  key empty           cluster version, attributes, removed ids, alarms
-/// leases   u8 bucket           the leases of the bucket: count, then id, granted and remaining
-/// seconds client,  u64 main, u32 sub   a chunk of the revision log: count, then the records; the
-/// key, big-endian, datacenter                   is the place of the first record that the chunk
-/// ever held
+/// state       key empty        versions of format and digest, revision, floors, applied index and
+///                              term, clock, digest
+/// members     key empty        cluster version, attributes, removed ids, alarms
+/// leases      u8 bucket        the leases of the bucket: count, then of each its id, granted and
+///                              remaining seconds and the index of its grant
+/// client,     u64 main, u32    a chunk of the revision log: count, then the records; the key
+/// datacenter  sub, big-endian  is the place of the first record that the chunk ever held
 /// ```
 package enum StoreTable: UInt8, Sendable {
     case state = 1
@@ -40,7 +41,7 @@ package enum StoreTable: UInt8, Sendable {
 }
 
 /// Version of the rows' format.
-let rowFormatVersion: UInt32 = 1
+let rowFormatVersion: UInt32 = 2
 
 /// How a checkpoint differs from an older one.
 package struct RowChanges: Sendable {

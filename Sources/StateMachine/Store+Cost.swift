@@ -5,6 +5,8 @@ extension Store {
     /// driver can tell a large deletion from a put before it applies either. O(log n) an operation.
     package func costHint(_ payload: [UInt8]) -> Int {
         payload.withUnsafeBytes { raw in
+            // The most common command costs nothing to tell.
+            if raw.count > 1, raw[1] == CommandKind.put.rawValue { return 1 }
             guard let (header, bodyOffset) = try? Command.decodeHeader(raw) else { return 1 }
             let body = UnsafeRawBufferPointer(rebasing: raw[bodyOffset...])
             switch header.kind {
@@ -17,8 +19,10 @@ extension Store {
             case .leaseExpire:
                 let items = (try? LeaseBatch.decode(body))?.items ?? []
                 return items.reduce(1) { $0 + 1 + leases.keyCount(of: $1.id) }
-            case .put, .compact, .leaseGrant, .leaseCheckpoint, .alarm, .clusterVersion,
-                .memberAttributes, .memberRemoval:
+            case .leaseCheckpoint:
+                return 1 + ((try? LeaseBatch.decode(body))?.items.count ?? 0)
+            case .put, .compact, .leaseGrant, .alarm, .clusterVersion, .memberAttributes,
+                .memberRemoval:
                 return 1
             }
         }

@@ -13,7 +13,7 @@ extension Store {
         if leases.contains(id) { throw .leaseExists }
         let least = max(1, Int64(header.leaseSecondsMin))
         let lease = Lease(
-            id: id, grantedSeconds: max(request.seconds, least), remainingSeconds: 0)
+            id: id, grantedSeconds: max(request.seconds, least), grantIndex: appliedIndex)
         leases.set(lease, stamp: appliedIndex.rawValue)
         fold(lease)
         applied.leaseChanges.append(.granted(id: id, seconds: lease.grantedSeconds))
@@ -31,11 +31,12 @@ extension Store {
         return .leaseRevoke
     }
 
-    /// Leases that are gone already are passed over.
+    /// Leases that are gone already are passed over, and so are those whose id was granted anew
+    /// after the expiry was decided: their time has only begun.
     func expireLeases(
         _ body: UnsafeRawBufferPointer, _ applied: inout Applied
     ) throws(StoreError) -> Outcome {
-        for item in try LeaseBatch.decode(body).items where leases.contains(item.id) {
+        for item in try LeaseBatch.decode(body).items where lease(of: item) != nil {
             revoke(item.id, &applied)
         }
         return .leaseRevoke
@@ -45,7 +46,7 @@ extension Store {
         _ body: UnsafeRawBufferPointer, _ applied: inout Applied
     ) throws(StoreError) -> Outcome {
         for item in try LeaseBatch.decode(body).items {
-            guard var lease = leases.lease(item.id) else { continue }
+            guard var lease = lease(of: item) else { continue }
             let remaining = min(max(0, item.remainingSeconds), lease.grantedSeconds)
             lease.remainingSeconds = remaining
             leases.set(lease, stamp: appliedIndex.rawValue)
@@ -54,6 +55,14 @@ extension Store {
                 .checkpointed(id: item.id, remainingSeconds: remaining))
         }
         return .none
+    }
+
+    /// The lease that a leader's decision is about, unless that life of its id is over.
+    private func lease(of item: LeaseBatch.Item) -> Lease? {
+        guard let lease = leases.lease(item.id), lease.grantIndex == item.grantIndex else {
+            return nil
+        }
+        return lease
     }
 
     /// Deletes the lease's keys, in key order and in one revision, and the lease.

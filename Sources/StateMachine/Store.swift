@@ -55,9 +55,12 @@ package final class Store: @unchecked Sendable {
     package func purge(budget: Int) -> Bool {
         let stamp = appliedIndex.next.rawValue
         let bounded = max(1, budget)
-        let moreInClient = client.purge(budget: bounded, stamp: stamp)
-        let moreInDatacenter = datacenter.purge(budget: bounded, stamp: stamp)
-        return moreInClient || moreInDatacenter
+        if client.isPurgePending {
+            _ = client.purge(budget: bounded, stamp: stamp)
+        } else {
+            _ = datacenter.purge(budget: bounded, stamp: stamp)
+        }
+        return isPurgePending
     }
 
     package var isPurgePending: Bool { client.isPurgePending || datacenter.isPurgePending }

@@ -120,7 +120,8 @@ package struct StoreLoader {
                 leases.append(
                     Lease(
                         id: try reader.read(), grantedSeconds: try reader.read(),
-                        remainingSeconds: try reader.read()))
+                        remainingSeconds: try reader.read(),
+                        grantIndex: LogIndex(try reader.read())))
             }
         } catch {
             throw .malformed(offset: reader.offset)

@@ -128,6 +128,31 @@ struct PreVoteTests {
         #expect(member.tick() == [.roleChanged(.follower, term(1), leader: nil)])
     }
 
+    @Test("acknowledgements do not make up for heartbeats that nobody answers (CheckQuorum)")
+    func heartbeatsUnanswered() {
+        var member = Member()
+        member.leadAndCommit()
+        for _ in 0..<19 {
+            _ = member.tick()
+            _ = member.receive(matched(1), term: 1, from: 2)
+        }
+        #expect(member.core.role == .leader)
+        _ = member.tick()
+        #expect(member.core.role == .follower)
+    }
+
+    @Test("answers to heartbeats that are late by less than an election timeout are enough")
+    func heartbeatsAnsweredLate() {
+        var member = Member()
+        member.leadAndCommit()
+        for tick in 1...200 {
+            _ = member.tick()
+            if tick % 5 == 0 { _ = member.receive(matched(1), term: 1, from: 2) }
+            if tick % 19 == 0 { _ = member.receive(answer(1), term: 1, from: 2) }
+            #expect(member.core.role == .leader)
+        }
+    }
+
     @Test("while not allowed to vote a member neither votes, campaigns nor acknowledges")
     func votingNotAllowed() {
         var member = Member(hard: HardState(term: term(1), votedFor: nil))

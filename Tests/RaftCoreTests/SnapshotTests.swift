@@ -99,6 +99,57 @@ struct SnapshotTests {
             member.tick(4).contains(.sendSnapshot(to: node(3), leastIndex: index(3))))
     }
 
+    /// Lets time pass while the third member answers heartbeats, and the second one too if it is
+    /// there.
+    func wait(_ ticks: Int, _ member: inout Member, second: Bool = false) {
+        for _ in 0..<ticks {
+            _ = member.tick()
+            for peer: UInt64 in second ? [2, 3] : [3] {
+                _ = member.receive(answer(0), term: 2, from: peer)
+            }
+        }
+    }
+
+    /// The third member waits for a snapshot and an entry for a quorum.
+    func waitingLeader() throws -> Member {
+        var member = leader()
+        _ = member.step(.compacted(through: index(3)))
+        _ = member.receive(rejected(4, hint: 0, 0), term: 2, from: 3)
+        _ = try member.propose("a")
+        _ = member.persisted(3)
+        return member
+    }
+
+    @Test("a leader whose quorum waits for a snapshot is not of no use; it is behind it")
+    func quorumWaits() throws {
+        var member = try waitingLeader()
+        wait(100, &member)
+        #expect(member.core.role == .leader && !member.core.isTransferring)
+        _ = member.step(.snapshotSent(to: node(3), index(5), succeeded: true))
+        wait(19, &member)
+        #expect(!member.core.isTransferring)
+        wait(1, &member)
+        #expect(member.core.isTransferring)
+    }
+
+    @Test("a snapshot that the quorum does not need is no excuse")
+    func quorumDoesNotWait() throws {
+        var member = try waitingLeader()
+        wait(20, &member, second: true)
+        #expect(member.core.isTransferring)
+    }
+
+    @Test("a snapshot that failed is no excuse any more")
+    func quorumWaitsInVain() throws {
+        var member = try waitingLeader()
+        wait(50, &member)
+        _ = member.step(.snapshotSent(to: node(3), index(5), succeeded: false))
+        wait(10, &member)
+        #expect(member.core.progress.last?.mode == .snapshot && !member.core.isTransferring)
+        wait(10, &member)
+        #expect(member.core.isTransferring)
+    }
+
     @Test("nothing is forgotten that is not applied and durable")
     func compactionIsBounded() {
         var member = Member(log: (1...4).map { command($0, term: 1) }, committed: 2)

@@ -116,6 +116,20 @@ struct TransferTests {
         #expect(member.core.role == .follower)
     }
 
+    @Test("a leader that commits again before its time to hand over is up stays")
+    func usefulAgain() throws {
+        var member = leader()
+        _ = try member.propose("a")
+        _ = member.persisted(3)
+        _ = wait(20, &member)
+        #expect(member.core.isTransferring)
+        _ = wait(5, &member)
+        _ = member.receive(matched(2), term: 1, from: 3)
+        _ = wait(5, &member)
+        #expect(member.core.role == .leader && !member.core.isTransferring)
+        _ = try member.propose("b")
+    }
+
     @Test("a leader whose disk hangs hands over although followers commit without it")
     func hungDisk() throws {
         var member = leader()

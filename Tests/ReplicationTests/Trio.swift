@@ -16,15 +16,20 @@ struct Trio {
     var cutOff: Set<Int> = []
     var repeatsForwards = false
     var losesForwards = false
+    /// Nothing is committed meanwhile; heartbeats arrive.
+    var losesAppends = false
+    /// Answers about leases that were sent to other nodes.
+    var leaseReplies = 0
     private var mail: [(from: Int, to: Int, PeerMessage)] = []
 
-    init() {
+    init(_ change: (inout ReplicaSettings) -> Void = { _ in }) {
         let configuration = ClusterConfiguration(voters: Self.ids)
         replicas = Self.ids.map { id in
             let raft = RaftSettings(id: id, seed: id.rawValue, electionTicks: 20, heartbeatTicks: 2)
             var settings = ReplicaSettings(
                 raft: raft, clusterID: ClusterID(1), boot: BootNumber(1), ticksPerSecond: 10)
             settings.digestIntervalEntries = 4
+            change(&settings)
             return Replica(settings: settings, restored: .fresh(configuration), store: Store())
         }
     }
@@ -148,6 +153,8 @@ struct Trio {
             if losesForwards { return }
             if repeatsForwards { mail.append((node, to, message)) }
         }
+        if case .leaseAnswers(let replies) = message { leaseReplies += replies.count }
+        if losesAppends, case .raft(let raft) = message, case .appendEntries = raft.body { return }
         mail.append((node, to, message))
     }
 

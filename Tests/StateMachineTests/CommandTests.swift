@@ -115,7 +115,9 @@ struct CommandTests {
         note()
         driver.put("a", "1", lease: 1)
         note()
-        driver.apply(.leaseCheckpoint, LeaseBatch([.init(id: 1, remainingSeconds: 3)]).encode())
+        let leases = driver.store.leases.all
+        driver.apply(
+            .leaseCheckpoint, LeaseBatch(leases.map { .init($0, remainingSeconds: 3) }).encode())
         note()
         driver.compact(2)
         note()
@@ -156,7 +158,8 @@ struct CommandTests {
         #expect(cost(.deleteRange, all.encoded) == 200)
         #expect(cost(.leaseRevoke, encodedNumbers((1, 7))) == 31)
         #expect(cost(.leaseRevoke, encodedNumbers((1, 8))) == 1)
-        #expect(cost(.leaseExpire, LeaseBatch([.init(id: 7), .init(id: -1)]).encode()) == 33)
+        let ended = [7, -1].map { LeaseBatch.Item(id: $0, grantIndex: LogIndex(1)) }
+        #expect(cost(.leaseExpire, LeaseBatch(ended).encode()) == 33)
         let inner = TxnRequest(else: [.deleteRange(all), .put(PutRequest("a", "1"))])
         #expect(cost(.txn, TxnRequest(then: [.txn(inner)]).encoded) == 203)
         #expect(driver.store.costHint([1]) == 1)

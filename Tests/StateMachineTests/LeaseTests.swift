@@ -10,6 +10,13 @@ struct LeaseTests {
         driver.apply(kind, LeaseBatch(items).encode(), fence: fence)
     }
 
+    /// About the lease as it is now.
+    func item(_ id: Int64, _ remainingSeconds: Int64 = 0) -> LeaseBatch.Item {
+        .init(
+            id: id, grantIndex: driver.store.leases.lease(id)?.grantIndex ?? .zero,
+            remainingSeconds: remainingSeconds)
+    }
+
     @Test("a grant names its lease, takes the proposer's id for none, and raises short times")
     func grant() {
         #expect(driver.grant(7, seconds: 60).leaseChanges == [.granted(id: 7, seconds: 60)])
@@ -76,7 +83,7 @@ struct LeaseTests {
         driver.grant(2)
         driver.put("b", "1", lease: 1)
         driver.put("a", "1", lease: 2)
-        let applied = batch(.leaseExpire, .init(id: 1), .init(id: 9), .init(id: 2))
+        let applied = batch(.leaseExpire, item(1), .init(id: 9, grantIndex: .zero), item(2))
         #expect(applied.events.map(\.line) == ["b deleted 4.0", "a deleted 5.0"])
         #expect(applied.revision == Revision(5))
         #expect(applied.leaseChanges == [.revoked(id: 1), .revoked(id: 2)])
@@ -87,10 +94,10 @@ struct LeaseTests {
     func fence() {
         driver.grant(1)
         driver.term = Term(5)
-        let stale = batch(.leaseExpire, .init(id: 1), fence: Term(4))
+        let stale = batch(.leaseExpire, item(1), fence: Term(4))
         #expect(stale.error == .fenced(decidedIn: 4, committedIn: 5))
         #expect(driver.store.leases.contains(1))
-        #expect(batch(.leaseExpire, .init(id: 1), fence: Term(5)).error == nil)
+        #expect(batch(.leaseExpire, item(1), fence: Term(5)).error == nil)
         #expect(!driver.store.leases.contains(1))
     }
 
@@ -98,15 +105,15 @@ struct LeaseTests {
     func checkpoint() {
         driver.grant(1, seconds: 60)
         let applied = batch(
-            .leaseCheckpoint, .init(id: 1, remainingSeconds: 20),
-            .init(id: 5, remainingSeconds: 1))
+            .leaseCheckpoint, item(1, 20),
+            .init(id: 5, grantIndex: .zero, remainingSeconds: 1))
         #expect(applied.leaseChanges == [.checkpointed(id: 1, remainingSeconds: 20)])
         #expect(driver.store.leases.lease(1)?.remainingSeconds == 20)
-        _ = batch(.leaseCheckpoint, .init(id: 1, remainingSeconds: 0))
+        _ = batch(.leaseCheckpoint, item(1))
         #expect(driver.store.leases.lease(1)?.remainingSeconds == 0)
-        _ = batch(.leaseCheckpoint, .init(id: 1, remainingSeconds: .max))
+        _ = batch(.leaseCheckpoint, item(1, .max))
         #expect(driver.store.leases.lease(1)?.remainingSeconds == 60)
-        _ = batch(.leaseCheckpoint, .init(id: 1, remainingSeconds: .min))
+        _ = batch(.leaseCheckpoint, item(1, .min))
         #expect(driver.store.leases.lease(1)?.remainingSeconds == 0)
     }
 
@@ -127,10 +134,44 @@ struct LeaseTests {
     @Test("a broken batch is refused as a whole")
     func malformed() {
         driver.grant(1)
-        var bytes = LeaseBatch([.init(id: 1)]).encode()
+        var bytes = LeaseBatch([item(1)]).encode()
         bytes.removeLast()
         #expect(driver.apply(.leaseExpire, bytes).error == .malformed(offset: 4))
         #expect(driver.apply(.leaseExpire, [1]).error == .malformed(offset: 1))
+        #expect(driver.store.leases.contains(1))
+    }
+
+    @Test("what was decided about an id's earlier life does not touch the next one (L1)")
+    func grantedAnew() {
+        driver.grant(7, seconds: 5)
+        let expiry = item(7)
+        let checkpoint = item(7, 2)
+        driver.revoke(7)
+        driver.grant(7, seconds: 60)
+        driver.put("a", "1", lease: 7)
+        #expect(batch(.leaseExpire, expiry).leaseChanges == [])
+        #expect(batch(.leaseCheckpoint, checkpoint).leaseChanges == [])
+        #expect(
+            driver.store.leases.all
+                == [Lease(id: 7, grantedSeconds: 60, grantIndex: LogIndex(3))])
+        #expect(driver.get("a") == "1")
+        #expect(batch(.leaseExpire, item(7)).leaseChanges == [.revoked(id: 7)])
+    }
+
+    @Test("a checkpoint of a lease keeps what tells its life from others")
+    func grantIndexStays() {
+        driver.put("a", "1")
+        driver.grant(7)
+        _ = batch(.leaseCheckpoint, item(7, 2))
+        #expect(driver.store.leases.lease(7)?.grantIndex == LogIndex(2))
+    }
+
+    @Test("a batch of another version stops the node: it may mean anything")
+    func otherVersion() {
+        driver.grant(1)
+        var bytes = LeaseBatch([item(1)]).encode()
+        bytes[2] += 1
+        #expect(driver.apply(.leaseExpire, bytes).mustStop)
         #expect(driver.store.leases.contains(1))
     }
 }

@@ -136,7 +136,8 @@ struct RowTests {
         driver.clock = 77
         driver.term = Term(6)
         driver.grant(5, seconds: 100)
-        driver.apply(.leaseCheckpoint, LeaseBatch([.init(id: 5, remainingSeconds: 9)]).encode())
+        let left = LeaseBatch.Item(id: 5, grantIndex: LogIndex(1), remainingSeconds: 9)
+        driver.apply(.leaseCheckpoint, LeaseBatch([left]).encode())
         driver.apply(
             .alarm, AlarmRequest(.activate, member: NodeID(3), kind: .noSpace).encode())
         driver.apply(.clusterVersion, bytes("3.7.1"))
@@ -146,7 +147,9 @@ struct RowTests {
         driver.apply(.memberRemoval, [4, 0, 0, 0, 0, 0, 0, 0])
         let loaded = try driver.reloaded()
         #expect(
-            loaded.leases.all == [Lease(id: 5, grantedSeconds: 100, remainingSeconds: 9)])
+            loaded.leases.all == [
+                Lease(id: 5, grantedSeconds: 100, remainingSeconds: 9, grantIndex: LogIndex(1))
+            ])
         #expect(loaded.alarms == driver.store.alarms)
         #expect(loaded.members == driver.store.members)
         #expect(loaded.clock == 77 && loaded.appliedTerm == Term(6))
@@ -222,6 +225,10 @@ struct RowTests {
         }
         #expect(throws: StoreLoadError.unknownFormat(9)) {
             try loader.add(table: 1, key: [], value: [9, 0, 0, 0, 1, 0, 0, 0])
+        }
+        // The first format did not tell a lease's lives apart.
+        #expect(throws: StoreLoadError.unknownFormat(1)) {
+            try loader.add(table: 1, key: [], value: [1, 0, 0, 0, 1, 0, 0, 0])
         }
     }
 }

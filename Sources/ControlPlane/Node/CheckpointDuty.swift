@@ -18,6 +18,8 @@ struct CheckpointDuty {
     /// Nine times what the last one took: a tenth of the time at most goes into checkpoints.
     var pause = CheckpointDuty.pauseMin
     var durations = DurationHistogram.empty
+    var purgePace = PurgePace()
+    var isPurgeScheduled = false
 
     /// The least time between two checkpoints, however fast entries come.
     static let pauseMin: TimeAmount = .seconds(1)
@@ -97,7 +99,13 @@ extension Node {
 
     /// Physical compaction in slices, so that no slice delays anybody.
     func purgeSome() {
-        guard !stopping else { return }
-        _ = replica.purge(budget: 2048)
+        guard !stopping, checkpoints.purgePace.slice(of: &replica), !checkpoints.isPurgeScheduled
+        else { return }
+        checkpoints.isPurgeScheduled = true
+        let pause = TimeAmount.milliseconds(Int64(PurgePace.pauseMilliseconds))
+        eventLoop.assumeIsolated().scheduleTask(in: pause) { [weak self] in
+            self?.checkpoints.isPurgeScheduled = false
+            self?.purgeSome()
+        }
     }
 }

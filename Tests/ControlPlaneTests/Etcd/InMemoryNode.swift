@@ -117,7 +117,8 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
         let now = NIODeadline.now()
         let ended = leaseEnds.filter { $0.value <= now }.keys.sorted()
         guard !ended.isEmpty else { return }
-        let body = LeaseBatch(ended.map { LeaseBatch.Item(id: $0) }).encode()
+        let items = ended.compactMap { store.leases.lease($0).map { LeaseBatch.Item($0) } }
+        let body = LeaseBatch(items).encode()
         propose(.leaseExpire, proposedID: 0, body: body) { _ in }
     }
 
