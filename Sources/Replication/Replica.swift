@@ -46,6 +46,8 @@ package struct Replica {
         raft = RaftCore(settings: settings.raft, restored: restored)
         appliedConfiguration = restored.configuration
         appliedConfigurationIndex = restored.configurationIndex
+        // Answers name a sequence only: a late one to an earlier start must not fit.
+        lastSequence = settings.boot.rawValue << 32
         reads.nextID = settings.boot.rawValue << 32
         invariant(
             store.appliedIndex == restored.snapshotIndex,
@@ -58,7 +60,7 @@ package struct Replica {
     package var isLeader: Bool { raft.role == .leader }
     package var pendingRequests: Int { proposals.count + reads.count + leaseQuestions.count }
 
-    /// A name for a request, never used twice in one start.
+    /// A name for a request, never used twice by one disk.
     package mutating func nextSequence() -> UInt64 {
         lastSequence += 1
         return lastSequence
