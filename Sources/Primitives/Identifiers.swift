@@ -46,8 +46,8 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     package var description: String { String(rawValue, radix: 16) }
 }
 
-/// Counts a node's starts: each start draws one more than the last, durable before its first
-/// message.
+/// Counts a node's starts on one disk: each start draws one more than the last, durable before its
+/// first message. The upper half names the disk.
 package struct BootNumber: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var rawValue: UInt64
     @inlinable package init(_ rawValue: UInt64) { self.rawValue = rawValue }
@@ -56,7 +56,14 @@ package struct BootNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         a.rawValue < b.rawValue
     }
     @inlinable package var next: BootNumber { BootNumber(rawValue + 1) }
-    package var description: String { "\(rawValue)" }
+    /// Before the first start on a disk that was given this number when it was initialised.
+    package init(disk: UInt32) { rawValue = UInt64(disk) << 32 }
+    /// Which disk it was drawn on: another one after the directory was emptied.
+    package var disk: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 32) }
+    package var description: String {
+        let count = rawValue & 0xFFFF_FFFF
+        return disk == 0 ? "\(count)" : "\(count) on disk \(String(disk, radix: 16))"
+    }
 }
 
 /// The store's logical clock (etcd's revision). A fresh store is at 1, its first write makes 2.

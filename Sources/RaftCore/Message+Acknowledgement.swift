@@ -7,4 +7,15 @@ extension Message {
         if case .appendEntriesResponse(.matched(let index)) = body { return index }
         return nil
     }
+
+    /// Whether the sender had this term on its disk before the message left. A pre-vote and its
+    /// grant name a term that nobody is in yet.
+    package var isOfDurableTerm: Bool {
+        switch body {
+        case .requestVote(let request): !request.isPreVote
+        case .requestVoteResponse(let response): !response.isPreVote
+        case .appendEntries, .appendEntriesResponse, .heartbeat, .heartbeatResponse, .timeoutNow:
+            true
+        }
+    }
 }

@@ -1,33 +1,60 @@
 package import Primitives
 
-/// Whether this member may vote and acknowledge: only after so many peers that, with itself, they
-/// are a majority have said that they remember nothing that its disk does not hold.
+/// Whether this member may vote and acknowledge: only with a log without holes, and after so many
+/// peers have said that they remember nothing that its disk does not hold.
+///
+/// - A disk that was admitted before needs so many that, with itself, they are a majority.
+/// - A fresh disk, one that was never admitted, needs a majority of the *other* members. Whoever
+///   accepts it has never heard of another disk of this member, and remembers this one durably. Two
+///   majorities of the others share a member, so a member whose directory was emptied is never
+///   admitted again under its id, whoever is down, and however often it starts (DESIGN §5, amnesia).
+///   The price: all three of a new cluster of three have to start once.
 package struct Admission: Sendable {
     package var members: [NodeID]
     package let member: NodeID
+    /// Whether this disk was never admitted.
+    package private(set) var isFresh: Bool
+    private var hasHoles: Bool
     private var acceptedBy: [NodeID] = []
     private var rejected = false
 
-    package init(members: [NodeID], self member: NodeID) {
+    package init(
+        members: [NodeID], self member: NodeID, isFresh: Bool = false, hasHoles: Bool = false
+    ) {
         self.members = members
         self.member = member
+        self.isFresh = isFresh
+        self.hasHoles = hasHoles
     }
 
     package var isAdmitted: Bool {
-        !rejected && acceptedBy.count + 1 >= members.count / 2 + 1
+        let others = members.filter { $0 != member }
+        let majorityOfOthers = others.isEmpty ? 0 : others.count / 2 + 1
+        let needed = isFresh ? majorityOfOthers : members.count / 2
+        return !hasHoles && !rejected && acceptedBy.count(where: others.contains) >= needed
     }
 
     /// True when this makes it admitted.
     package mutating func accept(_ peer: NodeID) -> Bool {
-        guard !rejected, !acceptedBy.contains(peer) else { return false }
         let before = isAdmitted
-        acceptedBy.append(peer)
-        return isAdmitted && !before
+        if !acceptedBy.contains(peer) { acceptedBy.append(peer) }
+        guard isAdmitted else { return false }
+        isFresh = false
+        return !before
     }
 
-    /// True the first time.
+    /// True the first time. A log with holes offers less than it acknowledged, and is muted anyway:
+    /// what a peer says of it is no news.
     package mutating func reject() -> Bool {
+        guard !hasHoles else { return false }
         defer { rejected = true }
         return !rejected
+    }
+
+    /// A snapshot has taken the place of the log with holes. The peers have to judge again.
+    package mutating func healed() {
+        hasHoles = false
+        rejected = false
+        acceptedBy = []
     }
 }

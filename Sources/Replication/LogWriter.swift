@@ -17,6 +17,9 @@ package enum LogReport: Sendable {
     case persisted([Write])
     case loaded(first: LogIndex, [LogEntry], LoadPurpose)
     case remembered(PeerMemoryTicket)
+    /// A snapshot took the place of a log with holes: the node may take part again once its peers
+    /// have judged what it holds now.
+    case healed
 }
 
 /// Writes and syncs the log and the hard state: one write and one sync for all jobs that gathered
@@ -28,7 +31,7 @@ package struct LogWriter {
     package let log: SegmentedLog
     private let hardState: HardStateFile
     private let peers: PeerMemoryFile
-    private let isRotten: Bool
+    private var isRotten: Bool
     private var failed = false
     private var gathered: [LogEntry] = []
     private var gatheredTruncation: LogIndex?
@@ -74,10 +77,13 @@ package struct LogWriter {
     ) throws(StorageError) {
         switch job {
         case .write(let write):
-            // A log with holes takes nothing: what is not written is never acknowledged.
-            guard !isRotten else { return }
+            if isRotten, !heals(write) { return try keepHardState(of: write) }
             try gather(write)
             writes.append(write)
+            if isRotten {
+                isRotten = false
+                report(.healed)
+            }
         case .load(let first, let last, let bytesMax, let purpose):
             let entries = try log.read(from: first, through: last, bytesMax: bytesMax)
             report(.loaded(first: first, entries, purpose))
@@ -86,6 +92,20 @@ package struct LogWriter {
             try peers.store(records)
             report(.remembered(ticket))
         }
+    }
+
+    /// A log with holes takes no entries, and so nothing is acknowledged, nor told to anybody that
+    /// waits for a write. A term is kept all the same: a later start must not be behind it.
+    private mutating func keepHardState(of write: Write) throws(StorageError) {
+        if let state = write.hardState { try hardState.store(state) }
+    }
+
+    /// Whether the write puts a snapshot in the place of all that this log ever held: every hole is
+    /// known to end at or before it, and so is what was acknowledged behind the holes.
+    private func heals(_ write: Write) -> Bool {
+        guard let position = write.startAfter else { return false }
+        return position.index >= log.lastIndex
+            && log.rotten.allSatisfy { $0.isKnown(through: position.index) }
     }
 
     private mutating func gather(_ write: Write) throws(StorageError) {

@@ -10,11 +10,15 @@ package struct NodePlace: Sendable {
     /// The members with which the cluster begins, this one among them.
     package var initialVoters: [NodeID]
     package var logOptions: LogOptions
+    /// Drawn at random for each start; a directory that is initialised keeps it for ever, so that
+    /// peers tell an emptied directory from the one that they knew.
+    package var freshDisk: UInt32
 
     package init(
-        path: String, identity: NodeIdentity, initialVoters: [NodeID],
+        path: String, identity: NodeIdentity, initialVoters: [NodeID], freshDisk: UInt32,
         logOptions: LogOptions = NodePlace.defaultLogOptions
     ) {
+        self.freshDisk = freshDisk
         self.path = path
         self.identity = identity
         self.initialVoters = initialVoters
@@ -39,6 +43,15 @@ package struct NodeStorage {
 
     package var log: SegmentedLog { writer.log }
 
+    /// Who may speak to the node, and whether it may take part, as the start finds it.
+    package func gate(_ identity: PeerIdentity, voters: [NodeID]) -> PeerGate {
+        PeerGate(
+            identity: identity, memory: memory,
+            admission: Admission(
+                members: voters, self: memberID, isFresh: !memory.wasAdmitted,
+                hasHoles: !log.rotten.isEmpty))
+    }
+
     /// Recent entries that are kept in memory at start; older ones are read when they are needed.
     static let recentBytesMax = 32 << 20
 
@@ -52,7 +65,9 @@ package struct NodeStorage {
         let identity = place.identity
         let found = try DataDirectory.open(place.path, fileSystem: fileSystem)
         try found.check(clusterID: identity.clusterID, memberID: identity.memberID)
-        let directory = found.identity == nil ? try found.initialize(as: identity) : found
+        let directory =
+            found.identity == nil
+            ? try found.initialize(as: identity, disk: place.freshDisk) : found
         let boot = try BootFile.draw(fileSystem: fileSystem, directory: directory.path)
         let hardState = try HardStateFile.open(fileSystem: fileSystem, directory: directory.path)
         let peers = try PeerMemoryFile.open(fileSystem: fileSystem, directory: directory.path)
@@ -64,12 +79,24 @@ package struct NodeStorage {
             fileSystem: fileSystem, directory: directory.logPath, identity: identity,
             options: place.logOptions, boot: boot)
         let restored = try restore(
-            log, loaded, hardState: hardState.loaded, progress: progress)
+            log, loaded, hardState: try raise(hardState, to: loaded.term), progress: progress)
         return NodeStorage(
             directory: directory, memberID: identity.memberID, boot: boot,
             writer: LogWriter(log: log, hardState: hardState, peers: peers),
-            checkpoints: checkpoints, memory: PeerRecollection(peers.loaded), restored: restored,
+            checkpoints: checkpoints,
+            memory: PeerRecollection(peers.loaded, self: identity.memberID), restored: restored,
             store: loaded.store)
+    }
+
+    /// A snapshot can come faster than any message of its sender's term, and its checkpoint be
+    /// durable before that term is. This node never spoke in that term, so it has no vote there.
+    private static func raise(
+        _ file: HardStateFile, to term: Term
+    ) throws(StorageError) -> HardState {
+        guard file.loaded.term < term else { return file.loaded }
+        let state = HardState(term: term, votedFor: nil)
+        try file.store(state)
+        return state
     }
 
     private struct Loaded {
@@ -98,6 +125,17 @@ package struct NodeStorage {
             configuration: ClusterConfiguration(voters: initialVoters))
     }
 
+    /// Puts log and checkpoint together.
+    ///
+    /// - A log that ends below the checkpoint, or holds another term at its index, lost its race
+    ///   with a snapshot that was installed: it goes on behind the checkpoint. Not so while damage
+    ///   reaches, or may reach, past the checkpoint: there this node acknowledged what is lost now,
+    ///   and must not forget that.
+    /// - Damage that ends at or before the checkpoint does not matter.
+    /// - A log that starts behind the checkpoint (the newest one rotted) has a gap, which counts as
+    ///   damage.
+    ///
+    /// While damage is left in ``SegmentedLog/rotten`` the node does not vote.
     private static func restore(
         _ log: SegmentedLog, _ loaded: Loaded, hardState: HardState, progress: (String) -> Void
     ) throws -> RestoredLog {
@@ -106,20 +144,34 @@ package struct NodeStorage {
             hardState: hardState, snapshotIndex: index, snapshotTerm: loaded.term,
             configuration: loaded.configuration, configurationIndex: index, lastIndex: index,
             committed: index)
-        // A log that ends below the checkpoint lost its race with a snapshot that was installed: it
-        // goes on behind the checkpoint. One that starts behind it has a gap that nothing here can
-        // fill.
-        if log.lastIndex < index || log.baseIndex > index {
-            guard log.lastIndex < index else {
-                throw StorageError.notInLog(
-                    index: index.next, first: log.firstIndex, last: log.lastIndex)
-            }
-            try log.reset(to: index, term: loaded.term)
+        if log.baseIndex > index {
+            log.noteGap(behind: index)
             return restored
         }
+        if log.lastIndex < index || conflicts(log, with: loaded, at: index) {
+            if log.rotten.allSatisfy({ $0.isKnown(through: index) }) {
+                try log.reset(to: index, term: loaded.term)
+            }
+            return restored
+        }
+        try log.disown(through: index, term: loaded.term)
         progress("reading the log from \(index.next) to \(log.intactThrough)")
         try readTail(log, behind: index, into: &restored)
         return restored
+    }
+
+    /// Whether what the log holds at the checkpoint's index, or behind it, is not what follows the
+    /// checkpoint: another term there, or a lower one behind it, since terms never fall.
+    private static func conflicts(
+        _ log: SegmentedLog, with loaded: Loaded, at index: LogIndex
+    ) -> Bool {
+        func heldTerm(_ index: LogIndex) -> Term? {
+            guard let term = log.term(at: index), term > .zero else { return nil }
+            return log.rotten.contains { $0.mayHold(index) } ? nil : term
+        }
+        if index > .zero, let held = heldTerm(index), held != loaded.term { return true }
+        if let next = heldTerm(index.next), next < loaded.term { return true }
+        return false
     }
 
     private static func readTail(

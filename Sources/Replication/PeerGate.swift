@@ -16,7 +16,7 @@ package struct PeerGate: Sendable {
     /// The answer to a peer's hello. Where `mustRememberFirst`, it may leave only once what
     /// ``PeerRecollection/takeRecords()`` gives is durable.
     package mutating func judge(
-        _ hello: PeerHello, peers: [NodeID]
+        _ hello: PeerHello, peers: [NodeID], _ raft: RaftCore
     ) -> (welcome: PeerWelcome, mustRememberFirst: Bool) {
         var welcome = PeerWelcome(
             verdict: .known, sender: identity.memberID, boot: identity.boot,
@@ -27,9 +27,12 @@ package struct PeerGate: Sendable {
             welcome.reason = refusal.reason
             return (welcome, false)
         }
-        let judged = memory.judge(hello)
+        let judged = memory.judge(hello) { mark in
+            raft.term(at: mark.index).map { $0 != mark.term } ?? false
+        }
         welcome.verdict = judged.verdict
         welcome.remembered = judged.remembered
+        welcome.reason = judged.reason
         return (welcome, judged.isNew)
     }
 
@@ -77,17 +80,22 @@ package struct PeerGate: Sendable {
 
     package mutating func welcomed(by peer: NodeID, _ welcome: PeerWelcome) -> Change {
         switch welcome.verdict {
-        case .neverHeard, .known: admission.accept(peer) ? .admitted : .nothing
-        case .behind: admission.reject() ? .rejected : .nothing
-        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: .refused
+        case .neverHeard, .known:
+            guard admission.accept(peer) else { return .nothing }
+            memory.admitted()
+            return .admitted
+        case .behind: return admission.reject() ? .rejected : .nothing
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: return .refused
         }
     }
 
-    /// What a follower acknowledged it must still have after a restart.
+    /// What a follower acknowledged it must still have after a restart, and the term that it spoke
+    /// in too. Which entry it acknowledged only its leader knows.
     package mutating func note(_ message: Message, from peer: NodeID, _ raft: RaftCore) {
-        guard let index = message.acknowledgedIndex, let term = raft.term(at: index) else {
-            return
-        }
+        if message.isOfDurableTerm { memory.spoke(peer, in: message.term) }
+        guard let index = message.acknowledgedIndex, raft.role == .leader,
+            message.term == raft.term, let term = raft.term(at: index)
+        else { return }
         memory.acknowledged(by: peer, term: term, index: index)
     }
 }

@@ -3,13 +3,14 @@ package import Primitives
 // What peers say when a connection opens (DESIGN §9). Little-endian:
 //
 //     hello  := "KEELPEER" | protocol min u16 | max u16 | cluster u64 | sender u64 | receiver u64
-//               | boot u64 | nonce u64 | last term u64 | last index u64 | channel u8
+//               | boot u64 | nonce u64 | current term u64 | last term u64 | last index u64
+//               | channel u8
 //     answer := protocol u16 | verdict u8 | sender u64 | boot u64 | nonce u64
 //               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
 
 package enum PeerProtocol {
     static let magic: [UInt8] = Array("KEELPEER".utf8)
-    package static let version: UInt16 = 1
+    package static let version: UInt16 = 2
     /// Bytes of a hello or of its answer.
     package static let handshakeBytesMax = 4096
 }
@@ -50,14 +51,16 @@ package struct PeerHello: Equatable, Sendable {
     /// Drawn at random by each process: tells a process that dials again from a disk that was set
     /// back.
     package var nonce: UInt64
+    package var currentTerm: Term
     package var lastTerm: Term
     package var lastIndex: LogIndex
     package var channel: PeerChannelKind
 
     package init(
-        from identity: PeerIdentity, to receiver: NodeID, lastTerm: Term, lastIndex: LogIndex,
-        channel: PeerChannelKind
+        from identity: PeerIdentity, to receiver: NodeID, currentTerm: Term, lastTerm: Term,
+        lastIndex: LogIndex, channel: PeerChannelKind
     ) {
+        self.currentTerm = currentTerm
         clusterID = identity.clusterID
         sender = identity.memberID
         self.receiver = receiver
@@ -69,7 +72,7 @@ package struct PeerHello: Equatable, Sendable {
     }
 
     package func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: 80)
+        var writer = ByteWriter(capacity: 88)
         writer.write(PeerProtocol.magic)
         writer.write(protocolMin)
         writer.write(protocolMax)
@@ -78,6 +81,7 @@ package struct PeerHello: Equatable, Sendable {
         writer.write(receiver.rawValue)
         writer.write(boot.rawValue)
         writer.write(nonce)
+        writer.write(currentTerm.rawValue)
         writer.write(lastTerm.rawValue)
         writer.write(lastIndex.rawValue)
         writer.write(channel.rawValue)
@@ -96,6 +100,7 @@ package struct PeerHello: Equatable, Sendable {
         let receiver = NodeID(try reader.read())
         let boot = BootNumber(try reader.read())
         let nonce: UInt64 = try reader.read()
+        let currentTerm = Term(try reader.read())
         let term = Term(try reader.read())
         let index = LogIndex(try reader.read())
         let offset = reader.offset
@@ -104,7 +109,8 @@ package struct PeerHello: Equatable, Sendable {
         }
         var hello = PeerHello(
             from: PeerIdentity(clusterID: cluster, memberID: sender, boot: boot, nonce: nonce),
-            to: receiver, lastTerm: term, lastIndex: index, channel: channel)
+            to: receiver, currentTerm: currentTerm, lastTerm: term, lastIndex: index,
+            channel: channel)
         hello.protocolMin = protocolMin
         hello.protocolMax = protocolMax
         return hello

@@ -10,10 +10,28 @@ package struct PeerMemoryTicket: Comparable, Hashable, Sendable {
     }
 }
 
-/// What this node remembers of its peers: each one's last start, durably, and the highest position
-/// that it acknowledged, lazily, as a lower bound.
+/// What this node remembers of its peers: each one's last start and its disk, durably, and the
+/// highest position that it acknowledged and the highest term that it spoke in, lazily, as lower
+/// bounds.
 package struct PeerRecollection: Sendable {
-    private var marks: [(id: NodeID, mark: PeerMark, nonce: UInt64)] = []
+    private struct Mark: Sendable {
+        var memory: PeerMemory
+        /// Start and disk are durable once a later ticket than this is; nil: they are.
+        var changedBehind: PeerMemoryTicket?
+    }
+
+    package struct Judgement: Equatable, Sendable {
+        package var verdict: PeerVerdict
+        package var remembered: PeerMark
+        /// Whether the answer has to wait until what is remembered is durable.
+        package var isNew: Bool
+        package var reason = ""
+    }
+
+    private var marks: [Mark]
+    private let member: NodeID
+    /// Whether this node's own disk was ever admitted.
+    package private(set) var wasAdmitted: Bool
     private var isDirty = false
     private var ticksUntilStore = PeerRecollection.storeTicks
     private var lastTicket = PeerMemoryTicket(0)
@@ -21,53 +39,110 @@ package struct PeerRecollection: Sendable {
     /// Acknowledged positions are written at most this often.
     package static let storeTicks = 100
 
-    package init(_ loaded: [PeerMemory]) {
-        marks = loaded.map {
-            ($0.member, PeerMark(boot: $0.boot, term: $0.term, index: $0.index), $0.nonce)
-        }
+    package init(_ loaded: [PeerMemory], self member: NodeID) {
+        self.member = member
+        wasAdmitted = loaded.contains { $0.member == member }
+        marks = loaded.filter { $0.member != member }.map { Mark(memory: $0) }
     }
 
     /// What is remembered of the sender, and whether its hello brings something to remember first.
+    ///
+    /// - Parameter isSuperseded: whether the present log shows that what the peer acknowledged
+    ///   there was replaced since, so that it need not have it any more.
     package mutating func judge(
-        _ hello: PeerHello
-    ) -> (verdict: PeerVerdict, remembered: PeerMark, isNew: Bool) {
-        guard let position = marks.firstIndex(where: { $0.id == hello.sender }) else {
-            let mark = PeerMark(boot: hello.boot, term: .zero, index: .zero)
-            marks.append((hello.sender, mark, hello.nonce))
-            return (.neverHeard, PeerMark(boot: .zero, term: .zero, index: .zero), true)
+        _ hello: PeerHello, isSuperseded: (PeerMark) -> Bool = { _ in false }
+    ) -> Judgement {
+        guard let position = marks.firstIndex(where: { $0.memory.member == hello.sender }) else {
+            marks.append(
+                Mark(
+                    memory: PeerMemory(
+                        member: hello.sender, boot: hello.boot, nonce: hello.nonce, term: .zero,
+                        index: .zero), changedBehind: lastTicket))
+            return Judgement(
+                verdict: .neverHeard,
+                remembered: PeerMark(boot: .zero, term: .zero, index: .zero), isNew: true)
         }
-        let known = marks[position]
-        if hello.boot == known.mark.boot, hello.nonce == known.nonce {
-            return (.known, known.mark, false)
+        let known = marks[position].memory
+        let mark = PeerMark(boot: known.boot, term: known.term, index: known.index)
+        if hello.boot == known.boot, hello.nonce == known.nonce {
+            // Its other connection may have asked just before: the answer waits as well.
+            return Judgement(
+                verdict: .known, remembered: mark, isNew: marks[position].changedBehind != nil)
         }
-        let offersLess =
-            hello.boot <= known.mark.boot
-            || (hello.lastTerm, hello.lastIndex) < (known.mark.term, known.mark.index)
-        if offersLess { return (.behind, known.mark, false) }
-        marks[position].mark.boot = hello.boot
-        marks[position].nonce = hello.nonce
-        return (.known, known.mark, true)
+        if let reason = Self.less(hello, than: known, isSuperseded: isSuperseded(mark)) {
+            return Judgement(verdict: .behind, remembered: mark, isNew: false, reason: reason)
+        }
+        marks[position].memory.boot = hello.boot
+        marks[position].memory.nonce = hello.nonce
+        marks[position].changedBehind = lastTicket
+        return Judgement(verdict: .known, remembered: mark, isNew: true)
+    }
+
+    /// In what a hello offers less than is remembered, or nil.
+    private static func less(
+        _ hello: PeerHello, than known: PeerMemory, isSuperseded: Bool
+    ) -> String? {
+        if hello.boot.disk != known.boot.disk {
+            return "it knows this member with another disk, which was lost or emptied"
+        }
+        if hello.boot <= known.boot {
+            return "it knows start \(known.boot) of this member, this one is \(hello.boot)"
+        }
+        if hello.currentTerm < known.spokenTerm {
+            return "this member spoke in term \(known.spokenTerm) and is in term "
+                + "\(hello.currentTerm) now"
+        }
+        if !isSuperseded, (hello.lastTerm, hello.lastIndex) < (known.term, known.index) {
+            return "this member acknowledged entry \(known.index) of term \(known.term) and "
+                + "ends at \(hello.lastIndex) of term \(hello.lastTerm) now"
+        }
+        return nil
     }
 
     package mutating func acknowledged(by peer: NodeID, term: Term, index: LogIndex) {
-        guard let position = marks.firstIndex(where: { $0.id == peer }) else { return }
-        let mark = marks[position].mark
+        guard let position = marks.firstIndex(where: { $0.memory.member == peer }) else { return }
+        let mark = marks[position].memory
         guard (term, index) > (mark.term, mark.index) else { return }
-        marks[position].mark.term = term
-        marks[position].mark.index = index
+        marks[position].memory.term = term
+        marks[position].memory.index = index
         isDirty = true
+    }
+
+    /// The peer sent something that it sends only once this term is on its disk.
+    package mutating func spoke(_ peer: NodeID, in term: Term) {
+        guard let position = marks.firstIndex(where: { $0.memory.member == peer }),
+            marks[position].memory.spokenTerm < term
+        else { return }
+        marks[position].memory.spokenTerm = term
+        isDirty = true
+    }
+
+    /// This node's own disk was admitted: the next tick has it written.
+    mutating func admitted() {
+        guard !wasAdmitted else { return }
+        wasAdmitted = true
+        isDirty = true
+        ticksUntilStore = 0
     }
 
     /// What is known now, to be made durable, and the name under which that is reported.
     package mutating func takeRecords() -> (records: [PeerMemory], ticket: PeerMemoryTicket) {
         isDirty = false
         lastTicket.rawValue += 1
-        let records = marks.map {
-            PeerMemory(
-                member: $0.id, boot: $0.mark.boot, nonce: $0.nonce, term: $0.mark.term,
-                index: $0.mark.index)
+        var records = marks.map(\.memory)
+        if wasAdmitted {
+            records.append(PeerMemory(member: member, boot: .zero, term: .zero, index: .zero))
         }
         return (records, lastTicket)
+    }
+
+    /// The records that were taken with this ticket are durable.
+    package mutating func remembered(_ ticket: PeerMemoryTicket) {
+        for position in marks.indices {
+            if let behind = marks[position].changedBehind, behind < ticket {
+                marks[position].changedBehind = nil
+            }
+        }
     }
 
     /// Once a tick: what is due to be written without anybody waiting for it.

@@ -33,16 +33,19 @@ extension Replica {
     }
 
     mutating func flushProposals(into effects: inout [ReplicaEffect]) {
-        if raft.leader != nil { unpark() }
+        let mayPropose = raft.leader != nil && raft.isVotingAllowed
+        if mayPropose { unpark() }
         guard !proposals.gathered.isEmpty else { return }
         var batch: [(EntryKind, [UInt8])] = []
         var sequences: [UInt64] = []
         swap(&batch, &proposals.gathered)
         swap(&sequences, &proposals.gatheredSequences)
         let deadline = now + UInt64(settings.requestTicksMax)
+        // A member that is not known to be current may be on an older disk: the names of its
+        // requests may have been used already.
         if isLeader {
             proposeAsLeader(&batch, sequences, deadline: deadline, into: &effects)
-        } else if let leader = raft.leader {
+        } else if mayPropose, let leader = raft.leader {
             let term = raft.term
             for sequence in sequences {
                 let deadline = proposals.deadline(of: sequence, orElse: deadline)
@@ -107,7 +110,7 @@ extension Replica {
     /// A leader is known: what waited for one goes out, reads are asked again.
     mutating func leaderAppeared(into effects: inout [ReplicaEffect]) {
         askReadsAgain()
-        unpark()
+        if raft.isVotingAllowed { unpark() }
     }
 
     mutating func unpark() {
@@ -204,7 +207,8 @@ extension Replica {
         while let first = proposals.parked.first, first.deadline <= now {
             proposals.parked.removeFirst()
             proposals.parkedBytes -= first.payload.count
-            effects.append(.answer(sequence: first.sequence, .refused(.noLeader)))
+            let failure: RequestFailure = raft.isVotingAllowed ? .noLeader : .outOfService
+            effects.append(.answer(sequence: first.sequence, .refused(failure)))
         }
         tickReads(into: &effects)
         tickLeaseQuestions(into: &effects)

@@ -56,6 +56,8 @@ package struct Replica {
         view = ReplicaView(raft, self: settings.raft.id)
         appliedConfiguration = restored.configuration
         appliedConfigurationIndex = restored.configurationIndex
+        // Answers name a sequence only: a late one to an earlier start must not fit.
+        lastSequence = settings.boot.rawValue << 32
         reads.nextID = settings.boot.rawValue << 32
         invariant(
             store.appliedIndex == restored.snapshotIndex,
@@ -68,7 +70,7 @@ package struct Replica {
     package var isLeader: Bool { raft.role == .leader }
     package var pendingRequests: Int { proposals.count + reads.count + leaseQuestions.count }
 
-    /// A name for a request, never used twice in one start.
+    /// A name for a request, never used twice by one disk.
     package mutating func nextSequence() -> UInt64 {
         lastSequence += 1
         return lastSequence

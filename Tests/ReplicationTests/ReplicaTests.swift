@@ -112,6 +112,55 @@ struct ReplicaTests {
         #expect(trio.reads[old][sequence] == nil)
     }
 
+    @Test("no start names a request as an earlier one did, so a late answer to that fits none")
+    func lateAnswers() {
+        let configuration = ClusterConfiguration(voters: Trio.ids)
+        var first: [UInt64] = []
+        for boot in 1...3 as ClosedRange<UInt64> {
+            let settings = ReplicaSettings(
+                raft: RaftSettings(id: NodeID(1), seed: 1), clusterID: ClusterID(1),
+                boot: BootNumber(BootNumber(disk: 7).rawValue + boot), ticksPerSecond: 10)
+            var replica = Replica(
+                settings: settings, restored: .fresh(configuration), store: Store())
+            var effects: [ReplicaEffect] = []
+            let sequence = replica.nextSequence()
+            replica.propose(.put, proposedID: 0, body: [], sequence: sequence, into: &effects)
+            replica.step(
+                .received(
+                    .raft(
+                        Message(
+                            term: Term(1),
+                            body: .heartbeat(
+                                Heartbeat(context: 1, leaderCommit: .zero, leaderCommitTerm: .zero))
+                        )),
+                    from: NodeID(2)), into: &effects)
+            replica.flush(into: &effects)
+            effects = []
+            replica.step(
+                .received(.forwardRefused(sequences: first, tooMany: false), from: NodeID(2)),
+                into: &effects)
+            #expect(!effects.contains { if case .answer = $0 { true } else { false } })
+            #expect(replica.pendingRequests == 1)
+            first.append(sequence)
+        }
+    }
+
+    @Test("a member that may not vote forwards nothing: an older disk may have used its names")
+    func mutedForwardsNothing() throws {
+        var trio = Trio()
+        trio.elect()
+        let leader = try #require(trio.leader)
+        let follower = (leader + 1) % 3
+        trio.step(follower, .votingAllowed(false))
+        let sequence = trio.put(follower, "muted")
+        trio.tick(3)
+        #expect(trio.outcomes[follower][sequence] == nil)
+        #expect(trio.count(of: "muted", at: leader) == 0)
+        trio.step(follower, .votingAllowed(true))
+        trio.tick(3)
+        #expect(trio.count(of: "muted", at: leader) == 1)
+    }
+
     @Test("a lease ends after its time and takes its keys along, on every node (L1, L3)")
     func leaseExpires() throws {
         var trio = Trio()

@@ -20,7 +20,12 @@ extension Node: LogThreadDelegate {
             if let last = writes.last { step(.persisted(last.id)) }
         case .loaded(let first, let entries, let purpose):
             step(.loaded(first: first, entries, purpose))
+        case .healed:
+            logger.notice("a snapshot took the place of the damaged log: its peers judge it anew")
+            gate.admission.healed()
+            transport.redialAll()
         case .remembered(let ticket):
+            gate.memory.remembered(ticket)
             while let first = answersWaiting.first, first.ticket <= ticket {
                 answersWaiting.removeFirst()
                 first.answer()
@@ -48,12 +53,15 @@ extension Node: PeerTransportDelegate {
         step(.connectionRefused(peer))
     }
 
-    func lastPosition() -> (term: Term, index: LogIndex) {
-        (replica.view.lastTerm, replica.view.lastIndex)
+    func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello {
+        let view = replica.view
+        return PeerHello(
+            from: identity, to: peer, currentTerm: view.term, lastTerm: view.lastTerm,
+            lastIndex: view.lastIndex, channel: kind)
     }
 
     func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void) {
-        let judged = gate.judge(hello, peers: transport.peerIDs)
+        let judged = gate.judge(hello, peers: transport.peerIDs, replica.raft)
         guard judged.mustRememberFirst else { return answer(judged.welcome) }
         let (records, ticket) = gate.memory.takeRecords()
         answersWaiting.append((ticket, { answer(judged.welcome) }))
@@ -70,12 +78,12 @@ extension Node: PeerTransportDelegate {
             step(.votingAllowed(false))
             logger.error(
                 """
-                this member's disk is older than what it once acknowledged: it neither votes nor \
-                acknowledges. Remove the member from the cluster, empty its data directory and \
-                add it again as a new member
+                this member's disk does not hold what it once acknowledged: it neither votes nor \
+                acknowledges
                 """,
                 metadata: [
-                    "remembered by": "\(peer)", "boot": "\(welcome.remembered.boot)",
+                    "remembered by": "\(peer)", "reason": "\(welcome.reason)",
+                    "boot": "\(welcome.remembered.boot)",
                     "term": "\(welcome.remembered.term)",
                     "index": "\(welcome.remembered.index)",
                     "this disk's boot": "\(identity.boot)",

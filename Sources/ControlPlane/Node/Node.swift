@@ -59,11 +59,8 @@ package final class Node: @unchecked Sendable {
         self.identity = identity
         directory = storage.directory
         self.logger = logger
-        transport = PeerTransport(loop: loop, identity: identity, logger: logger)
-        var admission = Admission(
-            members: replica.raft.configuration.voters, self: identity.memberID)
-        if !storage.log.rotten.isEmpty { _ = admission.reject() }
-        gate = PeerGate(identity: identity, memory: storage.memory, admission: admission)
+        transport = PeerTransport(loop: loop, logger: logger)
+        gate = storage.gate(identity, voters: replica.raft.configuration.voters)
         checkpoints = CheckpointDuty(
             store: storage.checkpoints, entriesMin: configuration.snapshotCount)
         housekeeping = Housekeeping(configuration.autoCompaction)

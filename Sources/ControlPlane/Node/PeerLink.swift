@@ -19,7 +19,7 @@ final class PeerLink {
     let kind: PeerChannelKind
     private let loop: any EventLoop
     private var address: (host: String, port: Int)
-    private let hello: () -> PeerHello
+    private let hello: () -> PeerHello?
     private let onEvent: (PeerLink, Event) -> Void
     private var handler: PeerChannelHandler?
     private(set) var isReady = false
@@ -36,7 +36,7 @@ final class PeerLink {
 
     init(
         peer: NodeID, kind: PeerChannelKind, address: (host: String, port: Int),
-        loop: any EventLoop, hello: @escaping () -> PeerHello,
+        loop: any EventLoop, hello: @escaping () -> PeerHello?,
         onEvent: @escaping (PeerLink, Event) -> Void
     ) {
         self.peer = peer
@@ -54,6 +54,11 @@ final class PeerLink {
     func stop() {
         stopped = true
         handler?.close()
+    }
+
+    /// Opens it anew: what was said in its hello does not hold any more.
+    func reopen() {
+        if isOpen { handler?.close() } else { dialSoon() }
     }
 
     /// False when the message was dropped.
@@ -122,7 +127,8 @@ final class PeerLink {
 
     private func opened(_ handler: PeerChannelHandler) {
         self.handler = handler
-        _ = handler.send(hello().encode())
+        guard let hello = hello() else { return handler.close() }
+        _ = handler.send(hello.encode())
         handler.flush()
     }
 

@@ -16,8 +16,8 @@ protocol PeerTransportDelegate: AnyObject {
     func refused(_ peer: NodeID)
     /// A peer has said what it remembers of this node.
     func welcomed(by peer: NodeID, _ welcome: PeerWelcome)
-    /// The highest position of this node's log, for the hello.
-    func lastPosition() -> (term: Term, index: LogIndex)
+    /// What this node says first on a connection that it opens.
+    func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello
     /// Judges a peer that says hello, and keeps what is to be remembered durably before it answers.
     func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void)
     /// A peer opened a snapshot connection; its frames go to the closure that comes back.
@@ -39,13 +39,18 @@ final class PeerTransport {
         var receivedBytes: UInt64 = 0
     }
 
+    /// A connection that somebody opened to this node; who it is comes with the hello.
+    private struct Inbound {
+        var handler: PeerChannelHandler
+        var hello: PeerHello?
+    }
+
     let loop: any EventLoop
-    private let identity: PeerIdentity
     private let logger: Logger
     private var peers: [NodeID: Peer] = [:]
     private(set) var peerIDs: [NodeID] = []
     private var server: (any Channel)?
-    private var inbound: [ObjectIdentifier: PeerChannelHandler] = [:]
+    private var inbound: [ObjectIdentifier: Inbound] = [:]
     private var dirty: [PeerLink] = []
     private var lastFrame: (message: PeerMessage, bytes: ByteBuffer)?
     private var stopped = false
@@ -55,9 +60,8 @@ final class PeerTransport {
     static let inboundMax = 256
     static let helloDeadline: TimeAmount = .seconds(10)
 
-    init(loop: any EventLoop, identity: PeerIdentity, logger: Logger) {
+    init(loop: any EventLoop, logger: Logger) {
         self.loop = loop
-        self.identity = identity
         self.logger = logger
     }
 
@@ -84,7 +88,7 @@ final class PeerTransport {
         for kind in [PeerChannelKind.bulk, .urgent] {
             let link = PeerLink(
                 peer: id, kind: kind, address: (host, port), loop: loop,
-                hello: { [unowned self] in hello(to: id, kind) },
+                hello: { [unowned self] in delegate?.hello(to: id, kind) },
                 onEvent: { [unowned self] in happened($1, on: $0) })
             peers[id]?.links.append(link)
             link.start()
@@ -93,10 +97,9 @@ final class PeerTransport {
 
     func address(of peer: NodeID) -> (host: String, port: Int)? { peers[peer]?.address }
 
-    func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello {
-        let last = delegate?.lastPosition() ?? (Term.zero, LogIndex.zero)
-        return PeerHello(
-            from: identity, to: peer, lastTerm: last.0, lastIndex: last.1, channel: kind)
+    /// Says hello to everybody once more: what this node offers has changed.
+    func redialAll() {
+        for id in peerIDs { for link in peers[id]?.links ?? [] { link.reopen() } }
     }
 
     /// Queues a message; ``flush()`` sends it. A message to nobody is dropped, as a network may.
@@ -148,7 +151,7 @@ final class PeerTransport {
         stopped = true
         server?.close(promise: nil)
         for id in peerIDs { for link in peers[id]?.links ?? [] { link.stop() } }
-        for handler in inbound.values { handler.close() }
+        for connection in inbound.values { connection.handler.close() }
     }
 
     private func happened(_ event: PeerLink.Event, on link: PeerLink) {
@@ -178,7 +181,7 @@ final class PeerTransport {
             channel.close(promise: nil)
             return
         }
-        inbound[ObjectIdentifier(handler)] = handler
+        inbound[ObjectIdentifier(handler)] = Inbound(handler: handler)
         let late = loop.assumeIsolated().scheduleTask(in: Self.helloDeadline) { handler.close() }
         handler.onFrame = { [weak self] handler, frame in
             late.cancel()
@@ -213,10 +216,23 @@ final class PeerTransport {
         }
     }
 
+    /// The peer's process is a new one: nothing that an earlier one sent may still arrive.
+    private func forgetOtherProcesses(of hello: PeerHello) {
+        let old = inbound.values.filter {
+            $0.hello?.sender == hello.sender && $0.hello?.nonce != hello.nonce
+        }
+        for connection in old {
+            connection.handler.onFrame = nil
+            connection.handler.close()
+        }
+    }
+
     private func admit(_ hello: PeerHello, on handler: PeerChannelHandler) {
         let id = hello.sender
         guard peers[id] != nil, handler.channel?.isActive == true else { return handler.close() }
         handler.acceptLargeFrames()
+        forgetOtherProcesses(of: hello)
+        inbound[ObjectIdentifier(handler)]?.hello = hello
         if hello.channel == .snapshot {
             if let take = delegate?.snapshotArriving(from: id, on: handler) {
                 handler.onFrame = { _, frame in try take(frame) }

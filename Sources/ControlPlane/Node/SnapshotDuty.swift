@@ -43,7 +43,7 @@ extension Node {
         }
         snapshots.sending[peer] = sender
         sender.start(
-            host: address.host, port: address.port, hello: transport.hello(to: peer, .snapshot))
+            host: address.host, port: address.port, hello: hello(to: peer, .snapshot))
     }
 
     func snapshotArriving(

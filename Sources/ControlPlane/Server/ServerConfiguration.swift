@@ -84,7 +84,7 @@ package struct ServerConfiguration: Sendable {
         return NodePlace(
             path: dataDirectory,
             identity: NodeIdentity(clusterID: clusterID, memberID: own.id, name: name),
-            initialVoters: initialCluster.map(\.id))
+            initialVoters: initialCluster.map(\.id), freshDisk: UInt32.random(in: 1...(.max)))
     }
 
     package var clusterID: ClusterID {

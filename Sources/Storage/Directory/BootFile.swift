@@ -8,10 +8,11 @@ package final class BootFile: Sendable {
         magic: TwoSlotFile.magic("KEELBOOT"), version: 1, slotBytes: 4096)
 
     package static func create(
-        fileSystem: any FileSystem, directory: String
+        fileSystem: any FileSystem, directory: String, disk: UInt32 = 0
     ) throws(StorageError) {
         _ = try TwoSlotFile.create(
-            kind, fileSystem: fileSystem, directory: directory, name: name, value: encode(.zero))
+            kind, fileSystem: fileSystem, directory: directory, name: name,
+            value: encode(BootNumber(disk: disk)))
     }
 
     /// One more than the number drawn last, durable when it returns.

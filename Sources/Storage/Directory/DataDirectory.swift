@@ -60,14 +60,18 @@ package final class DataDirectory: Sendable {
 
     /// Makes an empty directory `identity`'s: all files and subdirectories, durable when it
     /// returns.
-    package func initialize(as identity: NodeIdentity) throws(StorageError) -> DataDirectory {
+    ///
+    /// - Parameter disk: drawn at random, so that a directory that was emptied is known as another.
+    package func initialize(
+        as identity: NodeIdentity, disk: UInt32 = 0
+    ) throws(StorageError) -> DataDirectory {
         invariant(self.identity == nil, "\(path) is initialised already")
         for name in Self.subdirectories {
             try fileSystem.makeDirectory(path + "/" + name)
             try fileSystem.syncDirectory(path + "/" + name)
         }
         _ = try HardStateFile.create(fileSystem: fileSystem, directory: path)
-        try BootFile.create(fileSystem: fileSystem, directory: path)
+        try BootFile.create(fileSystem: fileSystem, directory: path, disk: disk)
         _ = try PeerMemoryFile.create(fileSystem: fileSystem, directory: path)
         try IdentityFile.create(identity, fileSystem: fileSystem, directory: path)
         return DataDirectory(path: path, fileSystem: fileSystem, identity: identity, lock: lock)

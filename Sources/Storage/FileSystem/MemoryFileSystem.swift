@@ -132,6 +132,14 @@ extension MemoryFileSystem {
         }
     }
 
+    /// The latent errors of a file were passing ones: it can be read again.
+    package func makeReadable(_ path: String) {
+        disk.withLock { disk in
+            guard let id = disk.names.files[Self.plain(path)] else { return }
+            disk.files[id]?.unreadable = []
+        }
+    }
+
     /// What a read of the whole file returns; nil when there is no such file.
     package func contents(of path: String) -> [UInt8]? {
         disk.withLock { disk in

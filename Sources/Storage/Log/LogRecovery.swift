@@ -182,6 +182,21 @@ struct LogRecovery {
         }
     }
 
+    /// The first bytes of a file, as far as the disk can read them: see ``fill(_:from:at:)``.
+    static func contents(
+        of file: any StorageFile, byteCount: Int
+    ) throws(StorageError) -> [UInt8] {
+        var failure: StorageError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { room, filled in
+            do throws(StorageError) {
+                try fill(UnsafeMutableRawBufferPointer(room), from: file, at: 0)
+            } catch { failure = error }
+            filled = byteCount
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
     private static func fillBySector(
         _ part: UnsafeMutableRawBufferPointer, from file: any StorageFile, at offset: Int
     ) -> Int {

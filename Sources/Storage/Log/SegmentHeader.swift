@@ -5,10 +5,10 @@ internal import Primitives
 // A segment is `<generation in 16 hex digits>.log`. Generations count the lives of segments, so the
 // segments of a log are numbered without gaps; a file that is used again gets the next generation.
 //
-//   segment := header (4096 bytes) batch* zeros
+//   segment := header (8192 bytes) batch* zeros
 //
-// The header stands twice in its 4096 bytes, at 0 and at 2048, so that one bad sector does not cost
-// a segment:
+// The header stands twice in its 8192 bytes, at 0 and at 4096, so that neither a bad sector nor a bad
+// page costs a segment:
 //
 //    0   8  magic "KEELSLOG"
 //    8   4  format version
@@ -33,10 +33,10 @@ internal import Primitives
 /// The head of one segment file.
 struct SegmentHeader: Equatable, Sendable {
     static let magic: UInt64 = 0x474F_4C53_4C45_454B  // "KEELSLOG"
-    static let formatVersion: UInt32 = 1
+    static let formatVersion: UInt32 = 2
     /// What the header takes of the file, in bytes; the first batch starts here.
-    static let areaBytes = 4096
-    static let copyOffsets = [0, 2048]
+    static let areaBytes = 8192
+    static let copyOffsets = [0, 4096]
     static let encodedBytes = 112
 
     var startsLog: Bool

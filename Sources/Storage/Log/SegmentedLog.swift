@@ -23,17 +23,20 @@ package final class SegmentedLog: @unchecked Sendable {
     private var newestGeneration: UInt64
     /// Whether the last segment must not be written to, because its end is not known.
     private var mustRoll: Bool
+    /// The last segment is the file that the process before left, because it holds rot: the copy
+    /// waits until the rot does not matter any more, for a sector may be readable again later.
+    private var isCopyDue = false
     private var failure: StorageError?
     /// The entry before the first; zero and zero when the log starts at the beginning.
-    package private(set) var baseIndex: LogIndex
-    package private(set) var baseTerm: Term
+    package internal(set) var baseIndex: LogIndex
+    package internal(set) var baseTerm: Term
     package private(set) var lastIndex: LogIndex
     /// The terms of all entries, as runs.
     package private(set) var termRuns: [TermRun]
     /// What recovery found damaged and nothing has superseded since, by rising index. While there
     /// is any, the node neither votes nor acknowledges, and ``append(_:truncatingFrom:)`` takes
     /// only what supersedes all of it.
-    package private(set) var rotten: [RottenRange]
+    package internal(set) var rotten: [RottenRange]
     /// How many bytes of unfinished writes recovery cut off.
     package let tornBytesCut: Int
 
@@ -54,7 +57,8 @@ package final class SegmentedLog: @unchecked Sendable {
     ///
     /// Reads and checks every segment. A torn tail is cut: the last segment is copied into a fresh
     /// file without it, and file and directory are synced, because a restart trusts nothing that
-    /// only the page cache knows. Rot is named in ``rotten`` and left in place.
+    /// only the page cache knows. Rot is named in ``rotten`` and left in place; a last segment that
+    /// holds some is copied once it does not matter any more.
     ///
     /// Cost: reads the log once, writes and syncs the last segment once.
     /// - Throws: ``StorageError/foreign(path:field:expected:found:)`` and
@@ -73,7 +77,7 @@ package final class SegmentedLog: @unchecked Sendable {
         if log.newestGeneration == 0 {
             try log.addSegment(startsLog: true, fillingWithZeros: true)
         } else {
-            try log.copyActiveSegment(recovered.activeContents)
+            try log.copyActiveSegment(recovered)
         }
         for path in recovered.obsolete { try log.pool.add(recycled: path) }
         log.checkInvariants()
@@ -131,6 +135,7 @@ package final class SegmentedLog: @unchecked Sendable {
             return
         }
         encoder.clear()
+        try copyLate()
         if mustRoll { try addSegment(startsLog: false, fillingWithZeros: false) }
         if start <= lastIndex || !rotten.isEmpty {
             try appendTruncation(from: start, entries)
@@ -310,19 +315,33 @@ package final class SegmentedLog: @unchecked Sendable {
     }
 
     /// The copy by which a restart stops trusting the page cache, and by which a torn tail goes.
-    private func copyActiveSegment(_ contents: [UInt8]) throws(StorageError) {
-        if let old = segments.last, old.header.generation == newestGeneration {
-            let source = try pool.take(fillingWithZeros: true)
-            let fresh = try install(source, old.header, contents: contents)
-            fresh.batches = old.batches
-            fresh.writeOffset = old.writeOffset
-            fresh.syncedThrough = old.writeOffset
-            fresh.chain = old.chain
-            fresh.truncationFloor = old.truncationFloor
-            segments[segments.count - 1] = fresh
-        } else {
-            try fileSystem.syncDirectory(directory)
+    private func copyActiveSegment(_ recovered: RecoveredLog) throws(StorageError) {
+        guard let old = segments.last, old.header.generation == newestGeneration else {
+            return try fileSystem.syncDirectory(directory)
         }
+        if rotten.contains(where: { $0.path == old.path }) {
+            isCopyDue = true
+        } else {
+            try copy(old, recovered.activeContents)
+        }
+    }
+
+    private func copy(_ old: Segment, _ contents: [UInt8]) throws(StorageError) {
+        let source = try pool.take(fillingWithZeros: true)
+        let fresh = try install(source, old.header, contents: contents)
+        fresh.batches = old.batches
+        fresh.writeOffset = old.writeOffset
+        fresh.syncedThrough = old.writeOffset
+        fresh.chain = old.chain
+        fresh.truncationFloor = old.truncationFloor
+        segments[segments.count - 1] = fresh
+    }
+
+    /// The copy that waited, before anything is built on what the segment holds.
+    func copyLate() throws(StorageError) {
+        guard isCopyDue, let old = segments.last else { return }
+        try copy(old, try LogRecovery.contents(of: old.file, byteCount: old.writeOffset))
+        isCopyDue = false
     }
 
     /// Forgets entries up to `through`, as far as whole segments hold nothing newer; their files
@@ -349,13 +368,14 @@ package final class SegmentedLog: @unchecked Sendable {
 
     private func moveBase() {
         let live = segments.first { !$0.batches.isEmpty }?.batches.first?.first ?? lastIndex.next
+        guard live > baseIndex else { return }
         baseTerm = term(at: live.previous) ?? baseTerm
         baseIndex = live.previous
         dropRuns(before: live)
         rotten.removeAll { $0.last.map { $0 <= baseIndex } ?? false }
     }
 
-    private func dropRuns(before first: LogIndex) {
+    func dropRuns(before first: LogIndex) {
         while termRuns.count > 1, termRuns[1].first <= first { termRuns.removeFirst() }
         guard let run = termRuns.first, run.first < first else { return }
         if first > lastIndex { termRuns.removeFirst() } else { termRuns[0].first = first }
@@ -374,6 +394,7 @@ package final class SegmentedLog: @unchecked Sendable {
         lastIndex = index
         termRuns = []
         rotten = []
+        isCopyDue = false
         do throws(StorageError) {
             for generation in unreadable {
                 let path = pool.path(.segment(generation))
@@ -427,7 +448,7 @@ package final class SegmentedLog: @unchecked Sendable {
         return error
     }
 
-    private func checkInvariants() {
+    func checkInvariants() {
         invariant(baseIndex <= lastIndex, "log from \(baseIndex) to \(lastIndex)")
         invariant(!segments.isEmpty || mustRoll, "a log has a segment")
         if let run = termRuns.first {

@@ -94,8 +94,8 @@ struct LogFuzzTests {
         let header = try #require(fileSystem.contents(of: LogFixture.segmentPath(1)))
         let count = Int(random.next(below: 20_000))
         var bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-        if random.next(below: 2) == 0, count > 4096 {
-            bytes.replaceSubrange(0..<4096, with: header[0..<4096])
+        if random.next(below: 2) == 0, count > 8192 {
+            bytes.replaceSubrange(0..<8192, with: header[0..<8192])
         }
         let path = LogFixture.segmentPath(1)
         try fileSystem.open(path, .readWrite).truncate(to: 0)

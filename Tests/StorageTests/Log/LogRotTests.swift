@@ -2,7 +2,7 @@ import Primitives
 import Storage
 import Testing
 
-/// A log of one-entry batches: entry i (from 1) is a batch of three sectors at 4096 + 1536 × (i −
+/// A log of one-entry batches: entry i (from 1) is a batch of three sectors at 8192 + 1536 × (i −
 /// 1).
 private struct Scene {
     static let batchBytes = 1536
@@ -20,7 +20,7 @@ private struct Scene {
         fileSystem.crash(.keep)
     }
 
-    static func offset(_ index: Int) -> Int { 4096 + batchBytes * (index - 1) }
+    static func offset(_ index: Int) -> Int { 8192 + batchBytes * (index - 1) }
 
     func zeroSector(_ sector: Int, ofEntry index: Int) {
         fileSystem.corrupt(
@@ -231,9 +231,18 @@ struct LogRotTests {
         #expect(again.lastIndex == LogIndex(4))
     }
 
+    @Test("a damaged page at the start of a segment costs nothing")
+    func damagedPage() throws {
+        let scene = try Scene(synced: 3)
+        scene.fileSystem.corrupt(scene.path, at: 0, with: [UInt8](repeating: 0xEE, count: 4096))
+        let log = try scene.open()
+        #expect(log.rotten.isEmpty)
+        #expect(try LogFixture.all(log) == (1...3).map(entry))
+    }
+
     @Test("one damaged copy of a segment's header costs nothing")
     func oneHeaderCopy() throws {
-        for place in [3, 90, 2048 + 50] {
+        for place in [3, 90, 4096 + 50] {
             let scene = try Scene(synced: 3)
             scene.fileSystem.flipBit(scene.path, at: place, bit: 2)
             let log = try scene.open()
@@ -256,7 +265,7 @@ struct LogRotTests {
                 try fileSystem.remove(path)
             } else {
                 fileSystem.flipBit(path, at: 30, bit: 1)
-                fileSystem.flipBit(path, at: 2048 + 60, bit: 1)
+                fileSystem.flipBit(path, at: 4096 + 60, bit: 1)
             }
             let again = try LogFixture.open(fileSystem)
             #expect(Scene.range(again) == ["17...24"])
@@ -316,7 +325,7 @@ struct LogRotTests {
         try log.sync()
         #expect(log.segmentCount == 2)
         fileSystem.flipBit(LogFixture.segmentPath(2), at: 30, bit: 1)
-        fileSystem.flipBit(LogFixture.segmentPath(2), at: 2048 + 60, bit: 1)
+        fileSystem.flipBit(LogFixture.segmentPath(2), at: 4096 + 60, bit: 1)
         let before = fileSystem.contents(of: LogFixture.segmentPath(1))
         let again = try LogFixture.open(fileSystem)
         #expect(Scene.range(again) == ["8...?"])
@@ -336,6 +345,17 @@ struct LogRotTests {
         let log = try scene.open()
         #expect(Scene.range(log) == ["2...2"])
         #expect(log.lastIndex == LogIndex(4))
+    }
+
+    @Test("a sector that can be read again at a later start is not lost")
+    func transientError() throws {
+        let scene = try Scene(synced: 4)
+        scene.fileSystem.makeUnreadable(scene.path, at: Scene.offset(2) + 512)
+        #expect(Scene.range(try scene.open()) == ["2...2"])
+        scene.fileSystem.makeReadable(scene.path)
+        let again = try scene.open()
+        #expect(again.rotten.isEmpty)
+        #expect(try LogFixture.all(again) == (1...4).map(entry))
     }
 
     @Test("records of a segment's earlier life never look valid, even where nobody zeroed them")
@@ -389,11 +409,11 @@ struct LogRotTests {
             #expect(failure.map { "\($0)" }?.contains("belongs to") == true)
         }
         var head = try #require(before).prefix(16).map { $0 }
-        head[8] = 2
+        head[8] = 3
         let sum = Checksum.crc32c(Array(head[0..<12]))
         withUnsafeBytes(of: sum.littleEndian) { head.replaceSubrange(12..<16, with: $0) }
         scene.fileSystem.corrupt(scene.path, at: 0, with: head)
-        #expect(throws: StorageError.newerFormat(path: scene.path, found: 2, supported: 1)) {
+        #expect(throws: StorageError.newerFormat(path: scene.path, found: 3, supported: 2)) {
             try scene.open()
         }
         #expect(scene.fileSystem.operationCount == operations)

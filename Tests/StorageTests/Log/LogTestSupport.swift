@@ -8,7 +8,7 @@ enum LogFixture {
     static let directory = "/log"
 
     static func options(
-        segmentBytes: Int = 16 << 10, compressionMinBytes: Int = .max
+        segmentBytes: Int = 20 << 10, compressionMinBytes: Int = .max
     ) -> LogOptions {
         LogOptions(
             segmentBytes: segmentBytes, batchBytesMax: 4096,

@@ -184,7 +184,7 @@ struct SegmentedLogTests {
         #expect(names.filter { $0.hasPrefix("recycled") }.isEmpty)
         let spare = try #require(names.first { $0.hasPrefix("spare") })
         let zeros = try #require(fileSystem.contents(of: LogFixture.directory + "/" + spare))
-        #expect(zeros.count == 16 << 10)
+        #expect(zeros.count == 20 << 10)
         #expect(zeros.allSatisfy { $0 == 0 })
         try log.append(LogFixture.entries(301...420, term: 2))
         #expect(log.spareCount == 0)

@@ -1,0 +1,225 @@
+import Primitives
+import RaftCore
+import Replication
+import Storage
+import Testing
+
+/// One member's gate, and what its disk keeps of it.
+private struct Node {
+    static let cluster = ClusterID(1)
+    let id: UInt64
+    let voters: [NodeID]
+    var gate: PeerGate
+    var raft: RaftCore
+    var boot: BootNumber
+    let nonce: UInt64
+
+    init(
+        _ id: UInt64, disk: UInt32 = 1, start: UInt64 = 1, of count: UInt64 = 3,
+        remembering peers: [PeerMemory] = [], hasHoles: Bool = false,
+        log entries: [LogEntry] = [], term: UInt64? = nil
+    ) {
+        self.id = id
+        voters = (1...count).map { NodeID($0) }
+        boot = BootNumber(BootNumber(disk: disk).rawValue + start)
+        nonce = UInt64(disk) * 1000 + id * 100 + start
+        let memory = PeerRecollection(peers, self: NodeID(id))
+        gate = PeerGate(
+            identity: PeerIdentity(
+                clusterID: Self.cluster, memberID: NodeID(id), boot: boot, nonce: nonce),
+            memory: memory,
+            admission: Admission(
+                members: voters, self: NodeID(id), isFresh: !memory.wasAdmitted,
+                hasHoles: hasHoles))
+        var restored = RestoredLog.fresh(ClusterConfiguration(voters: voters))
+        restored.recentEntries = entries
+        restored.lastIndex = entries.last?.index ?? .zero
+        for entry in entries where restored.termRuns.last?.term != entry.term {
+            restored.termRuns.append(TermRun(first: entry.index, term: entry.term))
+        }
+        restored.hardState.term = term.map { Term($0) } ?? entries.last?.term ?? .zero
+        raft = RaftCore(
+            settings: RaftSettings(
+                id: NodeID(id), seed: id, electionTicks: 10, heartbeatTicks: 2),
+            restored: restored)
+    }
+
+    func hello(to peer: Node) -> PeerHello {
+        PeerHello(
+            from: gate.identity, to: NodeID(peer.id), currentTerm: raft.term,
+            lastTerm: raft.lastTerm, lastIndex: raft.lastIndex, channel: .bulk)
+    }
+
+    /// Says hello to a peer and hears its answer, once what it is to remember is durable.
+    mutating func greet(_ peer: inout Node) -> PeerGate.Change {
+        let judged = peer.gate.judge(hello(to: peer), peers: voters, peer.raft)
+        if judged.mustRememberFirst {
+            peer.gate.memory.remembered(peer.gate.memory.takeRecords().ticket)
+        }
+        return gate.welcomed(by: NodeID(peer.id), judged.welcome)
+    }
+
+    mutating func records() -> [PeerMemory] { gate.memory.takeRecords().records }
+}
+
+private func noop(_ index: UInt64, term: UInt64) -> LogEntry {
+    LogEntry(index: LogIndex(index), term: Term(term), kind: .noop, payload: [])
+}
+
+@Suite("Who may take part (DESIGN §5, amnesia; §9)")
+struct PeerGateTests {
+    @Test("three fresh members that start at once admit each other")
+    func freshCluster() {
+        var (a, b, c) = (Node(1), Node(2), Node(3))
+        #expect(a.greet(&b) == .nothing)
+        #expect(b.greet(&a) == .nothing)
+        #expect(c.greet(&a) == .nothing)
+        #expect(a.greet(&c) == .admitted)
+        #expect(b.greet(&c) == .admitted)
+        #expect(c.greet(&b) == .admitted)
+    }
+
+    @Test("a fresh member that starts again before it was admitted is still fresh, and admitted")
+    func freshRestart() {
+        var (a, b, c) = (Node(1), Node(2), Node(3))
+        _ = a.greet(&b)
+        a = Node(1, start: 2, remembering: a.records())
+        #expect(a.gate.admission.isFresh)
+        #expect(a.greet(&b) == .nothing)
+        #expect(a.greet(&c) == .admitted)
+        // From here on one peer is enough, after any restart.
+        a = Node(1, start: 3, remembering: a.records())
+        #expect(!a.gate.admission.isFresh)
+        #expect(a.greet(&b) == .admitted)
+    }
+
+    @Test("a member whose disk was emptied never takes part again, however often it starts")
+    func wiped() {
+        var (a, b, c) = (Node(1), Node(2), Node(3))
+        for _ in 0..<2 {
+            _ = a.greet(&b)
+            _ = a.greet(&c)
+        }
+        for start in 1...6 as ClosedRange<UInt64> {
+            a = Node(1, disk: 9, start: start)
+            #expect(a.greet(&b) == .rejected)
+            #expect(a.greet(&c) == .nothing)
+            #expect(!a.gate.admission.isAdmitted)
+        }
+    }
+
+    @Test(
+        "an emptied disk is not admitted by a member that never knew it, while the others are down")
+    func wipedBesideNewcomer() {
+        // The cluster of 1 and 2 took writes before 3 had ever started, and 2 is down now.
+        var (a, c) = (Node(1, disk: 9), Node(3))
+        #expect(a.greet(&c) == .nothing)
+        #expect(!a.gate.admission.isAdmitted)
+        for _ in 0..<3 { #expect(a.greet(&c) == .nothing) }
+    }
+
+    @Test("of five members a fresh one needs three others, an admitted one two")
+    func five() {
+        var a = Node(1, of: 5)
+        var peers = (2...4).map { Node($0, of: 5) }
+        #expect(a.greet(&peers[0]) == .nothing)
+        #expect(a.greet(&peers[1]) == .nothing)
+        #expect(a.greet(&peers[2]) == .admitted)
+        a = Node(1, start: 2, of: 5, remembering: a.records())
+        #expect(a.greet(&peers[0]) == .nothing)
+        #expect(a.greet(&peers[1]) == .admitted)
+    }
+
+    @Test("a single member takes part at once")
+    func single() { #expect(Node(1, of: 1).gate.admission.isAdmitted) }
+
+    @Test("an older image of the disk is behind by its start, or by the term that it spoke in")
+    func olderImage() {
+        var b = Node(2)
+        let start = BootNumber(BootNumber(disk: 1).rawValue + 5)
+        let memory = PeerMemory(
+            member: NodeID(1), boot: start, nonce: 3, term: Term(2), index: LogIndex(2),
+            spokenTerm: Term(4))
+        func verdict(start: UInt64, _ term: UInt64, _ last: UInt64) -> PeerVerdict {
+            b = Node(2, remembering: [memory])
+            let log = (1...last).map { noop($0, term: 2) }
+            let a = Node(1, start: start, log: log, term: term)
+            return b.gate.judge(a.hello(to: b), peers: a.voters, b.raft).welcome.verdict
+        }
+        #expect(verdict(start: 6, 4, 2) == .known)
+        #expect(verdict(start: 5, 4, 2) == .behind)
+        #expect(verdict(start: 6, 3, 2) == .behind)
+        #expect(verdict(start: 6, 4, 1) == .behind)
+    }
+
+    @Test("a position that this node's own log shows superseded is not asked for any more")
+    func supersededMark() {
+        let memory = PeerMemory(
+            member: NodeID(1), boot: BootNumber(disk: 1), nonce: 3, term: Term(2),
+            index: LogIndex(2))
+        for (own, verdict) in [(2, .behind), (3, .known)] as [(UInt64, PeerVerdict)] {
+            var b = Node(
+                2, remembering: [memory], log: [noop(1, term: 1), noop(2, term: own)])
+            let a = Node(1, start: 2, log: [noop(1, term: 1)], term: 3)
+            #expect(
+                b.gate.judge(a.hello(to: b), peers: a.voters, b.raft).welcome.verdict == verdict)
+        }
+    }
+
+    @Test("only its leader notes what a member acknowledged")
+    func notes() {
+        var b = Node(2, log: [noop(1, term: 1), noop(2, term: 3)])
+        var a = Node(1)
+        _ = a.greet(&b)
+        let old = Message(
+            term: Term(1), body: .appendEntriesResponse(.matched(LogIndex(2))))
+        b.gate.note(old, from: NodeID(1), b.raft)
+        #expect(b.records().first?.index == .zero)
+        #expect(b.records().first?.spokenTerm == Term(1))
+    }
+
+    @Test("a pre-vote says nothing of the sender's term")
+    func preVotes() {
+        var b = Node(2)
+        var a = Node(1)
+        _ = a.greet(&b)
+        let ask = RequestVote(isPreVote: true, lastLogIndex: .zero, lastLogTerm: .zero)
+        b.gate.note(
+            Message(term: Term(9), body: .requestVote(ask)), from: NodeID(1), b.raft)
+        let grant = RequestVoteResponse(isPreVote: true, voteGranted: true)
+        b.gate.note(
+            Message(term: Term(9), body: .requestVoteResponse(grant)), from: NodeID(1), b.raft)
+        #expect(b.records().first?.spokenTerm == .zero)
+    }
+
+    @Test("a hello comes back as it was")
+    func helloRoundTrip() throws {
+        let a = Node(1, disk: 0xFFFF_FFFF, log: [noop(1, term: 3), noop(2, term: 4)], term: 9)
+        let hello = a.hello(to: Node(2))
+        #expect(try PeerHello.decode(hello.encode()) == hello)
+        #expect(hello.currentTerm == Term(9) && hello.boot.disk == 0xFFFF_FFFF)
+    }
+
+    @Test("no connection of a new start is answered before that start is remembered durably")
+    func secondConnectionWaits() {
+        let a = Node(1)
+        var b = Node(2)
+        for _ in 0..<2 {
+            let judged = b.gate.judge(a.hello(to: b), peers: a.voters, b.raft)
+            #expect(judged.mustRememberFirst)
+        }
+        b.gate.memory.remembered(b.gate.memory.takeRecords().ticket)
+        #expect(!b.gate.judge(a.hello(to: b), peers: a.voters, b.raft).mustRememberFirst)
+    }
+
+    @Test("a member with holes in its log is admitted once it healed and was judged anew")
+    func healed() {
+        let admitted = PeerMemory(member: NodeID(1), boot: .zero, term: .zero, index: .zero)
+        var a = Node(1, remembering: [admitted], hasHoles: true)
+        var b = Node(2)
+        #expect(a.greet(&b) == .nothing)
+        a.gate.admission.healed()
+        #expect(!a.gate.admission.isAdmitted)
+        #expect(a.greet(&b) == .admitted)
+    }
+}
