@@ -64,6 +64,7 @@ let package = Package(
         room(
             "KeelsonClient",
             ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
+        room("Simulation", ["Primitives"]),
         .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
         .executableTarget(
             name: "keelson",
@@ -97,6 +98,7 @@ let package = Package(
                 "ControlPlane", "StateMachine", "RPC", "API", "Primitives", protobuf,
                 nio("NIOCore"), nio("NIOPosix"),
             ]),
+        tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
         tests("EtcdTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),
