@@ -67,6 +67,7 @@ let package = Package(
         room(
             "KeelsonClient",
             ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
+        room("Simulation", ["Primitives"]),
         .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
         .executableTarget(
             name: "keelson",
@@ -100,6 +101,7 @@ let package = Package(
                 "ControlPlane", "StateMachine", "RPC", "API", "Primitives", protobuf,
                 nio("NIOCore"), nio("NIOPosix"),
             ]),
+        tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
         tests("EtcdTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),

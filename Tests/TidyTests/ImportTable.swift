@@ -85,6 +85,7 @@ enum ImportTable {
         switch room {
         case "TidyTests": return forTests
         case "EtcdTests": return forTests.union(["LocalCluster"])
+        case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
         case "ChaosTests":
             return forTests.union(allowed["Simulation"] ?? []).union(["Simulation", "LocalCluster"])
         default: break
