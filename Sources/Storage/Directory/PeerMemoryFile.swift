@@ -26,7 +26,8 @@ package struct PeerMemory: Equatable, Sendable {
 }
 
 /// What this node remembers of its peers, for the amnesia check (DESIGN §5). Boot numbers, which
-/// name the disk too, are stored when they change; the rest is a lower bound and may be stored late.
+/// name the disk too, are stored when they change; the rest is a lower bound and may be stored
+/// late.
 ///
 /// The value of a ``TwoSlotFile``, little-endian, a record for each member by rising id:
 ///

@@ -7,8 +7,8 @@ internal import Primitives
 //
 //   segment := header (8192 bytes) batch* zeros
 //
-// The header stands twice in its 8192 bytes, at 0 and at 4096, so that neither a bad sector nor a bad
-// page costs a segment:
+// The header stands twice in its 8192 bytes, at 0 and at 4096, so that neither a bad sector nor a
+// bad page costs a segment:
 //
 //    0   8  magic "KEELSLOG"
 //    8   4  format version
