@@ -9,7 +9,7 @@ internal import Simulation
 struct Chaos: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keelson-chaos",
-        abstract: "Strikes real servers with overlapping faults, and checks what their clients saw.",
+        abstract: "Strikes real servers with overlapping faults and checks what clients saw.",
         discussion: """
             Servers in network namespaces of their own (as root, with the packages iproute2 and \
             iptables; else on the loopback, with faults of processes only) are killed, paused, \
@@ -62,8 +62,8 @@ struct Chaos: ParsableCommand {
         guard (1...100_000).contains(rate), (1...1_000_000).contains(seconds) else {
             throw ValidationError("--rate and --seconds must be positive")
         }
-        for kind in faults?.split(separator: ",") ?? [] where FaultKind(rawValue: String(kind)) == nil
-        {
+        let named = faults?.split(separator: ",").map(String.init) ?? []
+        for kind in named where FaultKind(rawValue: kind) == nil {
             let known = FaultKind.allCases.map { $0.rawValue }.joined(separator: ", ")
             throw ValidationError("'\(kind)' is no kind of fault; known: \(known)")
         }
@@ -81,7 +81,10 @@ struct Chaos: ParsableCommand {
 
     private func checkOnly(_ path: String) throws {
         let bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
-        let judgement = Judgement(try HistoryLines.decode(bytes), .init())
+        var history = try HistoryLines.decode(bytes)
+        var circumstances = Judgement.Circumstances()
+        plant?.plant(&history, &circumstances)
+        let judgement = Judgement(history, circumstances)
         for violation in judgement.violations { print("VIOLATION: \(violation)") }
         print(judgement.violations.isEmpty ? "held" : "NOT HELD")
         if !judgement.violations.isEmpty { throw ExitCode(1) }

@@ -29,11 +29,13 @@ struct ChaosRun {
         var random = SplitMix64(seed: seed)
         (network, leftOut) = Self.network(options)
         if !options.corrupt { leftOut.append("changed bytes in files (--corrupt)") }
+        try FileManager.default.createDirectory(
+            atPath: options.history, withIntermediateDirectories: true)
+        // libfaketime and jemalloc wait for each other before a server has begun.
+        leftOut.append("steps of wall clocks")
         cluster = try ServerCluster(
             options.name, program, nodeCount: options.nodes,
             arguments: ["--snapshot-count", "2000"], sites: network?.sites ?? [])
-        try FileManager.default.createDirectory(
-            atPath: options.history, withIntermediateDirectories: true)
         historyPath = URL(filePath: options.history).appending(path: "history.jsonl").path
         let loop = group.next()
         control = Control(loop: loop, cluster: cluster)
@@ -42,8 +44,10 @@ struct ChaosRun {
             clientCount: options.clients, watcherCount: options.watches,
             callsPerSecond: options.rate, random: random.fork())
         nemesis = Nemesis(
-            cluster: cluster, links: network.map { Links($0) }, control: control, clients: clients,
-            kinds: options.kinds(hasNetwork: network != nil), random: random.fork())
+            cluster: cluster, links: network.map { Links($0) }, control: control,
+            clients: clients,
+            kinds: options.kinds(hasNetwork: network != nil),
+            random: random.fork())
     }
 
     /// Without root, `ip netns` or iptables there are only faults of processes.
@@ -88,6 +92,7 @@ struct ChaosRun {
             whole + Int64(Mix.leaseSecondsMax) * Nemesis.second
         circumstances.restarts = Dictionary(
             uniqueKeysWithValues: nemesis.log.restarts.enumerated().map { ($0.offset, $0.element) })
+        circumstances.finalRevision = revision
         for node in cluster.nodes.indices {
             circumstances.hashes.append(try control.hash(of: node, at: revision))
             circumstances.finalStates.append(try control.everything(on: node, at: revision))

@@ -11,8 +11,9 @@ struct Judgement {
         /// From when on nothing kept a lease from ending in time; nil where that is not known.
         var healthyFrom: Int64?
         var hashes: [MemberHash] = []
-        /// What each member held at the last revision.
+        /// What each member held at ``finalRevision``.
         var finalStates: [[RecordedPair]] = []
+        var finalRevision: Int64 = 0
     }
 
     private(set) var violations: [CheckViolation] = []
@@ -36,8 +37,11 @@ struct Judgement {
         }
         run("acknowledged writes") {
             var found = AcknowledgedWrites.check(history.operations, writes)
+            // Leases end even when nobody calls any more.
+            let until = WriteHistory(
+                writes.revisions.filter { $0.revision <= circumstances.finalRevision })
             for state in circumstances.finalStates {
-                found += AcknowledgedWrites.check([], writes, finalState: state)
+                found += AcknowledgedWrites.check([], until, finalState: state)
             }
             return found
         }
@@ -61,7 +65,8 @@ struct Judgement {
 
     /// A search that was given up counts as a violation.
     private static func linearizability(_ history: RecordedHistory) -> [CheckViolation] {
-        let options = LinearizabilityOptions(stepsMax: 200_000_000)
+        let options = LinearizabilityOptions(
+            stepsMax: max(10_000_000, 50 * history.operations.count))
         switch LinearizabilityChecker.check(history, options) {
         case .linearizable: return []
         case .unknown(let reason):

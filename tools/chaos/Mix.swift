@@ -40,7 +40,8 @@ struct Mix {
             return compaction
         }
         switch random.draw(0...99) {
-        case 0..<24: return .put(put(key(), "v\(situation.operation)"))
+        case 0..<6: return .put(leasedPut("v\(situation.operation)"))
+        case 6..<24: return .put(put(key(), "v\(situation.operation)"))
         case 24..<42: return .range(range(situation, isSerializable: false))
         case 42..<52: return .range(range(situation, isSerializable: true))
         case 52..<58: return .deleteRange(delete())
@@ -79,6 +80,7 @@ struct Mix {
         case 1: .prefix(Bytes("odd/"))
         case 2: .everything
         case 3: KeyInterval(key(), end: Bytes("odd/3"))
+        case 4: .prefix(Bytes("lease/"))
         default:
             KeyInterval(random.chance(1, in: 3) ? Self.listKey(list()) : key())
         }
@@ -90,6 +92,13 @@ struct Mix {
         var put = RecordedPut(key, Bytes(value), wantsPrevious: random.chance(1, in: 2))
         if !leases.isEmpty, random.chance(1, in: 4) { put.lease = random.pick(leases) }
         return put
+    }
+
+    /// A key that nothing but the end of its lease deletes.
+    private mutating func leasedPut(_ value: String) -> RecordedPut {
+        guard !leases.isEmpty else { return put(key(), value) }
+        let lease = random.pick(leases)
+        return RecordedPut(Bytes("lease/\(lease)"), Bytes(value), lease: lease)
     }
 
     private mutating func range(_ now: Situation, isSerializable: Bool) -> RecordedRange {

@@ -18,29 +18,27 @@ extension Nemesis {
         return true
     }
 
-    /// A log segment before the last one, or a checkpoint.
+    /// A log segment or a checkpoint.
     private func oldFile(of node: Int) -> String? {
         let folder = cluster.nodes[node].dataDirectory
         let all = (FileManager.default.enumerator(atPath: folder)?.allObjects ?? [])
             .compactMap { $0 as? String }.sorted()
-        let segments = all.filter { $0.hasSuffix(".log") }
-        let checkpoints = all.filter { $0.hasSuffix(".sqlite") }
-        let old = segments.dropLast() + checkpoints
-        return old.isEmpty ? nil : folder + "/" + random.pick(Array(old))
+        let old = all.filter { $0.hasSuffix(".log") || $0.hasSuffix(".sqlite") }
+        return old.isEmpty ? nil : folder + "/" + random.pick(old)
     }
 
+    /// In the older three quarters of what was written: behind them begins what a crash may tear.
     /// The byte's place, or nil where the file cannot be changed.
     private func flipByte(in path: String) -> Int? {
-        guard let file = FileHandle(forUpdatingAtPath: path),
-            let size = try? file.seekToEnd(), size > 0
-        else { return nil }
+        guard let file = FileHandle(forUpdatingAtPath: path) else { return nil }
         defer { try? file.close() }
-        let place = random.next(below: size)
-        guard (try? file.seek(toOffset: place)) != nil,
-            let byte = (try? file.read(upToCount: 1))?.first,
-            (try? file.seek(toOffset: place)) != nil,
-            (try? file.write(contentsOf: Data([byte ^ 0x40]))) != nil
+        guard let bytes = try? file.readToEnd(), let end = bytes.lastIndex(where: { $0 != 0 }),
+            end >= 4
         else { return nil }
-        return Int(place)
+        let place = random.draw(0...end * 3 / 4)
+        guard (try? file.seek(toOffset: UInt64(place))) != nil,
+            (try? file.write(contentsOf: Data([bytes[place] ^ 0x40]))) != nil
+        else { return nil }
+        return place
     }
 }

@@ -11,6 +11,8 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
     case stale
     /// A watch misses an event.
     case gap
+    /// A put was done twice.
+    case doubled
     /// One member's digest is another.
     case diverged
 
@@ -19,6 +21,7 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
         case .lost: plantLost(&history)
         case .stale: plantStale(&history)
         case .gap: plantGap(&history)
+        case .doubled: plantDoubled(&history)
         case .diverged:
             guard let last = circumstances.hashes.indices.last else { return }
             circumstances.hashes[last].hash ^= 1
@@ -37,6 +40,19 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
                 other.events[0].pair.value = Bytes("planted")
                 return other
             })
+    }
+
+    private func plantDoubled(_ history: inout RecordedHistory) {
+        guard let writes = history.writes else { return }
+        let put = writes.revisions.last { change in
+            change.events.count == 1 && change.events[0].kind == .put
+                && !change.events[0].pair.value.storage.starts(with: "t".utf8)
+        }
+        guard var again = put else { return }
+        again.revision = writes.lastRevision + 1
+        again.events[0].pair.modRevision = again.revision
+        again.events[0].pair.version += 1
+        history.writes = WriteHistory(writes.revisions + [again])
     }
 
     private func plantStale(_ history: inout RecordedHistory) {
