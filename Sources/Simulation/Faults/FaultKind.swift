@@ -10,7 +10,6 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case pause
     case gracefulStop
     case wipe
-    case oldImage
     // Clocks.
     case clockDrift
     case wallClockJump
@@ -37,7 +36,6 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case writeError
     case readError
     case diskFull
-    case lostWrite
     case misdirectedWrite
     case bitFlip
     case rot

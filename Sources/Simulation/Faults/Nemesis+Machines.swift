@@ -36,7 +36,6 @@ extension Nemesis {
             later { [unowned self] in world.resume(machine) }
         case .gracefulStop: return stopGracefully(machine)
         case .wipe: return wipe(machine)
-        case .oldImage: return false
         default: return false
         }
         return true
@@ -117,7 +116,7 @@ extension Nemesis {
             machine.stalledUntil = world.now + random.draw(500_000...20_000_000)
         case .syncError, .writeError, .readError: return fail(kind, machine)
         case .diskFull: return fill(machine)
-        case .lostWrite, .misdirectedWrite, .bitFlip, .rot: return false
+        case .misdirectedWrite, .bitFlip, .rot: return damage(kind, machine)
         default: return false
         }
         return true
@@ -137,6 +136,34 @@ extension Nemesis {
         machine.hasDiskFaults = true
         machine.disk.setRates(rates)
         later { machine.disk.setRates(FaultRates()) }
+        return true
+    }
+
+    /// Bytes of the log or of a checkpoint become others, behind everybody's back. Only on so many
+    /// machines that the others hold everything.
+    private func damage(_ kind: FaultKind, _ machine: SimulatedMachine) -> Bool {
+        guard machine.isRotten || mayBeSacrificed(machine) else { return false }
+        let paths = ["/data/log", "/data/checkpoint"].flatMap { directory in
+            ((try? machine.disk.list(directory)) ?? []).map { directory + "/" + $0 }
+        }
+        guard !paths.isEmpty else { return false }
+        let path = random.pick(paths)
+        switch kind {
+        case .misdirectedWrite:
+            let distance = random.chance(1, in: 2) ? 512 : -512
+            machine.disk.plan(.misdirectedWrite(by: distance), path: ".log")
+        case .bitFlip:
+            var rates = FaultRates()
+            rates.bitFlip = random.pick([50, 1000])
+            machine.disk.setRates(rates)
+            later { machine.disk.setRates(FaultRates()) }
+        case _:
+            guard let size = machine.disk.contents(of: path)?.count, size > 0 else { return false }
+            for _ in 0..<random.draw(1...3) {
+                machine.disk.flipBit(path, at: random.draw(0...size - 1), bit: random.draw(0...7))
+            }
+        }
+        machine.isRotten = true
         return true
     }
 

@@ -103,13 +103,13 @@ final class Nemesis {
     private func strike(_ kind: FaultKind) -> Bool {
         switch kind {
         case .kill, .powerLoss, .powerLossOfAll, .crashAtOperation, .crashInRecovery, .crashLoop,
-            .pause, .gracefulStop, .wipe, .oldImage:
+            .pause, .gracefulStop, .wipe:
             return strikeProcess(kind)
         case .clockDrift, .wallClockJump, .clockStop, .clockLeap: return strikeClock(kind)
         case .cut, .oneWayCut, .isolation, .flapping, .bridge, .delay, .reset, .loss,
             .duplication, .reordering, .longHold, .largeFrameLoss, .refusedDials:
             return strikeNetwork(kind)
-        case .slowDisk, .diskStall, .syncError, .writeError, .readError, .diskFull, .lostWrite,
+        case .slowDisk, .diskStall, .syncError, .writeError, .readError, .diskFull,
             .misdirectedWrite, .bitFlip, .rot:
             return strikeDisk(kind)
         case .transfer, .clientCompaction, .quota: return operate(kind)

@@ -95,7 +95,12 @@ extension ClusterRules {
 
     /// R10: a vote leaves after it is durable.
     func sending(_ message: PeerMessage, from machine: SimulatedMachine, to peer: NodeID) {
-        guard case .raft(let raft) = message, case .requestVoteResponse(let vote) = raft.body,
+        if case .forwardRefused = message { world.counters.count(CoverageMark.forwardRefused) }
+        guard case .raft(let raft) = message else { return }
+        if case .requestVote(let request) = raft.body, request.isFast, !request.isPreVote {
+            world.counters.count(CoverageMark.fastElection)
+        }
+        guard case .requestVoteResponse(let vote) = raft.body,
             vote.voteGranted, !vote.isPreVote
         else { return }
         let known = promised[machine.index]
