@@ -24,7 +24,7 @@ enum ClientRequest: Sendable {
 /// How it ended for the client.
 enum ClientOutcome: Sendable {
     /// It took effect at this log index.
-    case written(index: LogIndex, revision: Int64, ModelResult)
+    case written(index: LogIndex, revision: Int64, StepResult)
     /// What was read is the state as of this log index.
     case read(index: LogIndex, revision: Int64)
     case renewed(seconds: Int64)

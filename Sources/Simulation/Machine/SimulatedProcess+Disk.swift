@@ -65,6 +65,9 @@ extension SimulatedProcess {
             if let last = writes.last { step(.persisted(last.id)) }
         case .loaded(let first, let entries, let purpose):
             step(.loaded(first: first, entries, purpose))
+        case .healed:
+            gate.admission.healed()
+            redialAll()
         case .remembered(let ticket):
             gate.memory.remembered(ticket)
             while let first = answersWaiting.first, first.ticket <= ticket {

@@ -68,10 +68,22 @@ extension SimulatedProcess {
         }
     }
 
+    /// Says hello to everybody once more: what this node offers has changed.
+    func redialAll() {
+        for peer in peers.indices where peer != machine.index {
+            for link in peers[peer].links {
+                guard let connection = link.connection else { continue }
+                world.network.close(connection, by: machine.index)
+                closed(connection)
+            }
+        }
+    }
+
     func sayHello(on connection: Connection) {
         let hello = PeerHello(
             from: identity, to: world.machines[connection.acceptor].id,
-            lastTerm: replica.raft.lastTerm, lastIndex: replica.raft.lastIndex,
+            currentTerm: replica.raft.term, lastTerm: replica.raft.lastTerm,
+            lastIndex: replica.raft.lastIndex,
             channel: connection.kind)
         world.network.send(connection, fromDialler: true, hello.encode())
     }
@@ -96,6 +108,7 @@ extension SimulatedProcess {
                     "P2 peers decode each other", "a hello of \(frame.count) bytes")
             }
             connection.isGreeted = true
+            world.network.forgetOtherLives(of: connection)
             return judge(hello, on: connection)
         }
         if let reception = connection.reception { return reception.take(frame) }
@@ -144,7 +157,7 @@ extension SimulatedProcess {
 
     private func judge(_ hello: PeerHello, on connection: Connection) {
         let others = world.machines.map(\.id).filter { $0 != machine.id }
-        let judged = gate.judge(hello, peers: others)
+        let judged = gate.judge(hello, peers: others, replica.raft)
         let answer = { [unowned self] in
             world.network.send(connection, fromDialler: false, judged.welcome.encode())
             if judged.welcome.verdict.isWelcome { admit(connection) }

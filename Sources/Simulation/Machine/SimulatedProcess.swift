@@ -75,10 +75,7 @@ final class SimulatedProcess {
         identity = PeerIdentity(
             clusterID: SimulatedCluster.clusterID, memberID: machine.id, boot: storage.boot,
             nonce: nonce)
-        var admission = Admission(
-            members: replica.raft.configuration.voters, self: machine.id)
-        if !storage.log.rotten.isEmpty { _ = admission.reject() }
-        gate = PeerGate(identity: identity, memory: storage.memory, admission: admission)
+        gate = storage.gate(identity, voters: replica.raft.configuration.voters)
         hub = WatchHub(revision: storage.store.revision)
         lastTickLocal = machine.localTime(world.now)
         lastCheckpointEnd = world.now

@@ -3,7 +3,7 @@ import StateMachine
 
 /// What the product answered against what it had to answer. Nil where they agree.
 extension StoreModel {
-    func difference(_ outcome: Outcome, _ expected: ModelResult) -> String? {
+    func difference(_ outcome: Outcome, _ expected: StepResult) -> String? {
         switch (outcome, expected) {
         case (.none, .none), (.compact, .compact), (.leaseRevoke, .leaseRevoke),
             (.alarms, .alarms):

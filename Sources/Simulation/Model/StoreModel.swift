@@ -36,14 +36,14 @@ struct ModelStep: Sendable {
     var term: Term
     var revision: Int64
     var compacted: Int64
-    var result: ModelResult
+    var result: StepResult
     /// How many keys it changed.
     var changes: Int
     /// Where its changes begin in the history.
     var firstChange: Int
 }
 
-indirect enum ModelResult: Sendable {
+indirect enum StepResult: Sendable {
     case none
     case put(previous: ModelVersion?)
     case delete(deleted: Int, previous: [ModelVersion])
@@ -103,7 +103,7 @@ struct StoreModel {
 
     mutating func apply(_ entry: LogEntry) {
         let before = history.count
-        var result = ModelResult.none
+        var result = StepResult.none
         if entry.kind == .command {
             do throws(StoreError) {
                 result = try apply(command: entry.payload, term: entry.term, index: entry.index)
@@ -117,7 +117,7 @@ struct StoreModel {
 
     private mutating func apply(
         command payload: [UInt8], term: Term, index: LogIndex
-    ) throws(StoreError) -> ModelResult {
+    ) throws(StoreError) -> StepResult {
         let decoded: Result<(header: CommandHeader, bodyOffset: Int), StoreError> =
             payload.withUnsafeBytes { raw in
                 Result { () throws(StoreError) in try Command.decodeHeader(raw) }
@@ -148,12 +148,12 @@ struct StoreModel {
             return .leaseRevoke
         case .leaseExpire:
             for item in try batch(body).items {
-                if let lease = liveLease(item.id) { end(lease, index) }
+                if let lease = liveLease(of: item) { end(lease, index) }
             }
             return .leaseRevoke
         case .leaseCheckpoint:
             for item in try batch(body).items {
-                guard let lease = liveLease(item.id) else { continue }
+                guard let lease = liveLease(of: item) else { continue }
                 leases[lease].remainingSeconds = min(
                     max(0, item.remainingSeconds), leases[lease].grantedSeconds)
             }
@@ -269,14 +269,14 @@ struct StoreModel {
         }
     }
 
-    private mutating func put(_ request: PutRequest) throws(StoreError) -> ModelResult {
+    private mutating func put(_ request: PutRequest) throws(StoreError) -> StepResult {
         try check(request)
         let old = write(request, revision: revision + 1, sub: 0)
         revision += 1
         return .put(previous: request.prevKV ? old : nil)
     }
 
-    private mutating func delete(_ request: DeleteRangeRequest) throws(StoreError) -> ModelResult {
+    private mutating func delete(_ request: DeleteRangeRequest) throws(StoreError) -> StepResult {
         if request.key.isEmpty { throw .emptyKey }
         let doomed = versions(key: request.key, end: request.rangeEnd)
         for (sub, version) in doomed.enumerated() {
@@ -288,7 +288,7 @@ struct StoreModel {
 
     mutating func advance(to newRevision: Int64) { revision = newRevision }
 
-    private mutating func compact(_ target: Int64) throws(StoreError) -> ModelResult {
+    private mutating func compact(_ target: Int64) throws(StoreError) -> StepResult {
         if target <= floor { throw .compacted }
         if target > revision { throw .futureRevision }
         floor = target
@@ -301,9 +301,17 @@ struct StoreModel {
         leases.lastIndex { $0.id == id && $0.endedAt == nil }
     }
 
+    /// The lease that a leader's decision is about, unless that life of its id is over.
+    private func liveLease(of item: LeaseBatch.Item) -> Int? {
+        guard let lease = liveLease(item.id), leases[lease].grantedAt == item.grantIndex else {
+            return nil
+        }
+        return lease
+    }
+
     private mutating func grant(
         _ request: LeaseGrantRequest, _ header: CommandHeader, _ index: LogIndex
-    ) throws(StoreError) -> ModelResult {
+    ) throws(StoreError) -> StepResult {
         let id = request.id != 0 ? request.id : header.proposedID
         if id == 0 { throw .leaseNotFound }
         if request.seconds > 9_000_000_000 { throw .leaseTimeTooLarge }

@@ -261,6 +261,19 @@ final class SimulatedNetwork {
         }
     }
 
+    /// The dialler's process is a new one: nothing that an earlier one sent may still arrive.
+    func forgetOtherLives(of greeted: Connection) {
+        let old = connections.filter {
+            $0.dialler == greeted.dialler && $0.acceptor == greeted.acceptor
+                && $0.diallerLife != greeted.diallerLife
+        }
+        for connection in old {
+            close(connection, by: greeted.acceptor)
+            connection.isOpen = false
+            world.machines[greeted.acceptor].process?.closed(connection)
+        }
+    }
+
     /// A process is gone. With the power, nobody is told for a while.
     func processEnded(on machine: Int, silently: Bool) {
         let concerned = connections.filter {

@@ -68,7 +68,7 @@ extension ClusterRules {
         return .written(index: index, revision: step.revision, step.result)
     }
 
-    private func count(_ result: ModelResult) {
+    private func count(_ result: StepResult) {
         switch result {
         case .txn(let txn):
             world.counters.count(
