@@ -85,6 +85,8 @@ package struct LogWriter {
                 report(.healed)
             }
         case .load(let first, let last, let bytesMax, let purpose):
+            // What was gathered may supersede what is to be read.
+            try appendGathered()
             let entries = try log.read(from: first, through: last, bytesMax: bytesMax)
             report(.loaded(first: first, entries, purpose))
         case .release(let index): try log.release(through: index)
