@@ -154,6 +154,9 @@ package final class SimulatedCluster {
                     "n\(machine.index + 1) finds \(storage.log.rotten) on a disk without damage")
             }
         }
+        trace.note(
+            now, machine.index, "opens, segments", UInt64(storage.log.segmentCount),
+            storage.log.lastIndex.rawValue, text: storage.log.rotten.isEmpty ? "" : "damaged")
         if storage.checkpoints.newest != nil { counters.count(CoverageMark.checkpointLoaded) }
         rules.restarted(storage.restored.hardState, on: machine)
         rules.loaded(storage.store, on: machine)
@@ -166,7 +169,8 @@ package final class SimulatedCluster {
 
     private func recoveryFailed(_ machine: SimulatedMachine, _ error: any Error) {
         counters.count(CoverageMark.recoveryFailed)
-        trace.note(now, machine.index, "recovery fails, life", UInt64(machine.life))
+        trace.note(
+            now, machine.index, "recovery fails, life", UInt64(machine.life), text: "\(error)")
         if machine.disk.isPowerOff, machine.isDoomed { return doomStruck(machine) }
         if !machine.hasDiskFaults, !machine.isRotten {
             violated(
@@ -180,7 +184,7 @@ package final class SimulatedCluster {
     func halted(_ process: SimulatedProcess, _ reason: NodeHalt) {
         let machine = process.machine
         counters.count(CoverageMark.nodeHalted)
-        trace.note(now, machine.index, "halts, life", UInt64(machine.life))
+        trace.note(now, machine.index, "halts, life", UInt64(machine.life), text: "\(reason)")
         switch reason {
         case .replica:
             violated("K8 replicas are identical", "n\(machine.index + 1) halts: \(reason)")

@@ -85,7 +85,7 @@ extension SimulatedCluster {
     private var isConverged: Bool {
         let processes = healthy.compactMap(\.process)
         guard processes.count == healthy.count, let first = processes.first,
-            processes.contains(where: { $0.replica.isLeader })
+            machines.contains(where: { $0.process?.replica.isLeader == true })
         else { return false }
         return processes.allSatisfy {
             $0.replica.appliedIndex == first.replica.appliedIndex

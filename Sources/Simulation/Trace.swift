@@ -9,6 +9,8 @@ package struct Trace {
         var what: StaticString
         var first: UInt64
         var second: UInt64
+        /// More for people; no part of the hash.
+        var text: String
     }
 
     package private(set) var hash: UInt64 = 0x6B65_656C_736F_6E00
@@ -32,13 +34,15 @@ package struct Trace {
     /// Something that is worth a line. `first` and `second` are numbers that say which.
     mutating func note(
         _ time: Micros, _ machine: Int, _ what: StaticString, _ first: UInt64 = 0,
-        _ second: UInt64 = 0
+        _ second: UInt64 = 0, text: String = ""
     ) {
         fold(UInt64(truncatingIfNeeded: time) ^ UInt64(truncatingIfNeeded: machine) << 56)
         fold(first)
         fold(second)
         count += 1
-        let line = Line(time: time, machine: machine, what: what, first: first, second: second)
+        let line = Line(
+            time: time, machine: machine, what: what, first: first, second: second,
+            text: text)
         if lines.count < linesMax {
             lines.append(line)
         } else {
@@ -54,6 +58,7 @@ package struct Trace {
             let fraction = String(line.time % 1_000_000 + 1_000_000).dropFirst()
             let node = line.machine < 0 ? "  " : "n\(line.machine + 1)"
             return "\(seconds).\(fraction) \(node) \(line.what) \(line.first) \(line.second)"
+                + (line.text.isEmpty ? "" : " \(line.text)")
         }
     }
 

@@ -36,7 +36,7 @@ final class Nemesis {
                 world.counters.count(kind)
                 let place = Counters.faultPlaces[kind] ?? 0
                 world.trace.note(
-                    world.now, struck, "fault", UInt64(place))
+                    world.now, struck, "fault", UInt64(place), text: kind.rawValue)
             }
             strikeLater()
         }
