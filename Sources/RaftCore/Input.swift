@@ -33,7 +33,7 @@ package enum Input: Sendable {
     case transferLeadership(to: NodeID?)
     /// Entries up to here may be forgotten.
     case compacted(through: LogIndex)
-    /// While false this member neither votes, nor campaigns, nor acknowledges anything; it says only
-    /// what it lacks. Starts true.
+    /// While false this member neither votes, nor campaigns, nor acknowledges anything; it says
+    /// only what it lacks. Starts true.
     case votingAllowed(Bool)
 }

@@ -173,8 +173,8 @@ extension Replica {
                 if request.boot == taken.boot, request.sequence <= taken.sequence { continue }
             }
             proposals.takenForwards[sender] = (request.boot, request.sequence)
-            // An entry of a kind that this version does not know would stop every node, and so would
-            // one that no log can store.
+            // An entry of a kind that this version does not know would stop every node, and so
+            // would one that no log can store.
             guard let kind = Command.kind(of: command), !kind.isLeadersOwn,
                 command.count <= settings.entryBytesMax
             else {

@@ -220,8 +220,8 @@ final class PeerTransport {
         }
     }
 
-    /// Where the peer's process is a new one, nothing that an earlier one sent may still arrive, and
-    /// nothing is sent to that one any more.
+    /// Where the peer's process is a new one, nothing that an earlier one sent may still arrive,
+    /// and nothing is sent to that one any more.
     private func forgetOtherProcesses(of hello: PeerHello) {
         let id = hello.sender
         for link in peers[id]?.links ?? [] {
