@@ -7,8 +7,8 @@ package import Primitives
 /// - A fresh disk, one that was never admitted, needs a majority of the *other* members. Whoever
 ///   accepts it has never heard of another disk of this member, and remembers this one durably. Two
 ///   majorities of the others share a member, so a member whose directory was emptied is never
-///   admitted again under its id, whoever is down, and however often it starts (DESIGN §5, amnesia).
-///   The price: all three of a new cluster of three have to start once.
+///   admitted again under its id, whoever is down, and however often it starts (DESIGN §5,
+///   amnesia). The price: all three of a new cluster of three have to start once.
 package struct Admission: Sendable {
     package var members: [NodeID]
     package let member: NodeID
