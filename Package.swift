@@ -88,6 +88,13 @@ let package = Package(
                 "LocalCluster", "RPC", "Primitives", nio("NIOCore"), nio("NIOPosix"), arguments,
             ],
             path: "tools/survive", swiftSettings: strict),
+        .executableTarget(
+            name: "keelson-chaos",
+            dependencies: [
+                "LocalCluster", "Simulation", "API", "RPC", "Primitives", protobuf, nio("NIOCore"),
+                nio("NIOPosix"), arguments,
+            ],
+            path: "tools/chaos", swiftSettings: strict),
         tests("PrimitivesTests", ["Primitives"]),
         tests("RaftCoreTests", ["RaftCore", "Primitives"], exclude: ["Transcripts"]),
         tests("StorageTests", ["Storage", "Primitives"]),

@@ -23,6 +23,8 @@ struct LeaseDuty: Sendable {
     static let waitingMax = 1024
 
     var keeper = LeaseKeeper()
+    /// Granted or renewed since the last tick, in order, with the seconds that they got.
+    var started: [(leaseID: Int64, seconds: Int64)] = []
     var nextCheckpointAt: UInt64
     /// Questions since the last flush; one quorum round confirms them all.
     var gathered: [Asked] = []

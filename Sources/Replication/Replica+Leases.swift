@@ -141,8 +141,7 @@ extension Replica {
                 to: asked, into: &effects)
         }
         if leases?.holdBack(asked, about: lease) == true { return }
-        let renewedEnd = now + ticks(lease.grantedSeconds)
-        leases?.keeper.start(leaseID, endsAt: renewedEnd)
+        startTime(of: leaseID, seconds: lease.grantedSeconds)
         reply(
             .alive(grantedSeconds: lease.grantedSeconds, remainingSeconds: lease.grantedSeconds),
             to: asked, into: &effects)
@@ -159,6 +158,25 @@ extension Replica {
         }
     }
 
+    /// Time may have passed that no tick has told yet, of this one and of those that the node owes
+    /// itself. So the lease's time starts by the ticks so far and once more, exactly, at the next
+    /// one: else it would end early by as much (L1).
+    private mutating func startTime(of leaseID: Int64, seconds: Int64) {
+        let end = now + ticks(seconds)
+        leases?.keeper.start(leaseID, endsAt: end)
+        leases?.started.append((leaseID, seconds))
+    }
+
+    /// What was started since the last tick was started before the end of the tick that runs.
+    private mutating func settleStarts(owed: Int) {
+        for (leaseID, seconds) in leases?.started ?? []
+        where leases?.keeper.endTick(of: leaseID) != nil {
+            let end = now + UInt64(owed) + 1 + ticks(seconds)
+            leases?.keeper.start(leaseID, endsAt: end)
+        }
+        leases?.started.removeAll(keepingCapacity: true)
+    }
+
     private func ticks(_ seconds: Int64) -> UInt64 {
         let (product, overflow) = UInt64(clamping: seconds)
             .multipliedReportingOverflow(by: UInt64(settings.ticksPerSecond))
@@ -173,8 +191,7 @@ extension Replica {
         for change in changes {
             switch change {
             case .granted(let leaseID, let seconds):
-                let end = now + ticks(seconds)
-                leases?.keeper.start(leaseID, endsAt: end)
+                startTime(of: leaseID, seconds: seconds)
             case .revoked(let leaseID):
                 leases?.keeper.remove(leaseID)
                 for asked in leases?.waitingForEntry.removeValue(forKey: leaseID) ?? [] {
@@ -223,8 +240,9 @@ extension Replica {
         leases = duty
     }
 
-    mutating func tickLeases(into effects: inout [ReplicaEffect]) {
+    mutating func tickLeases(owed: Int, into effects: inout [ReplicaEffect]) {
         guard leases != nil else { return }
+        settleStarts(owed: owed)
         expireLeases(into: &effects)
         if let due = leases?.nextCheckpointAt, due <= now { checkpointLeases(into: &effects) }
     }

@@ -79,12 +79,12 @@ package struct Replica {
     package mutating func step(_ input: ReplicaInput, into effects: inout [ReplicaEffect]) {
         guard !halted else { return }
         switch input {
-        case .tick(let clock):
+        case .tick(let clock, let owed):
             now += 1
             self.clock = max(self.clock, clock)
             run(.tick, into: &effects)
             tickRequests(into: &effects)
-            tickLeases(into: &effects)
+            tickLeases(owed: owed, into: &effects)
         case .received(let message, let sender): receive(message, from: sender, into: &effects)
         case .persisted(let id): run(.persisted(id), into: &effects)
         case .loaded(let first, let entries, .replication):

@@ -71,7 +71,9 @@ package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
 /// What happens to a replica.
 package enum ReplicaInput: Sendable {
     /// One tick has passed; `clock` is the wall clock in milliseconds, used only to stamp entries.
-    case tick(clock: UInt64)
+    /// `owed` more have passed and are to follow: leases count them already where that lengthens
+    /// them.
+    case tick(clock: UInt64, owed: Int = 0)
     case received(PeerMessage, from: NodeID)
     case persisted(WriteID)
     case loaded(first: LogIndex, [LogEntry], LoadPurpose)

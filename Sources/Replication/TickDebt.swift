@@ -3,7 +3,8 @@
 /// They are made up for a few at a time, with what the sockets brought in between: else a node that
 /// slept would think that everybody else was silent.
 package struct TickDebt: Sendable {
-    private var owed = 0
+    /// Ticks that have passed and are not stepped yet.
+    package private(set) var owed = 0
 
     package static let atOnceMax = 3
     /// A longer sleep is not made up for: the others have moved on by then.

@@ -104,6 +104,13 @@ struct LeaseCheckTests {
         var expired = granted()
         expired.get(2100...2110, "a", nil, revision: 4)
         #expect(broken(expired, deleted: ["a"]) == ["L3"])
+        // Somebody else's deletion, after which the revocation finds nothing to delete.
+        var deleted = granted()
+        deleted.call(
+            40...50, .deleteRange(RecordedDeleteRange(.everything)),
+            .deleteRange(deleted: 3, previous: []), revision: 4)
+        deleted.call(60...70, .leaseRevoke(lease: 7), .leaseRevoke, revision: 4)
+        #expect(broken(deleted, deleted: ["a", "b", "c"]) == [])
     }
 
     @Test("L4: a renewal that succeeds after the end")

@@ -27,6 +27,27 @@ struct LeaseDutyTests {
         trio.replicas.map { $0.store.leases.lease(id)?.remainingSeconds }
     }
 
+    @Test(
+        "a lease that begins while its node owes itself ticks lives its whole time after them (L1)")
+    func ticksOwed() {
+        var node = SingleReplica { _ in }
+        node.persistAll()
+        var grant = ProtobufWriter()
+        grant.field(1, Int64(2))
+        grant.field(2, Int64(7))
+        node.propose(.leaseGrant, grant.bytes)
+        node.persistAll()
+        for owed in (0..<7).reversed() { node.step(.tick(clock: 0, owed: owed)) }
+        for _ in 0..<20 {
+            node.step(.tick(clock: 0))
+            node.persistAll()
+            #expect(node.replica.store.leases.contains(7))
+        }
+        node.step(.tick(clock: 0))
+        node.persistAll()
+        #expect(!node.replica.store.leases.contains(7))
+    }
+
     @Test("a renewal while a checkpoint of its lease is in flight waits until no remainder is left")
     func renewalBehindCheckpoint() throws {
         var trio = makeTrio()

@@ -11,21 +11,24 @@ package final class ServerCluster: Sendable {
 
     /// Makes the folder and the nodes; ``start(_:)`` starts them.
     ///
-    /// - Parameter initialNodes: how many of the nodes are in the initial cluster.
+    /// - Parameter sites: where the nodes run; those that it says nothing about, on the loopback.
     package init(
         _ name: String, _ program: ServerProgram, nodeCount: Int = 3, arguments: [String] = [],
-        token: String? = nil
+        token: String? = nil, sites: [ServerSite] = []
     ) throws(LocalClusterError) {
         let folder = ServerProgram.repositoryRoot.appending(path: ".build/clusters/\(name)")
         self.folder = folder
         try? FileManager.default.removeItem(at: folder)
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let guardian = try Guardian(folder: folder)
+        let guardian = try Guardian(folder: folder, token: token ?? name)
         self.guardian = guardian
 
         let ports = try Ports.free(2 * nodeCount)
         let names = (1...nodeCount).map { "node\($0)" }
-        let initial = names.indices.map { "\(names[$0])=http://127.0.0.1:\(ports[2 * $0 + 1])" }
+        let sites = names.indices.map { $0 < sites.count ? sites[$0] : ServerSite() }
+        let initial = names.indices.map {
+            "\(names[$0])=http://\(sites[$0].host):\(ports[2 * $0 + 1])"
+        }
         let shared =
             [
                 "--initial-cluster", initial.joined(separator: ","),
@@ -35,7 +38,8 @@ package final class ServerCluster: Sendable {
         nodes = names.indices.map { index in
             ServerNode(
                 name: names[index], ports: ports[(2 * index)..<(2 * index + 2)], folder: folder,
-                program: program, clusterArguments: shared, onStart: { guardian.note($0) })
+                program: program, site: sites[index], clusterArguments: shared,
+                onStart: { guardian.note($0) })
         }
     }
 
@@ -79,7 +83,8 @@ final class Guardian: Sendable {
     private let pidPath: String
     private let lock = Mutex<Void>(())
 
-    init(folder: URL) throws(LocalClusterError) {
+    /// - Parameter token: what the servers, and no others, have in their command lines.
+    init(folder: URL, token: String) throws(LocalClusterError) {
         pidPath = folder.appending(path: "pids").path
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw .cannotSpawn(path: "pipe", code: errno) }
@@ -93,7 +98,7 @@ final class Guardian: Sendable {
             done
             """
         process = try ChildProcess(
-            "/bin/sh", ["-c", script, "guardian", pidPath, folder.path],
+            "/bin/sh", ["-c", script, "guardian", pidPath, token],
             outputPath: folder.appending(path: "guardian.log").path, inputDescriptor: ends[0])
         close(ends[0])
     }

@@ -5,39 +5,43 @@ import Synchronization
 /// One member of a ``ServerCluster``: its address, its data and, while it runs, its process.
 package final class ServerNode: Sendable {
     package let name: String
+    package let host: String
     package let clientPort: Int
     package let peerPort: Int
     package let dataDirectory: String
     package let logPath: String
     private let program: ServerProgram
+    private let launcher: [String]
     private let clusterArguments: [String]
     private let process = Mutex<ChildProcess?>(nil)
     private let onStart: @Sendable (pid_t) -> Void
 
     init(
         name: String, ports: ArraySlice<Int>, folder: URL, program: ServerProgram,
-        clusterArguments: [String], onStart: @escaping @Sendable (pid_t) -> Void
+        site: ServerSite, clusterArguments: [String], onStart: @escaping @Sendable (pid_t) -> Void
     ) {
         self.name = name
+        host = site.host
+        launcher = site.launcher
         let ports = Array(ports)
         clientPort = ports[0]
         peerPort = ports[1]
-        dataDirectory = folder.appending(path: name).path
+        dataDirectory = site.dataDirectory ?? folder.appending(path: name).path
         logPath = folder.appending(path: "\(name).log").path
         self.program = program
         self.clusterArguments = clusterArguments
         self.onStart = onStart
     }
 
-    package var endpoint: String { "127.0.0.1:\(clientPort)" }
+    package var endpoint: String { "\(host):\(clientPort)" }
 
     package var arguments: [String] {
         let own = [
             "--name", name, "--data-dir", dataDirectory,
             "--listen-client-urls", "http://\(endpoint)",
             "--advertise-client-urls", "http://\(endpoint)",
-            "--listen-peer-urls", "http://127.0.0.1:\(peerPort)",
-            "--initial-advertise-peer-urls", "http://127.0.0.1:\(peerPort)",
+            "--listen-peer-urls", "http://\(host):\(peerPort)",
+            "--initial-advertise-peer-urls", "http://\(host):\(peerPort)",
         ]
         let rest = clusterArguments + program.extraArguments
         switch program.kind {
@@ -53,7 +57,8 @@ package final class ServerNode: Sendable {
     /// Starts the process without waiting for it to be ready. `more` goes behind the usual flags.
     @discardableResult
     package func launch(more: [String] = []) throws(LocalClusterError) -> ChildProcess {
-        let child = try ChildProcess(program.path, arguments + more, outputPath: logPath)
+        let words = launcher + [program.path] + arguments + more
+        let child = try ChildProcess(words[0], Array(words.dropFirst()), outputPath: logPath)
         onStart(child.pid)
         process.withLock { $0 = child }
         return child

@@ -96,8 +96,8 @@ package final class Node: @unchecked Sendable {
     private func tick() {
         let elapsed = (NIODeadline.now() - lastTick).nanoseconds / Self.tick.nanoseconds
         lastTick = lastTick + .nanoseconds(elapsed * Self.tick.nanoseconds)
-        for _ in 0..<tickDebt.due(Int(elapsed)) {
-            step(.tick(clock: WallClock.milliseconds()))
+        for left in (0..<tickDebt.due(Int(elapsed))).reversed() {
+            step(.tick(clock: WallClock.milliseconds(), owed: tickDebt.owed + left))
         }
         tickDuties()
     }

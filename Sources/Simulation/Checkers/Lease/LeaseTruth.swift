@@ -53,9 +53,12 @@ package struct LeaseTruth: Sendable {
     /// Answered and unanswered ones, of all lives.
     private(set) var revocations: [Int64: [Call]] = [:]
     let operations: [RecordedOperation]
+    /// Those that some call other than a revocation was answered that it made.
+    let answeredRevisions: Set<Int64>
 
     package init(_ history: RecordedHistory, _ writes: WriteHistory) {
         operations = history.operations.sorted { ($0.start, $0.id) < ($1.start, $1.id) }
+        answeredRevisions = Set(operations.compactMap { $0.writtenRevision })
         var lifeOfLease: [Int64: Int] = [:]
         for operation in operations { note(operation, &lifeOfLease) }
         findEndings(writes, FirstSight(history))
@@ -151,7 +154,7 @@ package struct LeaseTruth: Sendable {
 
     /// An ending is an expiry if no call can have made it.
     private mutating func findExpiries(_ history: RecordedHistory) {
-        let answered = Set(history.operations.compactMap { $0.writtenRevision })
+        let answered = answeredRevisions
         let openDeletions = history.operations.filter { operation in
             guard case .unknown = operation.outcome else { return false }
             return operation.request.hasDeletion

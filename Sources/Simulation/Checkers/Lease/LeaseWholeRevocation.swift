@@ -5,7 +5,9 @@ package enum LeaseWholeRevocation {
     package static func check(_ truth: LeaseTruth) -> [CheckViolation] {
         truth.lives.flatMap { life -> [CheckViolation] in
             var found: [CheckViolation] = []
+            // A revocation without keys makes no revision, and is answered somebody else's.
             let revocations = Set(life.revocations.map { $0.revision })
+                .subtracting(truth.answeredRevisions)
             var whole = (truth.endings[life.lease] ?? []).filter {
                 revocations.contains($0.revision)
             }

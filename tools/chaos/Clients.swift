@@ -1,0 +1,89 @@
+internal import LocalCluster
+internal import NIOCore
+internal import Primitives
+internal import RPC
+internal import Simulation
+
+/// Everything that talks to the servers, on one event loop. Confined to it but for the members that
+/// say otherwise, hence `@unchecked Sendable`.
+final class Clients: @unchecked Sendable {
+    let loop: any EventLoop
+    let endpoints: [(host: String, port: Int)]
+    let recorder: Recorder
+    let collector: Watcher
+    let pauseMilliseconds: Int
+    var mix: Mix
+    private(set) var callers: [Caller] = []
+    private(set) var watchers: [Watcher] = []
+    private var isRunning = false
+
+    /// - Parameter callersPerSecond: how many calls all clients together begin a second, about.
+    init(
+        loop: any EventLoop, nodes: [ServerNode], recorder: Recorder, clientCount: Int,
+        watcherCount: Int, callsPerSecond: Int, random: SplitMix64
+    ) {
+        var random = random
+        self.loop = loop
+        self.recorder = recorder
+        endpoints = nodes.map { ($0.host, $0.clientPort) }
+        pauseMilliseconds = max(1, clientCount * 1000 / callsPerSecond)
+        mix = Mix(random: random.fork(), keyCount: 12)
+        collector = Watcher(client: 0, .collector, random: random.fork())
+        // After an unanswered call a client goes on under a new number.
+        callers = (1...clientCount).map {
+            Caller(number: $0, step: clientCount + watcherCount + 1, random: random.fork())
+        }
+        watchers = (0..<watcherCount).map { place in
+            Watcher(
+                client: clientCount + 1 + place, .drawn(place, &random), random: random.fork())
+        }
+    }
+
+    /// From any thread but the loop.
+    func start() throws {
+        try onLoop { clients in
+            clients.isRunning = true
+            clients.flushLater()
+            clients.recorder.beginCountingWrites()
+            clients.collector.start(clients)
+            for watcher in clients.watchers { watcher.start(clients) }
+            for caller in clients.callers { caller.start(clients) }
+        }
+    }
+
+    /// What is taken down is on the disk a second later.
+    private func flushLater() {
+        loop.assumeIsolated().scheduleTask(in: .seconds(1)) {
+            guard self.isRunning else { return }
+            self.recorder.flush()
+            self.flushLater()
+        }
+    }
+
+    /// Stops the calls, and waits until none is outstanding. From any thread but the loop.
+    func stopCalls() throws -> Bool {
+        try onLoop { for caller in $0.callers { caller.stop() } }
+        return try waitUntil(.seconds(30)) { $0.callers.allSatisfy { $0.isIdle } }
+    }
+
+    /// From any thread but the loop.
+    func stopWatches() throws {
+        try onLoop { clients in
+            clients.collector.stop()
+            for watcher in clients.watchers { watcher.stop() }
+            clients.isRunning = false
+            clients.recorder.flush()
+        }
+    }
+
+    func onLoop<T: Sendable>(_ body: @escaping @Sendable (Clients) throws -> T) throws -> T {
+        try loop.submit { try body(self) }.wait()
+    }
+
+    /// From any thread but the loop; false when it does not come true within `limit`.
+    func waitUntil(
+        _ limit: Duration, _ isTrue: @escaping @Sendable (Clients) -> Bool
+    ) throws -> Bool {
+        try Patience.wait(limit, pauseMilliseconds: 10) { try onLoop(isTrue) ? true : nil } ?? false
+    }
+}

@@ -1,0 +1,60 @@
+/// What the nemesis does to the servers.
+enum FaultKind: String, CaseIterable, Sendable {
+    /// SIGKILL, and a restart some time later.
+    case kill
+    /// As `kill`, and killed again while it restarts.
+    case killInRecovery
+    /// SIGTERM, and a restart.
+    case stop
+    /// SIGSTOP, and SIGCONT.
+    case pause
+    /// SIGKILL to all at once.
+    case killAll
+    /// One node from all others, both ways.
+    case isolate
+    /// One link, both ways; everybody else reaches both.
+    case cutLink
+    /// It hears nothing from the others.
+    case deafen
+    /// The others hear nothing from it.
+    case mute
+    /// Packets between some node and all others are lost at random.
+    case lose
+    /// Clients do not reach it; the others do.
+    case cutClients
+    /// A byte of an old file of a node that is down is changed.
+    case corrupt
+
+    var needsNetwork: Bool {
+        switch self {
+        case .isolate, .cutLink, .deafen, .mute, .lose, .cutClients: true
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt: false
+        }
+    }
+
+    /// How often it is drawn, beside the others.
+    var weight: Int {
+        switch self {
+        case .kill: 6
+        case .killInRecovery: 2
+        case .stop: 3
+        case .pause: 6
+        case .killAll: 1
+        case .isolate: 4
+        case .cutLink: 3
+        case .deafen, .mute: 3
+        case .lose: 4
+        case .cutClients: 1
+        case .corrupt: 2
+        }
+    }
+
+    /// Whether the node that it strikes may be of no use to the others meanwhile.
+    var impairs: Bool {
+        switch self {
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .corrupt:
+            true
+        case .cutLink, .lose, .cutClients: false
+        }
+    }
+}
