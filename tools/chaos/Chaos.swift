@@ -9,7 +9,8 @@ internal import Simulation
 struct Chaos: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keelson-chaos",
-        abstract: "Strikes real servers with overlapping faults, and checks what their clients saw.",
+        abstract:
+            "Strikes real servers with overlapping faults, and checks what their clients saw.",
         discussion: """
             Servers in network namespaces of their own (as root, with the packages iproute2 and \
             iptables; else on the loopback, with faults of processes only) are killed, paused, \
@@ -62,8 +63,8 @@ struct Chaos: ParsableCommand {
         guard (1...100_000).contains(rate), (1...1_000_000).contains(seconds) else {
             throw ValidationError("--rate and --seconds must be positive")
         }
-        for kind in faults?.split(separator: ",") ?? [] where FaultKind(rawValue: String(kind)) == nil
-        {
+        for kind in faults?.split(separator: ",") ?? []
+        where FaultKind(rawValue: String(kind)) == nil {
             let known = FaultKind.allCases.map { $0.rawValue }.joined(separator: ", ")
             throw ValidationError("'\(kind)' is no kind of fault; known: \(known)")
         }

@@ -23,7 +23,8 @@ struct Control: Sendable {
     }
 
     /// One call on a connection of its own.
-    func call(_ node: Int, _ path: String, _ message: [UInt8], milliseconds: Int64) throws -> [UInt8]
+    func call(_ node: Int, _ path: String, _ message: [UInt8], milliseconds: Int64) throws
+        -> [UInt8]
     {
         let server = cluster.nodes[node]
         var settings = RPCClientSettings()

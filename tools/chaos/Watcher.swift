@@ -212,7 +212,9 @@ final class Watcher: @unchecked Sendable {
     private func advance(_ response: RecordedWatchResponse) {
         switch response.body {
         case .events(let events):
-            if !response.isFragment, let last = events.last { reached = max(reached, last.revision) }
+            if !response.isFragment, let last = events.last {
+                reached = max(reached, last.revision)
+            }
         case .progress: reached = max(reached, response.revision)
         case .canceled(let compactRevision, _):
             if compactRevision > 0 {
