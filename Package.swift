@@ -67,13 +67,18 @@ let package = Package(
         room(
             "KeelsonClient",
             ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
-        room("Simulation", ["Primitives"]),
+        room(
+            "Simulation",
+            [
+                "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", deque, heap,
+            ]),
         .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "Replication", "KeelsonClient", "LocalCluster", "API", "RPC",
-                "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "ControlPlane", "Replication", "Simulation", "KeelsonClient", "LocalCluster", "API",
+                "RPC", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments,
+                logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),
@@ -97,6 +102,9 @@ let package = Package(
         tests(
             "ReplicationTests",
             ["Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
+        tests(
+            "SimulationTests",
+            ["Simulation", "Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests(

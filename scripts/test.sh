@@ -11,6 +11,7 @@ export SWIFT_BACKTRACE=enable=no
 flags=(-c release)
 export KEELSON_BIN=${KEELSON_BIN:-$PWD/.build/release/keelson}
 export KEELSON_SURVIVE_BIN=${KEELSON_SURVIVE_BIN:-$PWD/.build/release/keelson-survive}
+export KEELSON_CHAOS_BIN=${KEELSON_CHAOS_BIN:-$PWD/.build/release/keelson-chaos}
 # Suites that start real servers.
 real='^(EtcdTests|ChaosTests)\.'
 # Suites that talk over loopback sockets with deadlines: they must not share the processors with

@@ -17,7 +17,7 @@ package enum Input: Sendable {
     /// The state machine has applied the log up to here.
     case applied(LogIndex)
     /// The answer to ``Effect/load(first:last:bytesMax:)``. It may hold fewer entries than were
-    /// asked for, or none when they are gone.
+    /// asked for, or none when they are gone or cannot be read: a snapshot is sent instead.
     case loaded(first: LogIndex, [LogEntry])
     /// All connections of that peer are closed, what came over them has been stepped, and a redial
     /// was refused: the process is gone.
@@ -33,7 +33,7 @@ package enum Input: Sendable {
     case transferLeadership(to: NodeID?)
     /// Entries up to here may be forgotten.
     case compacted(through: LogIndex)
-    /// While false this member neither votes, nor campaigns, nor acknowledges anything. Starts
-    /// true.
+    /// While false this member neither votes, nor campaigns, nor acknowledges anything; it says
+    /// only what it lacks. Starts true.
     case votingAllowed(Bool)
 }

@@ -8,6 +8,13 @@ extension Message {
         return nil
     }
 
+    /// Whether it says nothing of what the sender has on its disk, or did for an election: only
+    /// what it lacks.
+    package var promisesNothing: Bool {
+        if case .appendEntriesResponse(.rejected) = body { return true }
+        return false
+    }
+
     /// Whether the sender had this term on its disk before the message left. A pre-vote and its
     /// grant name a term that nobody is in yet.
     package var isOfDurableTerm: Bool {

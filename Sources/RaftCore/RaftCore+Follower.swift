@@ -64,7 +64,7 @@ extension RaftCore {
             "the leader's entry \(append.prevLogIndex) has term \(append.prevLogTerm), this "
                 + "member committed \(commitIndex) and holds term "
                 + "\(log.term(at: append.prevLogIndex)?.description ?? "none") there")
-        if !isVotingAllowed { return }
+        // It promises nothing, so a member that may not vote says it too: it needs a snapshot.
         let hint = log.lastPosition(at: append.prevLogIndex, termAtMost: append.prevLogTerm)
         send(
             .appendEntriesResponse(.rejected(prevLogIndex: append.prevLogIndex, hint: hint)),

@@ -173,7 +173,9 @@ extension RaftCore {
         for slot in leading.members.indices
         where leading.members[slot].loadingFirst == first {
             leading.members[slot].loadingFirst = nil
-            // None: the entries are gone, or the disk has trouble. The next heartbeat tries again.
+            // None: they are gone, or this disk cannot read them. A snapshot holds what they did.
+            if entries.isEmpty { startSnapshot(for: slot, atLeast: first, into: &effects) }
+            // None that fits: the next heartbeat asks for what the log holds now.
             if batch.isEmpty { continue }
             sendAppends(to: slot, fresh: batch, freshBytes: bytes, into: &effects)
         }
@@ -181,11 +183,14 @@ extension RaftCore {
 
     // MARK: Snapshots
 
-    private mutating func startSnapshot(for slot: Int, into effects: inout [Effect]) {
+    private mutating func startSnapshot(
+        for slot: Int, atLeast index: LogIndex = .zero, into effects: inout [Effect]
+    ) {
         leading.members[slot].state = .snapshot
         leading.members[slot].loadingFirst = nil
         effects.append(
-            .sendSnapshot(to: leading.members[slot].id, leastIndex: log.snapshotIndex))
+            .sendSnapshot(
+                to: leading.members[slot].id, leastIndex: max(index, log.snapshotIndex)))
     }
 
     mutating func snapshotSent(

@@ -5,10 +5,10 @@ package import Primitives
 ///
 /// - A disk that was admitted before needs so many that, with itself, they are a majority.
 /// - A fresh disk, one that was never admitted, needs a majority of the *other* members. Whoever
-///   accepts it has never heard of another disk of this member, and remembers this one durably. Two
-///   majorities of the others share a member, so a member whose directory was emptied is never
-///   admitted again under its id, whoever is down, and however often it starts (DESIGN §5, amnesia).
-///   The price: all three of a new cluster of three have to start once.
+///   accepts it has never heard of another disk of this member, and remembers this one durably.
+///   Two majorities of the others share a member, so a member whose directory was emptied is never
+///   admitted again under its id, whoever is down, and however often it starts (DESIGN §5,
+///   amnesia). The price: all three of a new cluster of three have to start once.
 package struct Admission: Sendable {
     package var members: [NodeID]
     package let member: NodeID

@@ -69,8 +69,10 @@ package struct CheckpointPlan: Sendable {
     /// The log may be released up to here: only behind the checkpoint before the newest, so that
     /// one that rots loses nothing.
     package func releasable(behind previous: CheckpointHeader?) -> LogIndex? {
-        guard let previous, previous.index.rawValue > UInt64(catchUpEntries) else { return nil }
-        return LogIndex(previous.index.rawValue - UInt64(catchUpEntries))
+        guard let previous else { return nil }
+        let behind = min(previous.index, newest)
+        guard behind.rawValue > UInt64(catchUpEntries) else { return nil }
+        return LogIndex(behind.rawValue - UInt64(catchUpEntries))
     }
 }
 

@@ -32,6 +32,8 @@ package struct LogWriter {
     private let hardState: HardStateFile
     private let peers: PeerMemoryFile
     private var isRotten: Bool
+    /// Entries were not taken, because the log has holes.
+    private var hasTurnedAway = false
     private var failed = false
     private var gathered: [LogEntry] = []
     private var gatheredTruncation: LogIndex?
@@ -85,7 +87,9 @@ package struct LogWriter {
                 report(.healed)
             }
         case .load(let first, let last, let bytesMax, let purpose):
-            let entries = try log.read(from: first, through: last, bytesMax: bytesMax)
+            // What was gathered may supersede what is to be read.
+            try appendGathered()
+            let entries = try read(from: first, through: last, bytesMax: bytesMax, purpose)
             report(.loaded(first: first, entries, purpose))
         case .release(let index): try log.release(through: index)
         case .remember(let records, let ticket):
@@ -94,10 +98,37 @@ package struct LogWriter {
         }
     }
 
-    /// A log with holes takes no entries, and so nothing is acknowledged, nor told to anybody that
-    /// waits for a write. A term is kept all the same: a later start must not be behind it.
+    /// What cannot be read for a follower, a snapshot can give it. This node's own state has no
+    /// other source.
+    private func read(
+        from first: LogIndex, through last: LogIndex, bytesMax: Int, _ purpose: LoadPurpose
+    ) throws(StorageError) -> [LogEntry] {
+        do throws(StorageError) {
+            return try log.read(from: first, through: last, bytesMax: bytesMax)
+        } catch {
+            switch (purpose, error) {
+            case (.replication, .rot), (.replication, .io), (.replication, .notInLog): return []
+            case (_, _): throw error
+            }
+        }
+    }
+
+    /// A log with holes takes no entries, so that nothing is acknowledged. A term is kept all the
+    /// same: a later start must not be behind it.
+    ///
+    /// A write of nothing but a term completes, as long as no entries were turned away before it,
+    /// whose completion it would be too; of what rides in it only what promises nothing may leave.
     private mutating func keepHardState(of write: Write) throws(StorageError) {
         if let state = write.hardState { try hardState.store(state) }
+        guard write.entries.isEmpty, write.truncateFrom == nil, write.startAfter == nil,
+            !hasTurnedAway
+        else {
+            hasTurnedAway = true
+            return
+        }
+        var kept = write
+        kept.thenSend.removeAll { !$0.message.promisesNothing }
+        writes.append(kept)
     }
 
     /// Whether the write puts a snapshot in the place of all that this log ever held: every hole is

@@ -1,4 +1,5 @@
 package import Primitives
+import RaftCore
 
 // What peers say when a connection opens (DESIGN §9). Little-endian:
 //
@@ -100,9 +101,13 @@ package struct PeerHello: Equatable, Sendable {
         let receiver = NodeID(try reader.read())
         let boot = BootNumber(try reader.read())
         let nonce: UInt64 = try reader.read()
+        let start = reader.offset
         let currentTerm = Term(try reader.read())
         let term = Term(try reader.read())
         let index = LogIndex(try reader.read())
+        guard max(currentTerm.rawValue, term.rawValue, index.rawValue) < Message.numberMax else {
+            throw .invalid(field: "peer position", offset: start)
+        }
         let offset = reader.offset
         guard let channel = PeerChannelKind(rawValue: try reader.read()) else {
             throw .invalid(field: "peer channel", offset: offset)

@@ -5,6 +5,8 @@ import RaftCore
 extension PeerMessage {
     /// Elements of one message; a sender splits above this, a receiver refuses.
     package static let elementsMax = 65_536
+    /// Bytes of the commands in one forward; a larger command goes alone.
+    package static let forwardBytesMax = 4 << 20
     /// Bytes of one forwarded command.
     package static let commandBytesMax = 64 << 20
 
@@ -91,13 +93,13 @@ extension PeerMessage {
             return .forwardRefused(sequences: sequences, tooMany: tooMany)
         case .readRequest: return .readRequest(id: try reader.read())
         case .readResponse:
-            return .readResponse(id: try reader.read(), index: LogIndex(try reader.read()))
+            return .readResponse(id: try reader.read(), index: try index(from: &reader))
         case .readRefused: return .readRefused(id: try reader.read())
         case .leaseRenew: return .leaseRenew(try decodeQuestions(from: &reader))
         case .leaseRemaining: return .leaseRemaining(try decodeQuestions(from: &reader))
         case .leaseAnswers: return .leaseAnswers(try decodeReplies(from: &reader))
         case .digest:
-            return .digest(index: LogIndex(try reader.read()), try reader.read())
+            return .digest(index: try index(from: &reader), try reader.read())
         }
     }
 
@@ -106,6 +108,15 @@ extension PeerMessage {
         let count = Int(try reader.read(UInt32.self))
         guard count <= elementsMax else { throw .invalid(field: "element count", offset: start) }
         return count
+    }
+
+    private static func index(
+        from reader: inout ByteReader
+    ) throws(DecodingError) -> LogIndex {
+        let start = reader.offset
+        let index = try reader.read(UInt64.self)
+        guard index < Message.numberMax else { throw .invalid(field: "index", offset: start) }
+        return LogIndex(index)
     }
 
     private static func decodeForward(

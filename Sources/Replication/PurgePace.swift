@@ -1,5 +1,4 @@
 import Primitives
-import RaftCore
 import StateMachine
 
 /// How fast a node frees what compactions made unreachable: in slices that hold up its loop for a
@@ -24,11 +23,11 @@ package struct PurgePace: Sendable {
 
     /// Frees a slice. True when another one is to follow before the next tick's.
     package mutating func slice(of replica: inout Replica) -> Bool {
-        let isIdle = replica.pendingRequests == 0 && replica.raft.lastIndex == lastIndex
+        let isIdle = replica.pendingRequests == 0 && replica.view.lastIndex == lastIndex
         if let recordCount { debt += 2 * max(0, replica.store.recordCount - recordCount) }
         let isMore = replica.purge(budget: PurgePace.recordsMax)
         debt = isMore ? max(0, debt - PurgePace.recordsMax) : 0
-        lastIndex = replica.raft.lastIndex
+        lastIndex = replica.view.lastIndex
         recordCount = isMore ? replica.store.recordCount : nil
         return isMore && (isIdle || debt > 0)
     }

@@ -51,8 +51,20 @@ extension Replica {
         } else if let leader = raft.leader {
             let renewals = gathered.filter(\.renewing).map(\.question)
             let others = gathered.filter { !$0.renewing }.map(\.question)
-            if !renewals.isEmpty { effects.append(.send(.leaseRenew(renewals), to: leader)) }
-            if !others.isEmpty { effects.append(.send(.leaseRemaining(others), to: leader)) }
+            for part in Self.parts(renewals) {
+                effects.append(.send(.leaseRenew(part), to: leader))
+            }
+            for part in Self.parts(others) {
+                effects.append(.send(.leaseRemaining(part), to: leader))
+            }
+        }
+    }
+
+    /// As many as one message takes.
+    private static func parts(_ questions: [LeaseQuestion]) -> [[LeaseQuestion]] {
+        let size = PeerMessage.elementsMax
+        return stride(from: 0, to: questions.count, by: size).map {
+            Array(questions[$0..<min($0 + size, questions.count)])
         }
     }
 

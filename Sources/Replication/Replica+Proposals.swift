@@ -20,7 +20,12 @@ extension Replica {
             kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: sequence))
         header.proposedID = proposedID
         header.leaseSecondsMin = settings.leaseSecondsMin
-        proposals.gathered.append((.command, Command.encode(header, body: body)))
+        let command = Command.encode(header, body: body)
+        guard command.count <= settings.entryBytesMax else {
+            effects.append(.answer(sequence: sequence, .refused(.requestTooLarge)))
+            return
+        }
+        proposals.gathered.append((.command, command))
         proposals.gatheredSequences.append(sequence)
     }
 
@@ -51,7 +56,7 @@ extension Replica {
                 let deadline = proposals.deadline(of: sequence, orElse: deadline)
                 proposals.add(sequence, meantFor: term, deadline: deadline)
             }
-            effects.append(.send(.forward(term, batch.map(\.1)), to: leader))
+            forward(batch, term, to: leader, into: &effects)
         } else {
             for (sequence, proposal) in zip(sequences, batch) {
                 park(sequence, proposal.1, deadline: deadline, into: &effects)
@@ -62,6 +67,25 @@ extension Replica {
         if proposals.gathered.isEmpty {
             swap(&batch, &proposals.gathered)
             swap(&sequences, &proposals.gatheredSequences)
+        }
+    }
+
+    /// In messages that the leader takes, which are not so large that others wait for them.
+    private func forward(
+        _ batch: [(EntryKind, [UInt8])], _ term: Term, to leader: NodeID,
+        into effects: inout [ReplicaEffect]
+    ) {
+        var start = 0
+        while start < batch.count {
+            var end = start
+            var bytes = 0
+            while end < batch.count, end - start < PeerMessage.elementsMax {
+                bytes += batch[end].1.count
+                if end > start, bytes > PeerMessage.forwardBytesMax { break }
+                end += 1
+            }
+            effects.append(.send(.forward(term, batch[start..<end].map(\.1)), to: leader))
+            start = end
         }
     }
 
@@ -149,8 +173,11 @@ extension Replica {
                 if request.boot == taken.boot, request.sequence <= taken.sequence { continue }
             }
             proposals.takenForwards[sender] = (request.boot, request.sequence)
-            // An entry of a kind that this version does not know would stop every node.
-            guard let kind = Command.kind(of: command), !kind.isLeadersOwn else {
+            // An entry of a kind that this version does not know would stop every node, and so
+            // would one that no log can store.
+            guard let kind = Command.kind(of: command), !kind.isLeadersOwn,
+                command.count <= settings.entryBytesMax
+            else {
                 refused.append(request.sequence)
                 continue
             }

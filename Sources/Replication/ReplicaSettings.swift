@@ -15,6 +15,8 @@ package struct ReplicaSettings: Sendable {
     package var readRetryTicks: Int
     /// Requests in flight from this node's clients; more are refused with "too many requests".
     package var pendingRequestsMax: Int
+    /// Bytes of the largest command: what every member's log must be able to store.
+    package var entryBytesMax: Int
     /// Bytes of proposals that wait for a leader.
     package var parkedBytesMax: Int
     /// Entries applied in one step, one that changes many records counted as so many; the rest
@@ -40,6 +42,7 @@ package struct ReplicaSettings: Sendable {
         requestTicksMax = 5 * ticksPerSecond + 2 * raft.electionTicks
         readRetryTicks = max(1, ticksPerSecond / 2)
         pendingRequestsMax = 100_000
+        entryBytesMax = 40 << 20
         parkedBytesMax = 256 << 20
         applyEntriesMax = 4096
         applyBytesMax = 1 << 20

@@ -14,6 +14,8 @@ package enum RequestFailure: Error, Equatable, Sendable {
     case timedOutLeaderFailure
     /// Too much is in flight.
     case tooManyRequests
+    /// More than one entry of the log takes.
+    case requestTooLarge
     /// The node is going down.
     case stopped
     /// This node may not take part (its disk does not hold what it once acknowledged).

@@ -164,7 +164,11 @@ struct PreVoteTests {
                 .roleChanged(.follower, term(1), leader: node(3)),
                 .persist(Write(id: WriteID(1), entries: [command(1, term: 1)])),
             ])
-        #expect(member.receive(append(after: 9, 1), term: 1, from: 3) == [])
+        // What it lacks it says: that promises nothing, and brings a snapshot where it needs one.
+        #expect(
+            member.receive(append(after: 9, 1), term: 1, from: 3) == [
+                .send(to(3, term: 1, rejected(9, hint: 1, 1)))
+            ])
         #expect(member.receive(beat(5), term: 1, from: 3) == [])
         _ = member.persisted(1)
         #expect(member.tick(50) == [])

@@ -56,6 +56,21 @@ struct SnapshotTests {
             member.tick(2).contains(.load(first: index(1), last: index(4), bytesMax: 1 << 20)))
     }
 
+    @Test("entries that the disk cannot read are replaced by a snapshot that holds them")
+    func unreadable() {
+        var member = leader(inMemory: 0)
+        _ = member.receive(rejected(4, hint: 0, 0), term: 2, from: 3)
+        #expect(
+            member.step(.loaded(first: index(1), [])) == [
+                .sendSnapshot(to: node(3), leastIndex: index(1))
+            ])
+        #expect(member.tick(2).allSatisfy { if case .load = $0 { false } else { true } })
+        #expect(
+            member.step(.snapshotSent(to: node(3), index(5), succeeded: true)) == [
+                .send(to(3, term: 2, append(after: 5, 2, commit: 5)))
+            ])
+    }
+
     @Test("a follower that needs what is compacted is sent a snapshot, once")
     func snapshotOnce() throws {
         var member = leader()

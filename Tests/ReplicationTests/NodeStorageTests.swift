@@ -166,6 +166,59 @@ struct NodeStorageTests {
         #expect(storage.log.lastIndex == LogIndex(6))
     }
 
+    @Test("a log with holes completes a term, and lets go only what promises nothing")
+    func rottenWriterOfTerms() throws {
+        let disk = try Self.disk()
+        disk.rot(entry: 5)
+        var storage = try disk.open()
+        func envelope(_ answer: AppendEntriesResponse) -> Envelope {
+            Envelope(
+                to: NodeID(2),
+                message: Message(term: Term(8), body: .appendEntriesResponse(answer)))
+        }
+        let lacks = envelope(
+            .rejected(
+                prevLogIndex: LogIndex(9),
+                hint: LogPosition(index: LogIndex(4), term: Term(1))))
+        var write = Write(
+            id: WriteID(1), hardState: HardState(term: Term(8), votedFor: nil),
+            thenSend: [envelope(.matched(LogIndex(6))), lacks])
+        guard case .persisted(let done) = try Disk.perform(write, on: &storage).first else {
+            Issue.record("not completed")
+            return
+        }
+        #expect(done.map(\.thenSend) == [[lacks]])
+        #expect(
+            try Disk.perform(Write(id: WriteID(2), entries: [Disk.entry(7)]), on: &storage)
+                .isEmpty)
+        // Its completion would be that of the entries.
+        write.id = WriteID(3)
+        #expect(try Disk.perform(write, on: &storage).isEmpty)
+    }
+
+    @Test("what cannot be read for a follower is reported as nothing; for this node it is an error")
+    func unreadable() throws {
+        let disk = try Self.disk()
+        var storage = try disk.open()
+        disk.rot(entry: 3)
+        func load(_ first: UInt64, _ purpose: LoadPurpose) throws -> [LogReport] {
+            try Disk.perform(
+                .load(
+                    first: LogIndex(first), last: LogIndex(20), bytesMax: 1, purpose),
+                on: &storage)
+        }
+        for first in [3, 9] as [UInt64] {
+            guard case .loaded(_, let entries, .replication) = try load(first, .replication).first
+            else {
+                Issue.record("nothing was reported")
+                return
+            }
+            #expect(entries.isEmpty)
+        }
+        #expect(try load(4, .replication).count == 1)
+        #expect(throws: StorageError.self) { try load(3, .applying) }
+    }
+
     @Test("a snapshot in the place of all that the log held heals it; an earlier one does not")
     func heals() throws {
         let disk = try Self.disk()

@@ -80,7 +80,7 @@ enum ImportTable {
 
     /// The modules that files in `room` may import, or nil when nobody has decided about that room.
     static func modules(allowedIn room: String) -> Set<String>? {
-        if room == "tools" { return forTools.subtracting(["Simulation"]) }
+        if room == "tools" { return forTools }
         if let own = allowed[room] { return own }
         switch room {
         case "TidyTests": return forTests

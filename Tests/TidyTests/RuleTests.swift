@@ -39,7 +39,7 @@ struct RuleTests {
             ("@preconcurrency import NIOCore", "Sources/Replication/A.swift"),
             ("import struct Foundation.Data", "Sources/StateMachine/A.swift"),
             ("import ControlPlane", "Sources/RPC/A.swift"),
-            ("import Simulation", "tools/keelson/A.swift"),
+            ("import Simulation", "Sources/ControlPlane/A.swift"),
             ("import Replication", "Tests/RaftCoreTests/A.swift"),
             ("import Primitives", "Sources/Unheard/A.swift"),
         ])

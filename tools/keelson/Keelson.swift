@@ -23,6 +23,7 @@ struct Keelson: AsyncParsableCommand {
             ServerCommand.self, DevCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
             MemberCommand.self, AlarmCommand.self, CompactCommand.self, BenchCommand.self,
+            SimulateCommand.self,
         ])
 
     static func main() async {

@@ -14,6 +14,9 @@ struct CheckpointDuty {
     let worker: WorkerThread<@Sendable () -> Void>
     var plan: CheckpointPlan
     var preparingSpare = false
+    /// A disk without room for a segment is not asked again before this.
+    var spareNotBefore = NIODeadline.now()
+    var spareHasFailed = false
     var lastEnd = NIODeadline.now()
     /// Nine times what the last one took: a tenth of the time at most goes into checkpoints.
     var pause = CheckpointDuty.pauseMin
@@ -21,6 +24,7 @@ struct CheckpointDuty {
     var purgePace = PurgePace()
     var isPurgeScheduled = false
 
+    static let sparePause: TimeAmount = .seconds(5)
     /// The least time between two checkpoints, however fast entries come.
     static let pauseMin: TimeAmount = .seconds(1)
 
@@ -84,16 +88,31 @@ extension Node {
 
     /// Keeps the log's next segment ready, so that no write waits for one.
     func prepareSpareSegment() {
-        guard !stopping, !checkpoints.preparingSpare, let logThread, !logThread.hasSpare else {
-            return
-        }
+        guard !stopping, !checkpoints.preparingSpare, let logThread, !logThread.hasSpare,
+            NIODeadline.now() >= checkpoints.spareNotBefore
+        else { return }
         checkpoints.preparingSpare = true
         checkpoints.worker.submit { [weak self, eventLoop] in
             let result = Result { () throws(StorageError) in try logThread.prepareSpare() }
             eventLoop.execute { [weak self] in
-                self?.checkpoints.preparingSpare = false
-                if case .failure(let error) = result, error.isFatal { self?.halt(.storage(error)) }
+                self?.sparePrepared(result)
             }
+        }
+    }
+
+    private func sparePrepared(_ result: Result<Void, StorageError>) {
+        checkpoints.preparingSpare = false
+        switch result {
+        case .success: checkpoints.spareHasFailed = false
+        case .failure(let error) where error.isFatal: halt(.storage(error))
+        case .failure(let error):
+            checkpoints.spareNotBefore = .now() + CheckpointDuty.sparePause
+            if !checkpoints.spareHasFailed {
+                logger.warning(
+                    "the log's next segment cannot be made ready: writes will wait for it",
+                    metadata: ["reason": "\(error)"])
+            }
+            checkpoints.spareHasFailed = true
         }
     }
 

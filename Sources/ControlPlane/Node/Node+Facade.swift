@@ -112,6 +112,7 @@ extension ProposalFailure {
         case .timedOut: self = .timedOut
         case .timedOutLeaderFailure: self = .timedOutLeaderFailure
         case .tooManyRequests: self = .tooManyRequests
+        case .requestTooLarge: self = .requestTooLarge
         case .stopped: self = .stopped
         case .outOfService: self = .notReady
         }
@@ -124,7 +125,7 @@ extension ReadFailure {
         case .noLeader: self = .noLeader
         case .leaderChanged: self = .leaderChanged
         case .timedOut, .timedOutLeaderFailure: self = .timedOut
-        case .tooManyRequests: self = .tooManyRequests
+        case .tooManyRequests, .requestTooLarge: self = .tooManyRequests
         case .stopped: self = .stopped
         case .outOfService: self = .notReady
         }

@@ -46,6 +46,13 @@ extension Node: PeerTransportDelegate {
     func unreachable(_ peer: NodeID) {
         guard !stopping else { return }
         step(.peerUnreachable(peer))
+        snapshots.sending[peer]?.abandon()
+    }
+
+    func restarted(_ peer: NodeID) {
+        guard !stopping else { return }
+        snapshots.sending[peer]?.abandon()
+        snapshots.retry.forget(peer)
     }
 
     func refused(_ peer: NodeID) {

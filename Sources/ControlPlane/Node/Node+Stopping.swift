@@ -15,7 +15,7 @@ extension Node {
     /// node does not lead any more, or when nobody took over in time.
     func handOver() -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
-        guard isLeader, replica.raft.configuration.electorate.count > 1 else {
+        guard !stopping, isLeader, replica.raft.configuration.electorate.count > 1 else {
             promise.succeed()
             return promise.futureResult
         }
@@ -53,9 +53,10 @@ extension Node {
     }
 
     /// Ends everything. Who still waits is told that the node stops; what was proposed may yet take
-    /// effect.
+    /// effect. After a halt too: its threads are still there.
     func stop() {
-        guard !stopping else { return }
+        guard !hasEnded else { return }
+        hasEnded = true
         stopping = true
         observer?.stopping()
         for completion in completions.takeAll() {

@@ -32,7 +32,10 @@ package final class Node: @unchecked Sendable {
     /// Told when entries pass through this node: whoever has much to send is to leave them room.
     var onWrites: () -> Void = {}
     var ticker: RepeatedTask?
+    /// Nothing is done any more, because of a halt or of ``stop()``.
     var stopping = false
+    /// ``stop()`` was called.
+    var hasEnded = false
     /// Why the node stopped by itself; its process exits with it.
     var onHalt: ((NodeHalt) -> Void)?
 

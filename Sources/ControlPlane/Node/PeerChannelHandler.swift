@@ -101,5 +101,10 @@ final class PeerChannelHandler: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
     }
 
+    /// Whether more is read from the socket; what is not read stays with the sender.
+    func mayRead(_ isAllowed: Bool) {
+        context?.channel.setOption(.autoRead, value: isAllowed).whenFailure { _ in }
+    }
+
     func close() { context?.close(promise: nil) }
 }

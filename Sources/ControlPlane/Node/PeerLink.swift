@@ -30,6 +30,9 @@ final class PeerLink {
     private(set) var sentBytes: UInt64 = 0
     private(set) var sendFailures: UInt64 = 0
     private(set) var lastRefusal: String?
+    /// Names the process at the other end, once it has answered.
+    private(set) var peerNonce: UInt64?
+    private var lateAnswer: Scheduled<Void>?
 
     static let backoffMin: TimeAmount = .milliseconds(10)
     static let backoffMax: TimeAmount = .milliseconds(500)
@@ -82,7 +85,7 @@ final class PeerLink {
         handler.onClose = { [weak self] handler, _ in self?.closed(handler) }
         let bound = NIOLoopBound(handler, eventLoop: loop)
         ClientBootstrap(group: loop)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .peerSocketOptions()
             .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 8 << 20))
             .connectTimeout(.seconds(1))
             .channelInitializer { channel in
@@ -105,7 +108,9 @@ final class PeerLink {
 
     private static func isRefusal(_ error: any Error) -> Bool {
         if let error = error as? NIOConnectionError {
-            return error.connectionErrors.contains { isRefusal($0.error) }
+            // One address that does not answer may be the one where the peer is.
+            let errors = error.connectionErrors
+            return !errors.isEmpty && errors.allSatisfy { isRefusal($0.error) }
         }
         return (error as? IOError)?.errnoCode == ECONNREFUSED
     }
@@ -130,11 +135,16 @@ final class PeerLink {
         guard let hello = hello() else { return handler.close() }
         _ = handler.send(hello.encode())
         handler.flush()
+        lateAnswer = loop.assumeIsolated().scheduleTask(in: PeerTransport.helloDeadline) {
+            handler.close()
+        }
     }
 
     private func received(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
         guard !isReady else { return }
+        lateAnswer?.cancel()
         let welcome = try PeerWelcome.decode(frame)
+        peerNonce = welcome.nonce
         if welcome.verdict.isWelcome {
             isReady = true
             backoff = Self.backoffMin
@@ -151,6 +161,8 @@ final class PeerLink {
         let wasReady = isReady
         self.handler = nil
         isReady = false
+        peerNonce = nil
+        lateAnswer?.cancel()
         onEvent(self, .closed)
         // A connection that worked is opened again at once: whether that is refused tells whether
         // the process is gone.

@@ -20,6 +20,8 @@ protocol PeerTransportDelegate: AnyObject {
     func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello
     /// Judges a peer that says hello, and keeps what is to be remembered durably before it answers.
     func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void)
+    /// A peer's process is another one than before: what the earlier one was sent is lost.
+    func restarted(_ peer: NodeID)
     /// A peer opened a snapshot connection; its frames go to the closure that comes back.
     func snapshotArriving(
         from peer: NodeID, on handler: PeerChannelHandler
@@ -35,6 +37,8 @@ final class PeerTransport {
         var links: [PeerLink]
         var address: (host: String, port: Int)
         var inboundOpen = 0
+        /// Names the last process of it that was admitted.
+        var nonce: UInt64?
         var refusedSinceHeard = false
         var receivedBytes: UInt64 = 0
     }
@@ -70,7 +74,7 @@ final class PeerTransport {
         return ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 128)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childPeerSocketOptions()
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try bound.value.accept(channel)
@@ -204,7 +208,7 @@ final class PeerTransport {
             _ = handler.send(welcome.encode())
             handler.flush()
             if welcome.verdict.isWelcome {
-                self?.admit(hello, on: handler)
+                self?.admit(hello, isBehind: welcome.verdict == .behind, on: handler)
             } else {
                 self?.logger.warning(
                     "refused a peer",
@@ -216,8 +220,16 @@ final class PeerTransport {
         }
     }
 
-    /// The peer's process is a new one: nothing that an earlier one sent may still arrive.
+    /// Where the peer's process is a new one, nothing that an earlier one sent may still arrive,
+    /// and nothing is sent to that one any more.
     private func forgetOtherProcesses(of hello: PeerHello) {
+        let id = hello.sender
+        for link in peers[id]?.links ?? [] {
+            if let nonce = link.peerNonce, nonce != hello.nonce { link.reopen() }
+        }
+        let last = peers[id]?.nonce
+        peers[id]?.nonce = hello.nonce
+        if last != nil, last != hello.nonce { delegate?.restarted(id) }
         let old = inbound.values.filter {
             $0.hello?.sender == hello.sender && $0.hello?.nonce != hello.nonce
         }
@@ -227,11 +239,15 @@ final class PeerTransport {
         }
     }
 
-    private func admit(_ hello: PeerHello, on handler: PeerChannelHandler) {
+    /// - Parameter isBehind: it may be a late hello of an earlier process, which must not end the
+    ///   connections of the present one.
+    private func admit(
+        _ hello: PeerHello, isBehind: Bool, on handler: PeerChannelHandler
+    ) {
         let id = hello.sender
         guard peers[id] != nil, handler.channel?.isActive == true else { return handler.close() }
         handler.acceptLargeFrames()
-        forgetOtherProcesses(of: hello)
+        if !isBehind { forgetOtherProcesses(of: hello) }
         inbound[ObjectIdentifier(handler)]?.hello = hello
         if hello.channel == .snapshot {
             if let take = delegate?.snapshotArriving(from: id, on: handler) {

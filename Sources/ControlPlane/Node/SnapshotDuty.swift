@@ -11,6 +11,7 @@ import Storage
 struct SnapshotDuty {
     var nextID: UInt64 = 1
     var sending: [NodeID: SnapshotSender] = [:]
+    var retry = SnapshotRetry()
     var receiving: SnapshotReceiver?
     /// A received snapshot is being made this node's state.
     var installing = false
@@ -21,6 +22,7 @@ extension Node {
     func sendSnapshot(to peer: NodeID, _ leastIndex: LogIndex) {
         let index = replica.appliedIndex
         guard !stopping, snapshots.sending[peer] == nil, index >= leastIndex,
+            snapshots.retry.mayStart(peer, at: replica.now),
             transport.isConnected(peer), let address = transport.address(of: peer)
         else {
             eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(100)) { [self] in
@@ -36,6 +38,11 @@ extension Node {
         ) { [weak self] succeeded in
             guard let self else { return }
             snapshots.sending[peer] = nil
+            if succeeded {
+                snapshots.retry.forget(peer)
+            } else {
+                snapshots.retry.failed(peer, at: replica.now)
+            }
             logger.info(
                 "snapshot sent",
                 metadata: ["to": "\(peer)", "index": "\(index)", "succeeded": "\(succeeded)"])

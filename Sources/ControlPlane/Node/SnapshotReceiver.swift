@@ -33,7 +33,11 @@ final class SnapshotReceiver: @unchecked Sendable {
         self.checkpoints = checkpoints
         self.done = done
         intake = SnapshotIntake(clusterID: clusterID)
-        handler.onClose = { [weak self] _, _ in self?.abandon() }
+        let before = handler.onClose
+        handler.onClose = { [weak self] in
+            before?($0, $1)
+            self?.abandon()
+        }
     }
 
     func abandon() {
@@ -41,16 +45,37 @@ final class SnapshotReceiver: @unchecked Sendable {
     }
 
     private var committed = false
+    /// Bytes of chunks that the worker has not taken yet.
+    private var waitingBytes = 0
+    private var isPaused = false
 
+    /// Above this nothing more is read from the connection, until a quarter is left.
+    static let waitingBytesMax = 16 << 20
+
+    /// Takes a frame. What follows the snapshot's end is of no interest.
     func take(_ chunk: [UInt8]) {
+        guard !committed, done != nil else { return }
+        waitingBytes += chunk.count
+        if waitingBytes > Self.waitingBytesMax, !isPaused {
+            isPaused = true
+            handler.mayRead(false)
+        }
         worker.submit { [self] in
-            do {
-                if let header = try intake.take(chunk) {
-                    loop.execute { self.complete(header) }
-                }
-            } catch {
-                loop.execute { self.finish(.failure(error)) }
-            }
+            let result = Result { try intake.take(chunk) }
+            loop.execute { self.taken(chunk.count, result) }
+        }
+    }
+
+    private func taken(_ byteCount: Int, _ result: Result<SnapshotHeader?, any Error>) {
+        waitingBytes -= byteCount
+        if isPaused, waitingBytes <= Self.waitingBytesMax / 4 {
+            isPaused = false
+            handler.mayRead(true)
+        }
+        switch result {
+        case .success(let header?): complete(header)
+        case .success(nil): break
+        case .failure(let error): if !committed { finish(.failure(error)) }
         }
     }
 

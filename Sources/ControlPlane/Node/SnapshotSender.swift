@@ -50,7 +50,7 @@ final class SnapshotSender: @unchecked Sendable {
         handler.onClose = { [weak self] _, _ in self?.finish(false) }
         let bound = NIOLoopBound(handler, eventLoop: loop)
         ClientBootstrap(group: loop)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .peerSocketOptions()
             .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 4 << 20))
             .connectTimeout(.seconds(2))
             .channelInitializer { channel in
@@ -77,6 +77,9 @@ final class SnapshotSender: @unchecked Sendable {
         // The receiver's last word: whether the snapshot is now its state.
         finish(frame == [1])
     }
+
+    /// The receiver is gone, or its process is another one.
+    func abandon() { finish(false) }
 
     private func produce() {
         guard welcomed, !producing, !finished, let channel = handler?.channel, channel.isWritable

@@ -91,6 +91,9 @@ package final class Server: @unchecked Sendable {
         var settings = ReplicaSettings(
             raft: raft, clusterID: configuration.clusterID, boot: storage.boot,
             ticksPerSecond: 1000 / tick)
+        invariant(
+            settings.entryBytesMax <= NodePlace.defaultLogOptions.entryBytesMax,
+            "commands of \(settings.entryBytesMax) bytes do not fit into a segment")
         settings.leaseSecondsMin = UInt32(
             max(1, (configuration.electionMilliseconds * 3 / 2 + 999) / 1000))
         let replica = Replica(settings: settings, restored: storage.restored, store: storage.store)

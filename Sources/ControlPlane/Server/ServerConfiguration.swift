@@ -38,6 +38,7 @@ package struct ServerConfiguration: Sendable {
     package var logLevel = "info"
 
     package static let tickMilliseconds = 10
+    package static let maxRequestBytesLimit = 32 << 20
 
     /// What `validate()` accepted; off otherwise.
     var autoCompaction: AutoCompaction {
@@ -123,8 +124,9 @@ package struct ServerConfiguration: Sendable {
             "it cannot be negative", "0 means the default of 8 GiB")
         try check(
             "--max-request-bytes", "\(maxRequestBytes)",
-            (1024...(64 << 20)).contains(maxRequestBytes), "it must be from 1024 to 67108864",
-            "The default is 1572864")
+            (1024...Self.maxRequestBytesLimit).contains(maxRequestBytes),
+            "it must be from 1024 to \(Self.maxRequestBytesLimit), so that every request fits into "
+                + "a segment of the log", "The default is 1572864")
         try check(
             "--max-txn-ops", "\(maxTxnOps)", (1...100_000).contains(maxTxnOps),
             "it must be from 1 to 100000", "The default is 128")

@@ -36,6 +36,8 @@ package final class CheckpointStore: @unchecked Sendable {
     private var sequenceMax: UInt64 = 0
     /// Set by a failure behind which nothing on the disk is certain: the process has to stop.
     private var dead: StorageError?
+    /// A full disk kept the store from finding out what a failure left: that is tried again.
+    private var mustRecover = false
 
     private init(
         _ fileSystem: any FileSystem, directory: String, clusterID: ClusterID, memberID: NodeID
@@ -131,6 +133,10 @@ package final class CheckpointStore: @unchecked Sendable {
         deletes: some Sequence<(UInt8, [UInt8])>, replacingAll: Bool
     ) throws(StorageError) -> CheckpointHeader {
         if let dead { throw dead }
+        if mustRecover {
+            try recover()
+            mustRecover = false
+        }
         let slot = nextSlot
         var header = header
         header.sequence = sequenceMax + 1
@@ -191,9 +197,12 @@ package final class CheckpointStore: @unchecked Sendable {
 
     private func recoverAfterFailure() {
         if dead != nil { return }
-        do {
+        do throws(StorageError) {
             try recover()
+            mustRecover = false
         } catch {
+            mustRecover = true
+            if case .outOfSpace = error { return }
             dead = error
         }
     }

@@ -35,10 +35,10 @@ extension MemoryDisk {
     }
 
     mutating func rename(_ from: String, to: String) throws(StorageError) {
-        guard names.files[from] != nil else { throw .notFound(path: from) }
+        guard let id = names.files[from] else { throw .notFound(path: from) }
         guard names.directories[Self.parent(of: to)] != nil else { throw .notFound(path: to) }
         try begin("rename", from)
-        change(.rename(from, to), in: Self.parent(of: to))
+        change(.rename(from, to, id), in: Self.parent(of: to))
         collect()
     }
 
@@ -100,6 +100,17 @@ extension MemoryDisk {
         epoch += 1
     }
 
+    mutating func killProcess() {
+        for id in files.keys.sorted() {
+            files[id]?.lockHolder = nil
+            files[id]?.handles = 0
+        }
+        collect()
+        planned = []
+        powerFailsAt = .max
+        epoch += 1
+    }
+
     private mutating func settleNames(_ kind: CrashKind) {
         let changes = unsyncedNames.map(\.change)
         switch kind {
@@ -117,8 +128,10 @@ extension MemoryDisk {
     mutating func collect() {
         let named = Array(names.files.values) + Array(durableNames.files.values)
         let pending = unsyncedNames.compactMap { entry -> FileID? in
-            if case .link(_, let id) = entry.change { return id }
-            return nil
+            switch entry.change {
+            case .link(_, let id), .rename(_, _, let id): id
+            case .unlink, .makeDirectory: nil
+            }
         }
         let kept = (named + pending).sorted()
         files = files.filter { $0.value.handles > 0 || kept.contains($0.key) }
@@ -132,8 +145,10 @@ extension MemoryDisk.Names {
         case .link(let path, let id):
             if directories[MemoryDisk.parent(of: path)] != nil { files[path] = id }
         case .unlink(let path): files[path] = nil
-        case .rename(let from, let to):
-            if let id = files.removeValue(forKey: from) { files[to] = id }
+        case .rename(let from, let to, let id):
+            // Also where the old name is not durable: an earlier sync of the directory failed.
+            files[from] = nil
+            files[to] = id
         case .makeDirectory(let path):
             if directories[MemoryDisk.parent(of: path)] != nil {
                 directories[path] = MemoryDisk.Mode()

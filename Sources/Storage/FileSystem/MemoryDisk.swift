@@ -31,7 +31,7 @@ struct MemoryDisk {
     enum NameChange {
         case link(String, FileID)
         case unlink(String)
-        case rename(String, String)
+        case rename(String, String, FileID)
         case makeDirectory(String)
     }
 

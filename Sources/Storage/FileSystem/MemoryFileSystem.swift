@@ -14,7 +14,8 @@ internal import Synchronization
 /// It loses nothing else: what was synced without a fault is there after every crash, a sector is
 /// never half old and half new, a rename is one step, and without a crash every read returns what
 /// was written last. After ``failPower(afterOperations:)`` strikes, every call fails and changes
-/// nothing until ``crash(_:)``.
+/// nothing until ``crash(_:)``. A process that dies while the power stays on, ``killProcess()``,
+/// loses nothing: what it did not sync is still in the page cache, to be lost later.
 package final class MemoryFileSystem: FileSystem {
     fileprivate let disk: Mutex<MemoryDisk>
 
@@ -83,6 +84,31 @@ extension MemoryFileSystem {
 extension MemoryFileSystem {
     /// The power goes and comes back. Handles from before are dead; planned faults are forgotten.
     package func crash(_ kind: CrashKind) { disk.withLock { $0.crash(kind) } }
+
+    /// The process dies, the power stays on: handles from before are dead, locks are free, and all
+    /// that was written can be read, synced or not.
+    package func killProcess() { disk.withLock { $0.killProcess() } }
+
+    /// Everything as it is now, to be put back later.
+    package func image() -> MemoryDiskImage { disk.withLock { MemoryDiskImage(disk: $0) } }
+
+    /// Puts an older state of this disk in place, as a restored backup would. All of it is durable.
+    package func restore(_ image: MemoryDiskImage) {
+        disk.withLock { disk in
+            let (random, epoch, operations) = (disk.random, disk.epoch, disk.operations)
+            let (rates, capacity) = (disk.rates, disk.capacityBytes)
+            disk = image.disk
+            disk.random = random
+            disk.epoch = epoch
+            disk.operations = operations
+            disk.rates = rates
+            disk.capacityBytes = capacity
+            disk.crash(.keep)
+        }
+    }
+
+    /// Whether ``failPower(afterOperations:)`` has struck.
+    package var isPowerOff: Bool { disk.withLock { $0.operations >= $0.powerFailsAt } }
 
     /// After `count` more changes of the disk's state every call fails, until ``crash(_:)``.
     package func failPower(afterOperations count: Int) {
@@ -161,6 +187,11 @@ extension MemoryFileSystem {
             disk.durableNames.directories[path]?.worldMayWrite = true
         }
     }
+}
+
+/// What a ``MemoryFileSystem`` held at one time.
+package struct MemoryDiskImage: Sendable {
+    fileprivate let disk: MemoryDisk
 }
 
 /// One open handle.

@@ -24,6 +24,12 @@ package struct LogOptions: Equatable, Sendable {
         self.spareSegments = spareSegments
     }
 
+    /// Bytes of a payload that certainly fits into a segment: what is left by the header's area,
+    /// the batch's head and a checksum for each sector.
+    package var entryBytesMax: Int {
+        (segmentBytes - SegmentHeader.areaBytes - 1024) / 129 * 128
+    }
+
     func checkInvariants() {
         invariant(
             segmentBytes >= Self.segmentBytesMin && segmentBytes <= Self.segmentBytesMax

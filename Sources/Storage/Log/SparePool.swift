@@ -51,7 +51,7 @@ final class SparePool: Sendable {
             state.nextNumber += 1
             return (nil, state.nextNumber - 1)
         }
-        if let spare { return path(.spare(spare)) }
+        if let spare { return try withdraw(spare) }
         let new = path(.spare(number)) + ".tmp"
         do throws(StorageError) {
             let file = try fileSystem.open(new, .createNew)
@@ -64,6 +64,15 @@ final class SparePool: Sendable {
             throw error
         }
         return new
+    }
+
+    /// A spare is zeros for whoever finds it. So it loses its name, durably, before anything is
+    /// written into it: a crash leaves a temporary file, which the next start removes.
+    private func withdraw(_ spare: UInt64) throws(StorageError) -> String {
+        let taken = path(.spare(spare)) + ".tmp"
+        try fileSystem.rename(path(.spare(spare)), to: taken)
+        try fileSystem.syncDirectory(directory)
+        return taken
     }
 
     /// Takes over a segment that the log no longer needs: renames it, durably.

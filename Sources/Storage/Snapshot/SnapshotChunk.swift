@@ -153,6 +153,9 @@ extension SnapshotHeader {
             }
             let index = LogIndex(try reader.read())
             let term = Term(try reader.read())
+            guard max(index.rawValue, term.rawValue) < SnapshotLimits.numberMax else {
+                throw SnapshotFault.invalidField("header position", chunk: 0)
+            }
             let clusterID = ClusterID(try reader.read())
             let sender = NodeID(try reader.read())
             let boot = BootNumber(try reader.read())

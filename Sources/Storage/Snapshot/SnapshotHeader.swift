@@ -81,5 +81,8 @@ package struct SnapshotLimits: Equatable, Sendable {
     /// The largest content of the whole stream, before compression.
     package var totalBytesMax: UInt64 = 1 << 40
 
+    /// Indexes and terms of a stream are below this, so that no sum of theirs overflows.
+    static let numberMax: UInt64 = 1 << 62
+
     package init() {}
 }

@@ -167,6 +167,18 @@ struct CheckpointCrashTests {
         #expect(refusals > 2)
     }
 
+    @Test("a disk that is full even for the manifest ends nothing for good")
+    func fullDiskForManifest() throws {
+        let disk = MemoryFileSystem(seed: 1)
+        _ = workload.run(disk, "/c", count: 3)
+        let store = try CheckpointFixture.open(disk, "/c")
+        for _ in 0..<2 { disk.plan(.noSpace, path: "/manifest") }
+        #expect(throws: StorageError.self) { try workload.write(3, store) }
+        let next = try CheckpointFixture.writeAll(store, 90, workload.states[3])
+        #expect(store.newest == next)
+        #expect(try CheckpointFixture.load(store, next) == workload.states[3])
+    }
+
     @Test("a sector that cannot be read makes the store fall back, if anything is in it")
     func unreadableSector() throws {
         var foundCount = 0

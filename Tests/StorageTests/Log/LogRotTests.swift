@@ -358,6 +358,23 @@ struct LogRotTests {
         #expect(try LogFixture.all(again) == (1...4).map(entry))
     }
 
+    @Test("where a checkpoint covers the damage, what is read behind it is made durable first")
+    func disownedIsDurable() throws {
+        let scene = try Scene(synced: 4)
+        let log = try scene.open()
+        scene.fileSystem.plan(.syncError, path: ".log")
+        try log.append([entry(5)])
+        #expect(throws: StorageError.self) { try log.sync() }
+        scene.fileSystem.flipBit(scene.path, at: Scene.offset(2) + 700, bit: 1)
+        // The next process finds entry 5 in the page cache, and it is nowhere else.
+        let next = try scene.open()
+        #expect(Scene.range(next) == ["2...2"])
+        try next.disown(through: LogIndex(3), term: Term(1))
+        #expect(next.lastIndex == LogIndex(5) && next.rotten.isEmpty)
+        scene.fileSystem.crash(.drop)
+        #expect(try scene.open().lastIndex == LogIndex(5))
+    }
+
     @Test("records of a segment's earlier life never look valid, even where nobody zeroed them")
     func oldGeneration() throws {
         let fileSystem = try LogFixture.fileSystem()

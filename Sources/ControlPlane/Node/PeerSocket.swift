@@ -1,0 +1,40 @@
+import NIOCore
+import NIOPosix
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// How the connections between peers find out that the machine at the other end is gone: a power
+/// cut closes nothing.
+enum PeerSocket {
+    /// What was sent and not acknowledged for so long breaks the connection, in milliseconds.
+    static let unacknowledgedMax: Int = 10_000
+    /// A silent connection is asked after so many seconds, so often, so many times.
+    static let probeAfter: Int = 5
+    static let probeEvery: Int = 2
+    static let probes: Int = 3
+
+    static let options: [(ChannelOptions.Types.SocketOption, Int)] = [
+        (.tcpOption(.tcp_nodelay), 1),
+        (.socketOption(.so_keepalive), 1),
+        (.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE)), probeAfter),
+        (.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPINTVL)), probeEvery),
+        (.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)), probes),
+        (.tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)), unacknowledgedMax),
+    ]
+}
+
+extension ClientBootstrap {
+    func peerSocketOptions() -> ClientBootstrap {
+        PeerSocket.options.reduce(self) { $0.channelOption($1.0, value: $1.1) }
+    }
+}
+
+extension ServerBootstrap {
+    func childPeerSocketOptions() -> ServerBootstrap {
+        PeerSocket.options.reduce(self) { $0.childChannelOption($1.0, value: $1.1) }
+    }
+}

@@ -1,0 +1,146 @@
+import Primitives
+import Replication
+import StateMachine
+
+/// One client: one request after the other, through any node, some answers lost on the way.
+final class SimulatedClient {
+    unowned let world: SimulatedCluster
+    let number: Int
+    var random: SplitMix64
+    private var operation = 0
+    private var target: Int
+    private var request: ClientRequest?
+    private var begin: Micros = 0
+    private var floor = LogIndex.zero
+    /// Leases that were granted to it, as far as it knows.
+    private var leases: [Int64] = []
+    var isStopped = false
+    /// It wants one write acknowledged, through one node.
+    private(set) var isProbing = false
+
+    static let timeout: Micros = .seconds(8)
+
+    init(world: SimulatedCluster, number: Int, random: SplitMix64) {
+        self.world = world
+        self.number = number
+        self.random = random
+        target = number % world.settings.nodeCount
+    }
+
+    func thinkAgain() {
+        guard !isStopped else { return }
+        let delay = random.spread(world.settings.thinkMicros, upTo: 16)
+        world.schedule(after: delay, .client, machine: -1, life: 0) { [self] in start() }
+    }
+
+    private func start() {
+        guard !isStopped else { return }
+        operation += 1
+        if random.chance(1, in: 10) {
+            target = random.draw(0...world.settings.nodeCount - 1)
+        }
+        if leases.count > 6 { leases.removeFirst() }
+        let request = Workload.draw(
+            &random, world.settings, revision: world.rules.model.revision,
+            value: UInt64(number + 1) << 32 | UInt64(operation), leases: leases + [1, 2])
+        self.request = request
+        begin = world.now
+        floor = world.rules.acknowledgedFloor
+        let number = operation
+        submit(request, number)
+        world.schedule(after: Self.timeout, .client, machine: -1, life: 0) { [self] in
+            if operation == number, self.request != nil { ended(.unknown) }
+        }
+    }
+
+    private func submit(_ request: ClientRequest, _ number: Int) {
+        let machine = world.machines[target]
+        let floor = floor
+        world.schedule(after: random.draw(20...300), .client, machine: -1, life: 0) { [self] in
+            guard let process = machine.process, process.isAlive, machine.isPowered else {
+                return answered(number, .refused)
+            }
+            let life = process.life
+            world.schedule(after: 1, .client, machine: machine.index, life: life) { [self] in
+                process.handle(
+                    PendingCall(client: self, number: number, request: request, floor: floor))
+            }
+        }
+    }
+
+    func answered(_ number: Int, _ outcome: ClientOutcome) {
+        guard number == operation, request != nil else { return }
+        ended(outcome)
+    }
+
+    private func ended(_ outcome: ClientOutcome) {
+        guard let request else { return }
+        self.request = nil
+        world.trace.note(world.now, -1, outcome.name, UInt64(number), outcome.number)
+        let record = ClientRecord(
+            client: number, number: operation, begin: begin, end: world.now, request: request,
+            outcome: outcome)
+        world.history.append(record)
+        if isProbing {
+            if case .written = outcome {
+                isProbing = false
+            } else if let process = world.machines[target].process {
+                return probe(process)
+            }
+        }
+        switch outcome {
+        case .written(let index, _, let result):
+            world.rules.completed(through: index)
+            world.counters.count(CoverageMark.writeAcknowledged)
+            if case .leaseGrant(let id, let seconds) = result {
+                leases.append(id)
+                world.rules.leaseAcknowledged(id, seconds: seconds, begin: begin, grant: index)
+            }
+        case .refusedByStore(let index, _), .read(let index, _):
+            if !request.isSerializable { world.rules.completed(through: index) }
+        case .refused:
+            if case .command = request { world.counters.count(CoverageMark.writeRefused) }
+            if random.chance(1, in: 2) {
+                target = random.draw(0...world.settings.nodeCount - 1)
+            }
+        case .unknown:
+            if case .command = request { world.counters.count(CoverageMark.writeUnknown) }
+            if random.chance(1, in: 2) {
+                target = random.draw(0...world.settings.nodeCount - 1)
+            }
+        case .leaseGone:
+            if case .renew(let id) = request { leases.removeAll { $0 == id } }
+        case .renewed(let seconds):
+            if case .renew(let id) = request {
+                world.rules.leaseAcknowledged(id, seconds: seconds, begin: begin, grant: nil)
+            }
+        case .remaining: break
+        }
+        thinkAgain()
+    }
+
+    /// Writes once through this process, however long it takes, again where it was refused.
+    func probe(_ process: SimulatedProcess) {
+        isProbing = true
+        target = process.machine.index
+        operation += 1
+        var writer = ProtobufWriter()
+        writer.field(1, Workload.key(number))
+        writer.field(2, "probe")
+        let request = ClientRequest.command(.put, body: writer.bytes, proposedID: 0)
+        self.request = request
+        begin = world.now
+        floor = world.rules.acknowledgedFloor
+        isStopped = true
+        submit(request, operation)
+    }
+
+    /// The node that the request went to ended: nobody will answer.
+    func processEnded(_ machine: Int) {
+        guard request != nil, target == machine else { return }
+        let number = operation
+        world.schedule(after: random.draw(50...5000), .client, machine: -1, life: 0) { [self] in
+            answered(number, .unknown)
+        }
+    }
+}

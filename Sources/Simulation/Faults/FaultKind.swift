@@ -1,0 +1,115 @@
+/// What goes wrong in a run. Each seed enables some of them.
+package enum FaultKind: String, CaseIterable, Sendable {
+    // Processes and machines.
+    case kill
+    case powerLoss
+    case powerLossOfAll
+    case crashAtOperation
+    case crashInRecovery
+    case crashLoop
+    case pause
+    case gracefulStop
+    case wipe
+    // Clocks.
+    case clockDrift
+    case wallClockJump
+    case clockStop
+    case clockLeap
+    // The network.
+    case cut
+    case oneWayCut
+    case isolation
+    case flapping
+    case bridge
+    case delay
+    case reset
+    case loss
+    case duplication
+    case reordering
+    case longHold
+    case largeFrameLoss
+    case refusedDials
+    // Disks.
+    case slowDisk
+    case diskStall
+    case syncError
+    case writeError
+    case readError
+    case diskFull
+    case misdirectedWrite
+    case bitFlip
+    case rot
+    // What operators do.
+    case transfer
+    case clientCompaction
+    case quota
+}
+
+/// How often something was done to the cluster, or something rare was seen in it.
+package struct Counters: Sendable {
+    package private(set) var faults = [Int](repeating: 0, count: FaultKind.allCases.count)
+    package private(set) var marks = [Int](repeating: 0, count: CoverageMark.allCases.count)
+
+    static let faultPlaces: [FaultKind: Int] = Dictionary(
+        uniqueKeysWithValues: FaultKind.allCases.enumerated().map { ($1, $0) })
+    static let markPlaces: [CoverageMark: Int] = Dictionary(
+        uniqueKeysWithValues: CoverageMark.allCases.enumerated().map { ($1, $0) })
+
+    package init() {}
+
+    mutating func count(_ fault: FaultKind) { faults[Self.faultPlaces[fault] ?? 0] += 1 }
+    mutating func count(_ mark: CoverageMark) { marks[Self.markPlaces[mark] ?? 0] += 1 }
+
+    package func times(_ fault: FaultKind) -> Int { faults[Self.faultPlaces[fault] ?? 0] }
+    package func times(_ mark: CoverageMark) -> Int { marks[Self.markPlaces[mark] ?? 0] }
+
+    package var faultCount: Int { faults.reduce(0, +) }
+
+    package mutating func add(_ other: Counters) {
+        for index in faults.indices { faults[index] += other.faults[index] }
+        for index in marks.indices { marks[index] += other.marks[index] }
+    }
+}
+
+/// Places in the product that a campaign has to reach.
+package enum CoverageMark: String, CaseIterable, Sendable {
+    case electionWon
+    case fastElection
+    case leadershipTransferred
+    case checkpointWritten
+    case checkpointLoaded
+    case logReleased
+    case logTruncated
+    case entriesLoaded
+    case snapshotSent
+    case snapshotFailed
+    case snapshotInstalled
+    case recoveryFailed
+    case tornTailCut
+    case rotFound
+    case diskBehind
+    case nodeHalted
+    case writeAcknowledged
+    case writeRefused
+    case writeUnknown
+    case readServed
+    case serializableRead
+    case historicRead
+    case readFailed
+    case transactionSucceeded
+    case transactionFailed
+    case historyCompacted
+    case leaseGranted
+    case leaseRenewed
+    case leaseRevoked
+    case leaseExpired
+    case leaseCheckpointed
+    case spaceAlarm
+    case watchDelivered
+    case watchResumed
+    case watchOvertaken
+    case watchHeld
+    case connectionRefused
+    case connectionBroken
+    case forwardRefused
+}

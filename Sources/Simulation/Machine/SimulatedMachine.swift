@@ -1,0 +1,74 @@
+import Primitives
+import Storage
+
+/// A computer: a disk that outlives processes, a clock, and the process that runs, if one does.
+final class SimulatedMachine {
+    let index: Int
+    let id: NodeID
+    var disk: MemoryFileSystem
+    var process: SimulatedProcess?
+    /// Grows with each start and each end of a process. Events are meant for one life.
+    var life: UInt32 = 1
+    /// Off: nobody answers. On without a process: connections are refused.
+    var isPowered = true
+    var isPaused = false
+    /// What happened to a process while it was paused, in order.
+    var deferred: [EventQueue.Event] = []
+    /// The disk stops after so many operations, or the process with it.
+    var isDoomed = false
+    /// Where a power loss comes from such a count, rather than the process's end.
+    var losesPower = false
+    /// Ends of the process in the next starts, one each: a crash loop.
+    var shortLives = 0
+    var isRestarting = false
+
+    // The clock.
+    /// Local microseconds for a million of real ones.
+    var clockRate = 1_000_000
+    var localAtRateChange: Micros = 0
+    var realAtRateChange: Micros = 0
+    var wallOffsetMillis = 0
+
+    // What the disk went through.
+    /// Errors that this disk is made to return: a process that stops because of one is right to.
+    var hasDiskFaults = false
+    /// Reads fail now and then: what cannot be read when a process starts counts as damaged.
+    var hasReadFaults = false
+    /// What it once acknowledged it may not have: it must never vote again.
+    var isSacrificed = false
+    /// Its log or checkpoints are damaged: it may refuse to start, or not vote.
+    var isRotten = false
+    var image: MemoryDiskImage?
+    var syncPenalty: Micros = 0
+    var stalledUntil: Micros = 0
+
+    init(index: Int, seed: UInt64) {
+        self.index = index
+        id = NodeID(UInt64(index) + 1)
+        disk = MemoryFileSystem(seed: seed)
+    }
+
+    func localTime(_ now: Micros) -> Micros {
+        localAtRateChange + (now - realAtRateChange) * clockRate / 1_000_000
+    }
+
+    /// How long this much of local time takes.
+    func real(_ local: Micros) -> Micros {
+        clockRate == 0 ? local : max(1, local * 1_000_000 / clockRate)
+    }
+
+    func setClockRate(_ rate: Int, at now: Micros) {
+        localAtRateChange = localTime(now)
+        realAtRateChange = now
+        clockRate = rate
+    }
+
+    func leapClock(by micros: Micros, at now: Micros) {
+        localAtRateChange = localTime(now) + micros
+        realAtRateChange = now
+    }
+
+    func wallMillis(_ now: Micros) -> UInt64 {
+        UInt64(max(0, 1_700_000_000_000 + wallOffsetMillis + now / 1000))
+    }
+}

@@ -1,0 +1,211 @@
+import DequeModule
+import Primitives
+import RaftCore
+import Replication
+import StateMachine
+import Storage
+
+/// One running node: production's values, driven as ControlPlane's node drives them, on virtual
+/// time. It ends without a word, by being let go.
+final class SimulatedProcess {
+    unowned let world: SimulatedCluster
+    unowned let machine: SimulatedMachine
+    let life: UInt32
+    let identity: PeerIdentity
+    var replica: Replica
+    var writer: LogWriter
+    let checkpoints: CheckpointStore
+    let directory: DataDirectory
+    var plan: CheckpointPlan
+    var gate: PeerGate
+    var hub: WatchHub
+    var stopped = false
+
+    var effects: [ReplicaEffect] = []
+    private var performing = false
+    private var flushScheduled = false
+    private var debt = TickDebt()
+    private var lastTickLocal: Micros
+
+    // The log thread.
+    var logJobs: [LogJob] = []
+    var isLogBusy = false
+    var lastReport: Micros = 0
+
+    // The background thread.
+    var workJobs = Deque<() -> (took: Micros, then: () -> Void)>()
+    var isWorking = false
+    var lastCheckpointEnd: Micros
+    var checkpointPause: Micros
+    var isPreparingSpare = false
+
+    // Peers.
+    var peers: [PeerConnections]
+    var answersWaiting: [(ticket: PeerMemoryTicket, answer: () -> Void)] = []
+    var sending: [SnapshotTransfer?]
+    var receiving: SnapshotReception?
+    var isInstalling = false
+    var nextSnapshotID: UInt64 = 1
+
+    // Clients.
+    var calls: [UInt64: PendingCall] = [:]
+    var watches: [WatcherID: SimulatedWatcher] = [:]
+    var isCatchingUp = false
+    var alarmInFlight = false
+    /// The index up to which `.applied` effects were told.
+    var toldIndex: LogIndex
+
+    init(
+        world: SimulatedCluster, machine: SimulatedMachine, storage: NodeStorage, nonce: UInt64
+    ) {
+        let settings = world.settings
+        self.world = world
+        self.machine = machine
+        life = machine.life
+        let replicaSettings = settings.replicaSettings(
+            id: machine.id, boot: storage.boot, cluster: SimulatedCluster.clusterID)
+        replica = Replica(
+            settings: replicaSettings, restored: storage.restored, store: storage.store)
+        writer = storage.writer
+        checkpoints = storage.checkpoints
+        directory = storage.directory
+        plan = CheckpointPlan(
+            newest: storage.checkpoints.newest?.index ?? .zero,
+            entriesMin: settings.snapshotCount, catchUpEntries: settings.catchUpEntries)
+        identity = PeerIdentity(
+            clusterID: SimulatedCluster.clusterID, memberID: machine.id, boot: storage.boot,
+            nonce: nonce)
+        gate = storage.gate(identity, voters: replica.raft.configuration.voters)
+        hub = WatchHub(revision: storage.store.revision)
+        lastTickLocal = machine.localTime(world.now)
+        lastCheckpointEnd = world.now
+        checkpointPause = settings.checkpointPauseMin
+        peers = (0..<settings.nodeCount).map { _ in PeerConnections() }
+        sending = Array(repeating: nil, count: settings.nodeCount)
+        toldIndex = storage.store.appliedIndex
+    }
+
+    var isAlive: Bool { !stopped && machine.life == life }
+
+    func start() {
+        if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
+        for peer in peers.indices where peer != machine.index { startDialling(peer) }
+        scheduleTick()
+    }
+
+    func after(_ delay: Micros, _ kind: EventQueue.Kind, _ body: @escaping () -> Void) {
+        world.schedule(after: delay, kind, machine: machine.index, life: life, body)
+    }
+
+    // MARK: Time
+
+    private func scheduleTick() {
+        world.scheduleTick(after: machine.real(world.settings.tickMicros), machine, life: life)
+    }
+
+    func tick() {
+        scheduleTick()
+        let tickMicros = world.settings.tickMicros
+        let elapsed = max(0, machine.localTime(world.now) - lastTickLocal) / tickMicros
+        lastTickLocal += elapsed * tickMicros
+        for _ in 0..<debt.due(elapsed) {
+            step(.tick(clock: machine.wallMillis(world.now)))
+            guard isAlive else { return }
+        }
+        if let due = gate.memory.tick() { submit(.remember(due.records, due.ticket)) }
+        considerCheckpoint()
+        prepareSpare()
+        _ = replica.purge(budget: 64)
+        raiseSpaceAlarm()
+    }
+
+    // MARK: Steps and effects
+
+    func step(_ input: ReplicaInput) {
+        guard isAlive else { return }
+        replica.step(input, into: &effects)
+        perform()
+        flushSoon()
+    }
+
+    /// What was gathered goes out at the end of the event loop's turn.
+    func flushSoon() {
+        guard !flushScheduled, isAlive else { return }
+        flushScheduled = true
+        after(world.random.draw(0...60), .flush) { [unowned self] in
+            flushScheduled = false
+            replica.flush(into: &effects)
+            perform()
+        }
+    }
+
+    func perform() {
+        guard !performing else { return }
+        performing = true
+        defer { performing = false }
+        while !effects.isEmpty {
+            var batch: [ReplicaEffect] = []
+            swap(&batch, &effects)
+            // The store is where the whole step left it, whatever an effect before that says.
+            for case .applied(let applied) in batch {
+                let first = toldIndex.next
+                toldIndex = toldIndex + applied.count
+                world.rules.applied(applied, from: first, on: self)
+            }
+            for effect in batch where isAlive { carryOut(effect) }
+        }
+    }
+
+    private func carryOut(_ effect: ReplicaEffect) {
+        switch effect {
+        case .send(let message, let peer): send(message, to: peer)
+        case .persist(let write):
+            world.rules.persisting(write, on: machine)
+            submit(.write(write))
+        case .load(let first, let last, let bytesMax, let purpose):
+            submit(.load(first: first, last: last, bytesMax: bytesMax, purpose))
+        case .applied(let batch): publish(batch)
+        case .answer(let sequence, let outcome): answer(sequence, outcome)
+        case .answerReads(let sequences, let failure):
+            for sequence in sequences { answerRead(sequence, failure) }
+        case .answerLease(let sequence, let leaseAnswer): answerLease(sequence, leaseAnswer)
+        case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
+        case .roleChanged(let role, let term, let leader):
+            world.rules.roleChanged(role, term, leader: leader, on: self)
+        case .configurationChanged(let configuration, _):
+            gate.admission.members = configuration.voters
+        case .continueApplying:
+            after(world.random.draw(1...30), .work) { [unowned self] in step(.continueApplying) }
+        case .halt(let reason): halt(.replica(reason))
+        }
+    }
+
+    /// The node stops by itself, as a process that exits.
+    func halt(_ reason: NodeHalt) {
+        guard isAlive else { return }
+        stopped = true
+        world.halted(self, reason)
+    }
+}
+
+extension RunSettings {
+    func replicaSettings(id: NodeID, boot: BootNumber, cluster: ClusterID) -> ReplicaSettings {
+        var seed = SplitMix64(seed: self.seed ^ id.rawValue ^ (boot.rawValue << 32))
+        let electionTicks = max(5, electionMicros / tickMicros)
+        var raft = RaftSettings(
+            id: id, seed: seed.next(), electionTicks: electionTicks,
+            heartbeatTicks: max(1, electionTicks / 10),
+            inflightMessagesMax: inflightMessagesMax,
+            inflightBytesMax: max(messageBytesMax, 1 << 20), messageBytesMax: messageBytesMax,
+            windowBytesMax: windowBytes, uncommittedBytesMax: uncommittedBytesMax)
+        raft.firstElectionTicks = max(5, electionTicks / 5)
+        let perSecond = max(1, 1_000_000 / tickMicros)
+        var settings = ReplicaSettings(
+            raft: raft, clusterID: cluster, boot: boot, ticksPerSecond: perSecond)
+        settings.leaseSecondsMin = UInt32(max(1, (electionMicros * 3 / 2 + 999_999) / 1_000_000))
+        settings.digestIntervalEntries = digestInterval
+        settings.applyEntriesMax = applyEntriesMax
+        settings.leaseCheckpointTicks = leaseCheckpointSeconds * perSecond
+        return settings
+    }
+}

@@ -1,0 +1,44 @@
+import Primitives
+import RaftCore
+import Replication
+import StateMachine
+
+/// The promises that are checked while a run goes on, and what they remember. One file a group of
+/// properties, named as in docs/testing.md.
+final class ClusterRules {
+    unowned let world: SimulatedCluster
+    var model = StoreModel()
+
+    // Raft.
+    /// Who led each term.
+    var leaders: [Term: Int] = [:]
+    /// Every entry that a leader or a follower ever wrote, by index; one for each term.
+    var written: [[LogEntry]] = [[]]
+    /// Term and vote that each machine promised to keep.
+    var promised: [HardState]
+    /// The store's digest after each index, where somebody knew it.
+    var digests: [UInt64?] = [nil]
+
+    // Requests.
+    var indexOfRequest: [RequestID: LogIndex] = [:]
+    var refusedRequests: Set<RequestID> = []
+    /// The highest index whose effect any client was told of.
+    var acknowledgedFloor = LogIndex.zero
+
+    // Leases.
+    var leaseDeadlines: [Int64: LeaseDeadline] = [:]
+
+    init(world: SimulatedCluster) {
+        self.world = world
+        promised = Array(repeating: .initial, count: world.settings.nodeCount)
+    }
+
+    func violated(_ property: String, _ what: @autoclosure () -> String) {
+        world.violated(property, what())
+    }
+
+    /// Something was told to a client: whoever begins from now on must see it.
+    func completed(through index: LogIndex) {
+        acknowledgedFloor = max(acknowledgedFloor, index)
+    }
+}

@@ -1,0 +1,120 @@
+import Primitives
+
+/// What one seed draws before anything happens: sizes, timings, and which faults strike how often.
+package struct RunSettings: Sendable {
+    package var seed: UInt64
+    /// Simulated time of the safety phase.
+    package var safetyMicros: Micros
+    /// How many lines of the trace are kept.
+    package var traceLinesMax = Trace.linesMaxDefault
+    package var nodeCount = 3
+    var tickMicros: Micros = 10_000
+    var electionMicros: Micros = 1_000_000
+    var snapshotCount = 200
+    var catchUpEntries = 50
+    var checkpointPauseMin: Micros = 1_000_000
+    var segmentBytes = 64 << 10
+    var batchBytesMax = 64 << 10
+    var chunkBytesMax = 4096
+    var digestInterval: UInt64 = 64
+    var windowBytes = 1 << 20
+    var messageBytesMax = 64 << 10
+    var inflightMessagesMax = 64
+    var uncommittedBytesMax = 1 << 20
+    var applyEntriesMax = 4096
+    var leaseCheckpointSeconds = 5
+    var quotaBytes: Int64 = 0
+
+    // The network, each way.
+    var delayMicros: Micros = 100
+    var delaySpread = 4
+    // The disks.
+    var writeMicros: Micros = 50
+    var syncMicros: Micros = 500
+    var checkpointMicros: Micros = 20_000
+    var restartMicros: Micros = 500_000
+
+    // What clients do.
+    var clientCount = 4
+    var thinkMicros: Micros = 20_000
+    var keyCount = 8
+    var valueBytesMax = 64
+    var watcherCount = 2
+    var leaseSecondsMax = 12
+
+    // What goes wrong.
+    package var faults: [(kind: FaultKind, weight: Int)] = []
+    package var strikeMicros: Micros = 3_000_000
+    /// Every disk acknowledges syncs that it does not make, now and then: more than any promise
+    /// covers, to see whether the loss is noticed.
+    package var disksLie = false
+    var faultMicros: Micros = 2_000_000
+
+    /// How many machines may lose or rot what they hold: fewer than any majority.
+    var sacrificeMax: Int { (nodeCount - 1) / 2 }
+
+    package static let safetyMicrosDefault: Micros = .seconds(180)
+
+    package init(seed: UInt64, safetyMicros: Micros = RunSettings.safetyMicrosDefault) {
+        self.seed = seed
+        self.safetyMicros = safetyMicros
+        var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
+        drawSizes(&random)
+        drawTimes(&random)
+        drawLoad(&random)
+        drawFaults(&random)
+    }
+
+    private mutating func drawSizes(_ random: inout SplitMix64) {
+        nodeCount = random.pick([3, 3, 3, 3, 4, 5, 5, 5])
+        snapshotCount = random.pick([40, 100, 300, 1000])
+        catchUpEntries = random.pick([1, 20, 100, 500])
+        checkpointPauseMin = random.pick([200_000, 1_000_000, 3_000_000])
+        segmentBytes = random.pick([16 << 10, 32 << 10, 64 << 10, 128 << 10])
+        batchBytesMax = random.pick([1024, 8 << 10, 64 << 10])
+        chunkBytesMax = random.pick([256, 2048, 32 << 10])
+        digestInterval = UInt64(random.pick([1, 8, 64, 256]))
+        windowBytes = random.pick([0, 2000, 20_000, 1 << 20])
+        messageBytesMax = random.pick([300, 4000, 64 << 10])
+        inflightMessagesMax = random.pick([1, 4, 64])
+        uncommittedBytesMax = random.pick([20_000, 1 << 20, 1 << 20])
+        applyEntriesMax = random.pick([1, 16, 4096])
+        leaseCheckpointSeconds = random.pick([2, 5, 60])
+    }
+
+    private mutating func drawTimes(_ random: inout SplitMix64) {
+        tickMicros = random.pick([10_000, 20_000, 50_000])
+        electionMicros = tickMicros * random.pick([20, 30, 50, 100])
+        delayMicros = random.pick([50, 200, 1000, 5000])
+        delaySpread = random.pick([1, 4, 16])
+        writeMicros = random.pick([10, 50, 500])
+        syncMicros = random.pick([200, 1000, 5000, 20_000])
+        checkpointMicros = random.pick([1000, 20_000, 500_000])
+        restartMicros = random.pick([50_000, 500_000, 3_000_000])
+    }
+
+    private mutating func drawLoad(_ random: inout SplitMix64) {
+        clientCount = random.draw(1...6)
+        thinkMicros = random.pick([5000, 20_000, 100_000, 400_000])
+        keyCount = random.pick([2, 5, 12, 30])
+        valueBytesMax = random.pick([8, 64, 1000])
+        watcherCount = random.draw(0...4)
+        leaseSecondsMax = random.pick([3, 8, 20, 80])
+        if random.chance(1, in: 8) { quotaBytes = Int64(random.pick([6000, 20_000])) }
+    }
+
+    /// Each seed enables some kinds only, and some more than others: what never strikes together
+    /// with everything else gets its turn.
+    private mutating func drawFaults(_ random: inout SplitMix64) {
+        strikeMicros = random.pick([500_000, 2_000_000, 5_000_000, 9_000_000])
+        faultMicros = random.pick([100_000, 1_000_000, 4_000_000, 15_000_000])
+        let part = random.pick([1, 2, 3, 5])
+        for kind in FaultKind.allCases where random.chance(part, in: 8) {
+            faults.append((kind, random.pick([1, 2, 4])))
+        }
+        // Once in a while nothing goes wrong: then nothing may be refused either.
+        if random.chance(1, in: 40) { faults = [] }
+    }
+
+    package func enables(_ kind: FaultKind) -> Bool { faults.contains { $0.kind == kind } }
+}

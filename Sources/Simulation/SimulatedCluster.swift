@@ -1,0 +1,244 @@
+import Primitives
+import RaftCore
+import Replication
+import StateMachine
+import Storage
+
+/// A cluster, its machines, network and clients, in one value of virtual time from one seed.
+///
+/// One thread runs it. Everything that happens is an event of its queue; the events between two of
+/// them take no time.
+package final class SimulatedCluster {
+    static let clusterID = ClusterID(0x6B65_656C)
+
+    package let settings: RunSettings
+    package private(set) var now: Micros = 0
+    package internal(set) var trace: Trace
+    package internal(set) var counters = Counters()
+    /// What clients did, in the order in which it ended.
+    package internal(set) var history: [ClientRecord] = []
+    package private(set) var violation: Violation?
+    var random: SplitMix64
+    var queue = EventQueue()
+    var machines: [SimulatedMachine] = []
+    private(set) var network: SimulatedNetwork!
+    private(set) var rules: ClusterRules!
+    var nemesis: Nemesis!
+    var clients: [SimulatedClient] = []
+    var watchers: [SimulatedWatcher] = []
+    /// Processes that ended in the event that runs now.
+    private var ended: [SimulatedProcess] = []
+    /// The storm is over: nothing goes wrong any more.
+    var isCalm = false
+
+    package init(_ settings: RunSettings) {
+        self.settings = settings
+        trace = Trace(linesMax: settings.traceLinesMax)
+        random = SplitMix64(seed: settings.seed)
+        for index in 0..<settings.nodeCount {
+            let machine = SimulatedMachine(index: index, seed: random.next())
+            machines.append(machine)
+            if settings.disksLie {
+                var rates = FaultRates()
+                rates.lostWrite = 2000
+                machine.disk.setRates(rates)
+            }
+        }
+        network = SimulatedNetwork(world: self, nodeCount: settings.nodeCount)
+        rules = ClusterRules(world: self)
+        nemesis = Nemesis(world: self, random: random.fork())
+        for number in 0..<settings.clientCount {
+            clients.append(SimulatedClient(world: self, number: number, random: random.fork()))
+        }
+        for number in 0..<settings.watcherCount {
+            watchers.append(SimulatedWatcher(world: self, number: number, random: random.fork()))
+        }
+    }
+
+    static func index(of id: NodeID) -> Int { Int(id.rawValue) - 1 }
+
+    func violated(_ property: String, _ what: String) {
+        if violation == nil { violation = Violation(property: property, what: what) }
+    }
+
+    // MARK: Events
+
+    func schedule(
+        after delay: Micros, _ kind: EventQueue.Kind, machine: Int, life: UInt32,
+        _ body: @escaping () -> Void
+    ) {
+        queue.add(at: now + max(0, delay), kind, machine: machine, life: life, body)
+    }
+
+    func scheduleTick(after delay: Micros, _ machine: SimulatedMachine, life: UInt32) {
+        queue.add(at: now + max(1, delay), .tick, machine: machine.index, life: life, nil)
+    }
+
+    /// Runs what is due until `end`.
+    func run(until end: Micros) throws(Violation) {
+        while let time = queue.nextTime, time <= end {
+            guard let event = queue.next() else { break }
+            now = time
+            perform(event)
+            if let violation { throw violation }
+        }
+        now = max(now, end)
+    }
+
+    private func perform(_ event: EventQueue.Event) {
+        guard event.machine >= 0 else {
+            trace.fold(UInt64(truncatingIfNeeded: now) ^ UInt64(event.kind.rawValue) << 56)
+            event.body?()
+            return
+        }
+        let machine = machines[Int(event.machine)]
+        if event.life != 0 {
+            guard machine.life == event.life else { return }
+            if machine.isPaused {
+                machine.deferred.append(event)
+                return
+            }
+        }
+        trace.fold(
+            UInt64(truncatingIfNeeded: now) ^ UInt64(event.kind.rawValue) << 56
+                ^ UInt64(event.machine) << 48)
+        if let body = event.body { body() } else { machine.process?.tick() }
+        if machine.isDoomed, machine.disk.isPowerOff { doomStruck(machine) }
+        if !ended.isEmpty { ended = [] }
+    }
+
+    /// A paused process goes on: what came meanwhile is handled at once, in order.
+    func resume(_ machine: SimulatedMachine) {
+        guard machine.isPaused else { return }
+        machine.isPaused = false
+        let deferred = machine.deferred
+        machine.deferred = []
+        for event in deferred {
+            queue.add(
+                at: now, event.kind, machine: Int(event.machine), life: event.life, event.body)
+        }
+    }
+
+    // MARK: Lives of processes
+
+    /// Opens the disk and starts a process on it, as an operator's supervisor would.
+    func start(_ machine: SimulatedMachine) {
+        guard machine.process == nil, machine.isPowered else { return }
+        machine.isRestarting = false
+        machine.life += 1
+        trace.note(now, machine.index, "starts, life", UInt64(machine.life))
+        let place = NodePlace(
+            path: "/data",
+            identity: NodeIdentity(
+                clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)"),
+            initialVoters: machines.map(\.id),
+            freshDisk: UInt32(truncatingIfNeeded: random.next()) | 1,
+            logOptions: LogOptions(
+                segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,
+                compressionMinBytes: 2048, spareSegments: 1))
+        do {
+            let storage = try NodeStorage.open(place, fileSystem: machine.disk) { _ in }
+            opened(storage, on: machine)
+        } catch {
+            recoveryFailed(machine, error)
+        }
+    }
+
+    private func opened(_ storage: NodeStorage, on machine: SimulatedMachine) {
+        if storage.log.tornBytesCut > 0 { counters.count(CoverageMark.tornTailCut) }
+        if !storage.log.rotten.isEmpty {
+            counters.count(CoverageMark.rotFound)
+            if !machine.isRotten, !machine.hasReadFaults {
+                violated(
+                    "D01 a torn tail is no rot",
+                    "n\(machine.index + 1) finds \(storage.log.rotten) on a disk without damage")
+            }
+        }
+        trace.note(
+            now, machine.index, "opens, segments", UInt64(storage.log.segmentCount),
+            storage.log.lastIndex.rawValue, text: storage.log.rotten.isEmpty ? "" : "damaged")
+        if storage.checkpoints.newest != nil { counters.count(CoverageMark.checkpointLoaded) }
+        rules.restarted(storage.restored.hardState, on: machine)
+        rules.loaded(storage.store, on: machine)
+        let process = SimulatedProcess(
+            world: self, machine: machine, storage: storage, nonce: random.next() | 1)
+        machine.process = process
+        process.start()
+        nemesis.started(machine)
+    }
+
+    private func recoveryFailed(_ machine: SimulatedMachine, _ error: any Error) {
+        counters.count(CoverageMark.recoveryFailed)
+        trace.note(
+            now, machine.index, "recovery fails, life", UInt64(machine.life), text: "\(error)")
+        if machine.disk.isPowerOff, machine.isDoomed { return doomStruck(machine) }
+        if !machine.hasDiskFaults, !machine.isRotten {
+            violated(
+                "V5 a disk without damage can be opened", "n\(machine.index + 1): \(error)")
+        }
+        machine.disk.killProcess()
+        restartLater(machine)
+    }
+
+    /// The node stopped by itself.
+    func halted(_ process: SimulatedProcess, _ reason: NodeHalt) {
+        let machine = process.machine
+        counters.count(CoverageMark.nodeHalted)
+        trace.note(now, machine.index, "halts, life", UInt64(machine.life), text: "\(reason)")
+        switch reason {
+        case .replica:
+            violated("K8 replicas are identical", "n\(machine.index + 1) halts: \(reason)")
+        case .storage:
+            if !machine.hasDiskFaults, !machine.isRotten {
+                violated(
+                    "V5 a node without faults goes on", "n\(machine.index + 1) halts: \(reason)")
+            }
+        }
+        end(machine, losingPower: false)
+        restartLater(machine)
+    }
+
+    /// The count of operations ran out: the process ends where it is.
+    private func doomStruck(_ machine: SimulatedMachine) {
+        end(machine, losingPower: machine.losesPower)
+        restartLater(machine)
+    }
+
+    /// Ends the process, if there is one. The disk keeps what it has, or loses what a power loss
+    /// may take.
+    func end(_ machine: SimulatedMachine, losingPower: Bool, _ kind: CrashKind? = nil) {
+        trace.note(now, machine.index, losingPower ? "loses power" : "ends", UInt64(machine.life))
+        let endedLife = machine.life
+        machine.life += 1
+        machine.isDoomed = false
+        machine.losesPower = false
+        machine.isPaused = false
+        machine.deferred = []
+        if let process = machine.process {
+            process.stopped = true
+            machine.process = nil
+            ended.append(process)
+            network.processEnded(on: machine.index, silently: losingPower)
+            for client in clients { client.processEnded(machine.index) }
+            for watcher in watchers {
+                watcher.processEnded(machine.index, life: endedLife)
+            }
+        }
+        if losingPower {
+            machine.disk.crash(kind ?? random.pick(CrashKind.allCases))
+        } else {
+            machine.disk.killProcess()
+        }
+    }
+
+    func restartLater(_ machine: SimulatedMachine, after delay: Micros? = nil) {
+        guard !machine.isRestarting else { return }
+        machine.isRestarting = true
+        let wait = delay ?? random.spread(settings.restartMicros, upTo: 8)
+        schedule(after: wait, .life, machine: machine.index, life: 0) { [unowned self] in
+            guard machine.isRestarting else { return }
+            machine.isPowered = true
+            start(machine)
+        }
+    }
+}

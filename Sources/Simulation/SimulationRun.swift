@@ -1,0 +1,176 @@
+import Primitives
+import RaftCore
+import Replication
+import StateMachine
+
+/// What one run came to.
+package struct RunResult: Sendable {
+    package var seed: UInt64
+    package var nodeCount: Int
+    package var traceHash: String
+    package var simulatedMicros: Micros
+    package var events: UInt64
+    package var counters: Counters
+    package var violation: Violation?
+    /// The end of the trace, only where something was broken.
+    package var tail: [String]
+    package var operations: Int
+    package var committed: UInt64
+}
+
+/// One seed from its first start to its last check.
+package struct SimulationRun {
+    package let settings: RunSettings
+
+    package init(_ settings: RunSettings) { self.settings = settings }
+
+    package func result() -> RunResult {
+        let world = SimulatedCluster(settings)
+        var violation: Violation?
+        do throws(Violation) {
+            try world.runStorm()
+            try world.runCalm()
+        } catch { violation = error }
+        let result = RunResult(
+            seed: settings.seed, nodeCount: settings.nodeCount, traceHash: world.trace.text,
+            simulatedMicros: world.now, events: world.trace.count, counters: world.counters,
+            violation: violation, tail: violation == nil ? [] : world.trace.tail,
+            operations: world.history.count, committed: world.rules.model.lastIndex.rawValue)
+        world.dismantle()
+        return result
+    }
+}
+
+extension SimulatedCluster {
+    /// The safety phase: everything may go wrong, and every promise is watched.
+    package func runStorm() throws(Violation) {
+        for machine in machines {
+            schedule(
+                after: random.draw(0...200_000), .life, machine: machine.index, life: 0
+            ) { [unowned self] in start(machine) }
+        }
+        for client in clients { client.thinkAgain() }
+        for watcher in watchers { watcher.connectLater() }
+        nemesis.start()
+        try run(until: settings.safetyMicros)
+    }
+
+    /// The liveness phase: everything heals, and the cluster has to come back within a time.
+    package func runCalm() throws(Violation) {
+        isCalm = true
+        nemesis.stop()
+        let bound = now + Self.calmMicros + 20 * settings.electionMicros
+        trace.note(now, -1, "calm")
+        for client in clients { client.isStopped = true }
+        while now < bound {
+            try run(until: now + 500_000)
+            try raiseNoAlarm()
+            if isConverged { break }
+        }
+        guard isConverged else {
+            throw Violation(
+                property: "V3 after all faults all members become one", what: describe())
+        }
+        try checkProbes()
+        try checkEnd()
+    }
+
+    private static let calmMicros: Micros = .seconds(30)
+
+    /// Machines whose disks hold what they should: they have to take part in the end.
+    var healthy: [SimulatedMachine] {
+        machines.filter { !$0.isSacrificed && !$0.isRotten }
+    }
+
+    private var isConverged: Bool {
+        let processes = healthy.compactMap(\.process)
+        guard processes.count == healthy.count, let first = processes.first,
+            machines.contains(where: { $0.process?.replica.isLeader == true })
+        else { return false }
+        return processes.allSatisfy {
+            $0.replica.appliedIndex == first.replica.appliedIndex
+                && $0.replica.store.digest == first.replica.store.digest
+                && $0.replica.raft.commitIndex == $0.replica.raft.lastIndex
+                && $0.replica.raft.leader != nil
+        }
+    }
+
+    /// Space alarms are the operator's: somebody lowers them.
+    private func raiseNoAlarm() throws(Violation) {
+        guard
+            let process = machines.lazy.compactMap(\.process).first(where: {
+                $0.replica.isLeader
+            })
+        else { return }
+        for alarm in process.replica.store.alarms.raised {
+            process.proposeOwn(
+                .alarm,
+                AlarmRequest(.deactivate, member: alarm.member, kind: alarm.kind).encode())
+        }
+    }
+
+    /// A write through every healthy node is acknowledged.
+    private func checkProbes() throws(Violation) {
+        var left: [Int] = []
+        for machine in healthy {
+            guard let process = machine.process else { continue }
+            let probe = SimulatedClient(
+                world: self, number: 1000 + machine.index, random: random.fork())
+            clients.append(probe)
+            left.append(probe.number)
+            probe.probe(process)
+        }
+        let bound = now + Self.calmMicros + 10 * settings.electionMicros
+        while now < bound, clients.contains(where: { $0.isProbing }) {
+            try run(until: now + 100_000)
+        }
+        for client in clients where client.isProbing {
+            throw Violation(
+                property: "V1 a healthy cluster takes writes",
+                what: "n\(client.number - 999) acknowledges none: \(describe())")
+        }
+        while now < bound, !isConverged { try run(until: now + 100_000) }
+    }
+
+    /// K1: what was acknowledged is there, on every member.
+    private func checkEnd() throws(Violation) {
+        for machine in healthy {
+            guard let process = machine.process else { continue }
+            if process.replica.appliedIndex < rules.acknowledgedFloor {
+                throw Violation(
+                    property: "K1 what is acknowledged is durable",
+                    what: "n\(machine.index + 1) ends at \(process.replica.appliedIndex),"
+                        + " \(rules.acknowledgedFloor) was acknowledged")
+            }
+            process.replica.store.checkInvariants()
+            if let difference = rules.model.difference(process.replica.store) {
+                throw Violation(
+                    property: "K8 replicas are identical",
+                    what: "n\(machine.index + 1) ends with \(difference)")
+            }
+        }
+    }
+
+    private func describe() -> String {
+        machines.map { machine in
+            guard let process = machine.process else { return "n\(machine.index + 1) down" }
+            let raft = process.replica.raft
+            return "n\(machine.index + 1) \(raft.role) term \(raft.term) last \(raft.lastIndex)"
+                + " commit \(raft.commitIndex) applied \(process.replica.appliedIndex)"
+                + " leader \(raft.leader ?? .none)"
+                + (process.gate.admission.isAdmitted ? "" : " not admitted")
+                + (machine.isSacrificed ? " sacrificed" : "")
+        }.joined(separator: "; ")
+    }
+
+    /// Lets go of everything: processes, closures and connections refer to each other.
+    func dismantle() {
+        for machine in machines where machine.process != nil {
+            network.processEnded(on: machine.index, silently: true)
+            machine.process = nil
+        }
+        queue = EventQueue()
+        clients = []
+        watchers = []
+    }
+}

@@ -1,0 +1,52 @@
+import Primitives
+import Simulation
+import Testing
+
+@Suite("Simulation: whole clusters in virtual time")
+struct SimulationTests {
+    private func run(_ seed: UInt64, seconds: Int = 20) -> RunResult {
+        SimulationRun(RunSettings(seed: seed, safetyMicros: seconds * 1_000_000)).result()
+    }
+
+    @Test("every promise is kept", arguments: UInt64(1)...24)
+    func promises(seed: UInt64) {
+        let result = run(seed)
+        #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")
+        #expect(result.committed > 0)
+    }
+
+    @Test("a seed is one run", arguments: [UInt64(3), 7, 11])
+    func determinism(seed: UInt64) {
+        let first = run(seed)
+        let second = run(seed)
+        #expect(first.traceHash == second.traceHash)
+        #expect(first.events == second.events)
+        #expect(first.traceHash != run(seed + 100).traceHash)
+    }
+
+    @Test("what disks that lie lose is noticed")
+    func lyingDisks() {
+        var found: [String] = []
+        for seed in UInt64(1)...12 {
+            var settings = RunSettings(seed: seed, safetyMicros: 30_000_000)
+            settings.faults = [(.powerLossOfAll, 1)]
+            settings.strikeMicros = 3_000_000
+            settings.disksLie = true
+            if let violation = SimulationRun(settings).result().violation {
+                found.append(violation.property)
+            }
+        }
+        #expect(!found.isEmpty)
+    }
+
+    @Test("a campaign counts what it did")
+    func campaign() {
+        let plan = SimulationCampaign.Plan(
+            firstSeed: 50, seedsMax: 4, nanosecondsMax: nil, safetyMicros: 5_000_000, threads: 2)
+        let report = SimulationCampaign(plan, onBegin: { _ in }, onProgress: { _ in }).run()
+        #expect(report.seeds == 4)
+        #expect(report.simulatedMicros >= 4 * 5_000_000)
+        #expect(report.operations > 0)
+        #expect(report.broken.isEmpty)
+    }
+}
