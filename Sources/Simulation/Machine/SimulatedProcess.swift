@@ -108,8 +108,9 @@ final class SimulatedProcess {
         let tickMicros = world.settings.tickMicros
         let elapsed = max(0, machine.localTime(world.now) - lastTickLocal) / tickMicros
         lastTickLocal += elapsed * tickMicros
-        for _ in 0..<debt.due(elapsed) {
-            step(.tick(clock: machine.wallMillis(world.now)))
+        for left in (0..<debt.due(elapsed)).reversed() {
+            let owed = debt.owed + left
+            step(.tick(clock: machine.wallMillis(world.now), owed: owed))
             guard isAlive else { return }
         }
         if let due = gate.memory.tick() { submit(.remember(due.records, due.ticket)) }
