@@ -66,7 +66,7 @@ struct Judgement {
     /// A search that was given up counts as a violation.
     private static func linearizability(_ history: RecordedHistory) -> [CheckViolation] {
         let options = LinearizabilityOptions(
-            stepsMax: max(10_000_000, 50 * history.operations.count))
+            stepsMax: max(2_000_000, 50 * history.operations.count))
         switch LinearizabilityChecker.check(history, options) {
         case .linearizable: return []
         case .unknown(let reason):

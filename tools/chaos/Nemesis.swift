@@ -59,6 +59,8 @@ final class Nemesis {
             try lookForDeaths()
             if Recorder.now >= nextCalm {
                 try calm()
+                // Only now are all others whole for certain.
+                if kinds.contains(.corrupt) { try strike(.corrupt) }
                 nextCalm = Recorder.now + Int64(random.draw(15...40)) * Self.second
             }
             if Recorder.now >= nextStrike {
@@ -72,8 +74,9 @@ final class Nemesis {
 
     // MARK: - Strikes
 
-    private func strike() throws {
-        let kind = drawKind()
+    private func strike() throws { try strike(drawKind()) }
+
+    private func strike(_ kind: FaultKind) throws {
         guard let target = drawTarget(kind) else { return }
         let isOverlapping = !undos.isEmpty
         if try strike(kind, target) { log.struck(kind, isOverlapping: isOverlapping) }
