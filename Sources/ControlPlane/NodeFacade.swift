@@ -48,6 +48,8 @@ package protocol NodeFacade: AnyObject {
     func remainingSeconds(
         ofLease id: Int64, _ done: @escaping (Result<Int64?, ReadFailure>) -> Void)
 
+    /// Why this node is out of quorum duty although it runs: its disk is full. Nil when it is not.
+    var spaceShortage: String? { get }
     func status() -> NodeStatus
     /// All members of the committed configuration, sorted by id.
     func members() -> [MemberSummary]

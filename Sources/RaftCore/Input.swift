@@ -36,4 +36,7 @@ package enum Input: Sendable {
     /// While false this member neither votes, nor campaigns, nor acknowledges anything; it says
     /// only what it lacks. Starts true.
     case votingAllowed(Bool)
+    /// The disk takes no more for now, and what was to be written waits. As long as it is so the
+    /// member does as one that may not vote, but goes on receiving what its leader sends.
+    case storageFull(Bool)
 }

@@ -12,6 +12,7 @@ package import Primitives
 /// | 6 | heartbeat | context (8), commit (8), commit term (8) |
 /// | 7 | heartbeatResponse | context (8) |
 /// | 8 | timeoutNow | |
+/// | 9 | appendEntriesResponse, received | index (8) |
 ///
 /// An entry is its kind (1), plus 128 where its term is not that of the entry before it (the first:
 /// not prev term) and follows (8); then a length (4) and the payload. Indexes are consecutive and
@@ -50,6 +51,9 @@ extension Message {
             writer.write(previous.rawValue)
             writer.write(hint.index.rawValue)
             writer.write(hint.term.rawValue)
+        case .appendEntriesResponse(.received(let index)):
+            begin(9, &writer)
+            writer.write(index.rawValue)
         case .heartbeat(let heartbeat):
             begin(6, &writer)
             writer.write(heartbeat.context)
@@ -119,6 +123,9 @@ extension Message {
                 Heartbeat(context: context, leaderCommit: commit, leaderCommitTerm: commitTerm))
         case 7: body = .heartbeatResponse(HeartbeatResponse(context: try reader.read(UInt64.self)))
         case 8: body = .timeoutNow
+        case 9:
+            body = .appendEntriesResponse(
+                .received(LogIndex(try number("received index", &reader))))
         default:
             throw .invalid(field: "message tag", offset: start)
         }

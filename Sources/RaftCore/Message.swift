@@ -91,6 +91,10 @@ package enum AppendEntriesResponse: Equatable, Sendable {
     /// The entry at `prevLogIndex` is missing or of another term. `hint` is the follower's last
     /// position at or before it whose term is not above the leader's there: where a match may be.
     case rejected(prevLogIndex: LogIndex, hint: LogPosition)
+    /// From a member whose disk is full: its log is equal to the leader's up to here, in memory. It
+    /// promises nothing, so it counts for nothing but the window: the member is sent
+    /// more, and can serve reads.
+    case received(LogIndex)
 }
 
 package struct Heartbeat: Equatable, Sendable {

@@ -146,6 +146,21 @@ struct Progress: Sendable {
         activityTick = tick
     }
 
+    /// The member has the log through `index` in memory and acknowledges nothing: more may be sent.
+    mutating func received(_ index: LogIndex) {
+        switch state {
+        case .replicate(var inflight):
+            state = .snapshot
+            inflight.acknowledge(through: index)
+            state = .replicate(inflight)
+        case .probe:
+            state = .replicate(Inflight())
+            nextIndex = max(matchIndex, index).next
+            loadingFirst = nil
+        case .snapshot: break
+        }
+    }
+
     /// The member's log is durable and equal through `index`. Returns whether that is news.
     mutating func matched(_ index: LogIndex, snapshotIndex: LogIndex, tick: UInt64) -> Bool {
         let isNews = index > matchIndex

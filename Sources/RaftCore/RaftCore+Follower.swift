@@ -66,9 +66,21 @@ extension RaftCore {
                 + "\(log.term(at: append.prevLogIndex)?.description ?? "none") there")
         // It promises nothing, so a member that may not vote says it too: it needs a snapshot.
         let hint = log.lastPosition(at: append.prevLogIndex, termAtMost: append.prevLogTerm)
-        send(
-            .appendEntriesResponse(.rejected(prevLogIndex: append.prevLogIndex, hint: hint)),
-            to: sender, into: &effects)
+        let body = Message.Body.appendEntriesResponse(
+            .rejected(prevLogIndex: append.prevLogIndex, hint: hint))
+        if isStorageFull {
+            sendWithoutPromise(body, to: sender, into: &effects)
+        } else {
+            send(body, to: sender, into: &effects)
+        }
+    }
+
+    /// What a member says whose disk is full holds whatever becomes of that disk, so it does not
+    /// wait for it: not even the term may be durable.
+    private mutating func sendWithoutPromise(
+        _ body: Message.Body, to peer: NodeID, into effects: inout [Effect]
+    ) {
+        effects.append(.send(Envelope(to: peer, message: Message(term: term, body: body))))
     }
 
     /// Figure 2, receiver, steps 3 and 4: what conflicts is truncated, what is new appended, and
@@ -120,7 +132,15 @@ extension RaftCore {
     mutating func acknowledge(
         _ index: LogIndex, to sender: NodeID, into effects: inout [Effect]
     ) {
-        if !isVotingAllowed { return }
+        if !isVotingAllowed {
+            // What its disk does not take stays in memory: the leader's window stays shut once
+            // that is much.
+            if isStorageFull, log.recentBytes <= settings.unstoredBytesMax {
+                sendWithoutPromise(
+                    .appendEntriesResponse(.received(index)), to: sender, into: &effects)
+            }
+            return
+        }
         let body = Message.Body.appendEntriesResponse(.matched(index))
         if index <= writes.durableIndex, draft.startAfter == nil {
             send(body, to: sender, into: &effects)

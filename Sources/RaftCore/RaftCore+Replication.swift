@@ -87,15 +87,21 @@ extension RaftCore {
         _ response: AppendEntriesResponse, from sender: NodeID, into effects: inout [Effect]
     ) {
         guard let slot = leadingSlot(of: sender) else { return }
-        leading.members[slot].contactTick = now
         switch response {
+        case .received(let index):
+            // Not heard from, as far as a quorum is asked for.
+            if index > log.lastIndex { return }
+            leading.members[slot].received(index)
+            sendAppends(to: slot, into: &effects)
         case .matched(let index):
+            leading.members[slot].contactTick = now
             if index > log.lastIndex { return }
             let didRise = leading.members[slot].matched(
                 index, snapshotIndex: log.snapshotIndex, tick: now)
             if didRise { advanceCommit(into: &effects) }
             memberAdvanced(sender, into: &effects)
         case .rejected(let previous, let hint):
+            leading.members[slot].contactTick = now
             rejected(slot, previous: previous, hint: hint, into: &effects)
         }
     }

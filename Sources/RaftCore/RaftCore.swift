@@ -26,7 +26,10 @@ package struct RaftCore: Sendable {
     /// ``RaftSettings/firstElectionTicks``, doubles with every election that this member starts,
     /// for its disk and the others' may need longer, and is the full one once there was a leader.
     var electionBaseTicks: UInt64
-    package internal(set) var isVotingAllowed = true
+    /// What the driver last said with ``Input/votingAllowed(_:)`` and ``Input/storageFull(_:)``.
+    private var isAdmitted = true
+    package private(set) var isStorageFull = false
+    package var isVotingAllowed: Bool { isAdmitted && !isStorageFull }
     /// Ticks since the start.
     var now: UInt64 = 0
     /// When the election timer runs out.
@@ -103,7 +106,12 @@ package struct RaftCore: Sendable {
                 LogPosition(index: index, term: term), configuration: configuration, into: &effects)
         case .transferLeadership(let target): transferRequested(to: target, into: &effects)
         case .compacted(let index): compacted(through: index)
-        case .votingAllowed(let isAllowed): votingAllowed(isAllowed, into: &effects)
+        case .votingAllowed(let isAllowed):
+            isAdmitted = isAllowed
+            votingChanged(into: &effects)
+        case .storageFull(let isFull):
+            isStorageFull = isFull
+            votingChanged(into: &effects)
         }
         finish(into: &effects)
     }
@@ -135,14 +143,21 @@ package struct RaftCore: Sendable {
         trimWindow()
     }
 
-    private mutating func votingAllowed(_ isAllowed: Bool, into effects: inout [Effect]) {
-        isVotingAllowed = isAllowed
-        if isAllowed { return }
+    private mutating func votingChanged(into effects: inout [Effect]) {
+        if isVotingAllowed { return acknowledgeWhatIsHeld(into: &effects) }
         switch state {
         case .follower: break
         case .preCandidate, .candidate: becomeFollower(term: term, leader: nil, into: &effects)
         case .leader: handOver(into: &effects)
         }
+    }
+
+    /// The leader does not ask again about what it was told is received.
+    private mutating func acknowledgeWhatIsHeld(into effects: inout [Effect]) {
+        guard case .follower(let follower) = state, let leader = follower.leader,
+            follower.matchedIndex > .zero
+        else { return }
+        acknowledge(follower.matchedIndex, to: leader, into: &effects)
     }
 
     // MARK: Outputs

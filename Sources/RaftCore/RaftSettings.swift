@@ -27,6 +27,9 @@ package struct RaftSettings: Equatable, Sendable {
     /// Weight of entries that a leader accepts before they are committed, or durable on its own
     /// disk.
     package var uncommittedBytesMax: Int
+    /// Weight of the newest entries that a member whose disk is full keeps in memory before it asks
+    /// for no more.
+    package var unstoredBytesMax: Int
     /// Serve reads under the leader's lease. Must be the same on every member (a replicated
     /// setting).
     package var leaseReads: Bool
@@ -35,7 +38,8 @@ package struct RaftSettings: Equatable, Sendable {
         id: NodeID, seed: UInt64, electionTicks: Int = 100, heartbeatTicks: Int = 10,
         inflightMessagesMax: Int = 256, inflightBytesMax: Int = 64 << 20,
         messageBytesMax: Int = 1 << 20, windowBytesMax: Int = 8 << 20,
-        uncommittedBytesMax: Int = 256 << 20, leaseReads: Bool = false
+        uncommittedBytesMax: Int = 256 << 20, unstoredBytesMax: Int = 256 << 20,
+        leaseReads: Bool = false
     ) {
         self.id = id
         self.seed = seed
@@ -46,6 +50,7 @@ package struct RaftSettings: Equatable, Sendable {
         self.messageBytesMax = messageBytesMax
         self.windowBytesMax = windowBytesMax
         self.uncommittedBytesMax = uncommittedBytesMax
+        self.unstoredBytesMax = unstoredBytesMax
         self.leaseReads = leaseReads
     }
 
@@ -72,5 +77,6 @@ package struct RaftSettings: Equatable, Sendable {
             "a message of \(messageBytesMax) bytes in a window of \(inflightBytesMax)")
         invariant(windowBytesMax >= 0, "windowBytesMax is \(windowBytesMax)")
         invariant(uncommittedBytesMax > 0, "uncommittedBytesMax is \(uncommittedBytesMax)")
+        invariant(unstoredBytesMax >= 0, "unstoredBytesMax is \(unstoredBytesMax)")
     }
 }

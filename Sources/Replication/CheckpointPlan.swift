@@ -36,8 +36,13 @@ package struct CheckpointPlan: Sendable {
     /// Freezes the state when enough was applied since the last checkpoint, and gives it back to be
     /// written once it is not ahead of this node's own durable log.
     ///
-    /// - Parameter mayFreeze: false while the last checkpoint is too short ago.
-    package mutating func consider(_ replica: Replica, mayFreeze: Bool) -> Frozen? {
+    /// - Parameters:
+    ///   - mayFreeze: false while the last checkpoint is too short ago.
+    ///   - isUrgent: the log found no room, and a checkpoint lets some of it go. Only where all
+    ///     that is applied is durable: any other would wait for the log, and the log for it.
+    package mutating func consider(
+        _ replica: Replica, mayFreeze: Bool, isUrgent: Bool = false
+    ) -> Frozen? {
         guard !isWriting else { return nil }
         if let due = frozen {
             guard replica.raft.durableIndex >= due.header.index else { return nil }
@@ -45,9 +50,9 @@ package struct CheckpointPlan: Sendable {
             isWriting = true
             return due
         }
-        guard mayFreeze, replica.appliedIndex.distance(from: newest) >= entriesMin else {
-            return nil
-        }
+        guard mayFreeze, replica.appliedIndex.distance(from: newest) >= (isUrgent ? 1 : entriesMin),
+            !isUrgent || replica.appliedIndex <= replica.raft.durableIndex
+        else { return nil }
         let header = CheckpointHeader(
             index: replica.appliedIndex, term: replica.store.appliedTerm,
             configuration: replica.appliedConfiguration.encode())
@@ -67,12 +72,15 @@ package struct CheckpointPlan: Sendable {
     }
 
     /// The log may be released up to here: only behind the checkpoint before the newest, so that
-    /// one that rots loses nothing.
-    package func releasable(behind previous: CheckpointHeader?) -> LogIndex? {
+    /// one that rots loses nothing. Where it is urgent, nothing is kept for followers.
+    package func releasable(
+        behind previous: CheckpointHeader?, isUrgent: Bool = false
+    ) -> LogIndex? {
         guard let previous else { return nil }
         let behind = min(previous.index, newest)
-        guard behind.rawValue > UInt64(catchUpEntries) else { return nil }
-        return LogIndex(behind.rawValue - UInt64(catchUpEntries))
+        let kept = UInt64(isUrgent ? 0 : catchUpEntries)
+        guard behind.rawValue > kept else { return nil }
+        return LogIndex(behind.rawValue - kept)
     }
 }
 

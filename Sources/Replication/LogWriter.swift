@@ -9,6 +9,8 @@ package enum LogJob: Sendable {
     case release(through: LogIndex)
     /// What is remembered of peers, to be made durable between the writes.
     case remember([PeerMemory], PeerMemoryTicket)
+    /// Tries once more what found no room on the disk.
+    case retry
 }
 
 /// What a ``LogWriter`` has to tell.
@@ -20,13 +22,21 @@ package enum LogReport: Sendable {
     /// A snapshot took the place of a log with holes: the node may take part again once its peers
     /// have judged what it holds now.
     case healed
+    /// The disk is full. What was asked from here on waits, in its order: nothing of it is durable,
+    /// and so nothing of it acknowledged, until ``roomAgain``. The node must take no part in votes
+    /// and acknowledgements, and have ``LogJob/retry`` done now and then.
+    case outOfSpace(StorageError)
+    case roomAgain
 }
 
 /// Writes and syncs the log and the hard state: one write and one sync for all jobs that gathered
 /// meanwhile.
 ///
-/// One round is ``take(_:_:)``, then ``sync()`` where ``needsSync`` says so, then ``complete()``.
-/// After a throw nothing more is done: a failed sync is final.
+/// One round is ``take(_:_:)``, then ``sync()`` where ``needsSync`` says so, then ``complete()``
+/// and
+/// ``spaceChange()``. After a throw nothing more is done: a failed sync is final. A full disk is no
+/// failure: jobs wait until a retry finds room, and only reading, and releasing what makes room,
+/// goes on meanwhile.
 package struct LogWriter {
     package let log: SegmentedLog
     private let hardState: HardStateFile
@@ -38,8 +48,23 @@ package struct LogWriter {
     private var gathered: [LogEntry] = []
     private var gatheredTruncation: LogIndex?
     private var writes: [Write] = []
-    /// Whether something was appended since the last sync.
-    package private(set) var needsSync = false
+    private var isUnsynced = false
+    /// Why jobs wait: the disk is full.
+    package private(set) var shortage: StorageError?
+    private var reportedShortage = false
+    private var waiting: [LogJob] = []
+    private var waitingBytes = 0
+    /// What is remembered of peers must reach its file in order.
+    private var remembersWaiting = 0
+    /// From where on what waits supersedes what is in the log.
+    private var waitingTruncation: LogIndex?
+
+    /// Weight of the entries that may wait for room. Consensus bounds them (what a leader accepts
+    /// before it is committed, what is in flight to a follower), so more than this is an operator's
+    /// matter: the node stops.
+    package static let waitingBytesMax = 1 << 30
+    /// What a job without entries counts for.
+    private static let jobBytes = 256
 
     package init(log: SegmentedLog, hardState: HardStateFile, peers: PeerMemoryFile) {
         self.log = log
@@ -48,30 +73,130 @@ package struct LogWriter {
         isRotten = !log.rotten.isEmpty
     }
 
+    /// Whether something was appended since the last sync.
+    package var needsSync: Bool { isUnsynced && shortage == nil }
+
     /// Does all jobs but the sync. What is read is reported at once, writes by ``complete()``.
     package mutating func take(
         _ jobs: [LogJob], _ report: (LogReport) -> Void
     ) throws(StorageError) {
         guard !failed else { return }
         do throws(StorageError) {
-            for job in jobs { try take(job, report) }
-            try appendGathered()
+            if shortage == nil {
+                try carryOut(jobs, report)
+            } else {
+                try takeShort(jobs, report)
+            }
         } catch { throw fail(error) }
     }
 
     /// Makes durable what ``take(_:_:)`` appended.
     package mutating func sync() throws(StorageError) {
         guard !failed, needsSync else { return }
-        do throws(StorageError) { try log.sync() } catch { throw fail(error) }
-        needsSync = false
+        do throws(StorageError) { try log.sync() } catch {
+            guard error.isOutOfSpace else { throw fail(error) }
+            shortage = error
+            return
+        }
+        isUnsynced = false
     }
 
     /// The writes of this round, all of them durable now.
     package mutating func complete() -> LogReport? {
-        guard !failed, !writes.isEmpty else { return nil }
-        invariant(!needsSync, "\(writes.count) writes complete before their sync")
+        guard !failed, shortage == nil, !writes.isEmpty else { return nil }
+        invariant(!isUnsynced, "\(writes.count) writes complete before their sync")
         defer { writes = [] }
         return .persisted(writes)
+    }
+
+    /// What this round changed about the room on the disk. After ``complete()``.
+    package mutating func spaceChange() -> LogReport? {
+        guard !failed, reportedShortage != (shortage != nil) else { return nil }
+        reportedShortage.toggle()
+        return shortage.map { .outOfSpace($0) } ?? .roomAgain
+    }
+
+    private var supersededFrom: LogIndex? {
+        guard let gathered = gatheredTruncation else { return waitingTruncation }
+        return min(gathered, waitingTruncation ?? gathered)
+    }
+
+    // MARK: Jobs
+
+    private mutating func carryOut(
+        _ jobs: [LogJob], _ report: (LogReport) -> Void
+    ) throws(StorageError) {
+        var done = 0
+        do throws(StorageError) {
+            for job in jobs {
+                try take(job, report)
+                done += 1
+            }
+            try appendGathered()
+        } catch {
+            guard error.isOutOfSpace else { throw error }
+            shortage = error
+            try takeShort(jobs[done...], report)
+        }
+    }
+
+    /// While the disk is full: what needs no room is done, the rest waits, and is tried when asked
+    /// for or when something was released.
+    private mutating func takeShort(
+        _ jobs: some Sequence<LogJob>, _ report: (LogReport) -> Void
+    ) throws(StorageError) {
+        var isWorthTrying = false
+        for job in jobs {
+            switch job {
+            case .write: try wait(job)
+            case .remember where remembersWaiting > 0: try wait(job)
+            case .remember: _ = try takeOrWait(job, report)
+            case .load(let first, let last, let bytesMax, let purpose):
+                // What waits is in memory; only what it supersedes must not be read any more.
+                if last < supersededFrom ?? last.next {
+                    let entries = try read(from: first, through: last, bytesMax: bytesMax, purpose)
+                    report(.loaded(first: first, entries, purpose))
+                } else {
+                    try wait(job)
+                }
+            case .release: if try takeOrWait(job, report) { isWorthTrying = true }
+            case .retry: isWorthTrying = true
+            }
+        }
+        guard isWorthTrying else { return }
+        let jobs = waiting
+        waiting = []
+        waitingBytes = 0
+        remembersWaiting = 0
+        waitingTruncation = nil
+        shortage = nil
+        try carryOut(jobs, report)
+    }
+
+    /// False when there was no room for it either.
+    private mutating func takeOrWait(
+        _ job: LogJob, _ report: (LogReport) -> Void
+    ) throws(StorageError) -> Bool {
+        do throws(StorageError) { try take(job, report) } catch {
+            guard error.isOutOfSpace else { throw error }
+            try wait(job)
+            return false
+        }
+        return true
+    }
+
+    private mutating func wait(_ job: LogJob) throws(StorageError) {
+        waitingBytes += Self.jobBytes
+        switch job {
+        case .write(let write):
+            for entry in write.entries { waitingBytes += entry.weightBytes }
+            let start = write.startAfter == nil ? write.truncateFrom : .zero
+            if let start { waitingTruncation = min(waitingTruncation ?? start, start) }
+        case .remember: remembersWaiting += 1
+        case .load, .release, .retry: break
+        }
+        if let shortage, waitingBytes > Self.waitingBytesMax { throw shortage }
+        waiting.append(job)
     }
 
     private mutating func take(
@@ -95,6 +220,7 @@ package struct LogWriter {
         case .remember(let records, let ticket):
             try peers.store(records)
             report(.remembered(ticket))
+        case .retry: break
         }
     }
 
@@ -139,6 +265,7 @@ package struct LogWriter {
             && log.rotten.allSatisfy { $0.isKnown(through: position.index) }
     }
 
+    /// May be repeated where it found no room.
     private mutating func gather(_ write: Write) throws(StorageError) {
         if let state = write.hardState {
             try appendGathered()
@@ -159,10 +286,19 @@ package struct LogWriter {
 
     private mutating func appendGathered() throws(StorageError) {
         guard !gathered.isEmpty || gatheredTruncation != nil else { return }
-        try log.append(gathered, truncatingFrom: gatheredTruncation)
+        isUnsynced = true
+        do throws(StorageError) {
+            try log.append(gathered, truncatingFrom: gatheredTruncation)
+        } catch {
+            // With a truncation all of it is appended once more: that supersedes itself.
+            if error.isOutOfSpace, gatheredTruncation == nil {
+                let end = log.lastIndex
+                gathered.removeAll { $0.index <= end }
+            }
+            throw error
+        }
         gathered = []
         gatheredTruncation = nil
-        needsSync = true
     }
 
     private mutating func fail(_ error: StorageError) -> StorageError {

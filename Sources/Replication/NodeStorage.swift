@@ -68,12 +68,28 @@ package struct NodeStorage {
         let directory =
             found.identity == nil
             ? try found.initialize(as: identity, disk: place.freshDisk) : found
+        let reserve = SpaceReserve(fileSystem: fileSystem, directory: directory.path)
+        do {
+            return try open(place, directory, reserve, progress: progress)
+        } catch let error as StorageError {
+            // What is kept for a checkpoint may be all that a start lacks.
+            guard error.isOutOfSpace, try reserve.giveUp() else { throw error }
+        }
+        return try open(place, directory, reserve, progress: progress)
+    }
+
+    private static func open(
+        _ place: NodePlace, _ directory: DataDirectory, _ reserve: SpaceReserve,
+        progress: (String) -> Void
+    ) throws -> NodeStorage {
+        let fileSystem = directory.fileSystem
+        let identity = place.identity
         let boot = try BootFile.draw(fileSystem: fileSystem, directory: directory.path)
         let hardState = try HardStateFile.open(fileSystem: fileSystem, directory: directory.path)
         let peers = try PeerMemoryFile.open(fileSystem: fileSystem, directory: directory.path)
         let checkpoints = try CheckpointStore.open(
             fileSystem, directory: directory.checkpointPath, clusterID: identity.clusterID,
-            memberID: identity.memberID)
+            memberID: identity.memberID, reserve: reserve)
         let loaded = try loadCheckpoint(checkpoints, place.initialVoters, progress: progress)
         let log = try SegmentedLog.open(
             fileSystem: fileSystem, directory: directory.logPath, identity: identity,

@@ -98,6 +98,7 @@ package struct Replica {
         case .transferLeadership(let target): run(.transferLeadership(to: target), into: &effects)
         case .compacted(let index): run(.compacted(through: index), into: &effects)
         case .votingAllowed(let allowed): run(.votingAllowed(allowed), into: &effects)
+        case .storageFull(let isFull): run(.storageFull(isFull), into: &effects)
         case .continueApplying:
             isContinuing = false
             applyCommitted(into: &effects)

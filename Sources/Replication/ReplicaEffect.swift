@@ -83,5 +83,6 @@ package enum ReplicaInput: Sendable {
     case transferLeadership(to: NodeID?)
     case compacted(through: LogIndex)
     case votingAllowed(Bool)
+    case storageFull(Bool)
     case continueApplying
 }

@@ -37,6 +37,12 @@ package enum StorageError: Error, Equatable, Sendable {
     /// A snapshot stream broke its own rules.
     case invalidSnapshot(SnapshotFault)
 
+    /// Whether it passes by itself once somebody makes room.
+    package var isOutOfSpace: Bool {
+        if case .outOfSpace = self { return true }
+        return false
+    }
+
     /// The status with which a process that cannot go on exits (DESIGN §12): 65 for data that
     /// cannot be trusted, 74 for input and output.
     package var exitStatus: Int32 {
@@ -66,7 +72,7 @@ extension StorageError: CustomStringConvertible {
                 + " last sync is not trusted; replace the disk if this returns, then start again"
         case .outOfSpace(let operation, let path, let bytes):
             return "\(operation) of \(path) needs \(bytes) bytes and the disk is full."
-                + " Free space on it, then start again"
+                + " Free space on it"
         case .notFound(let path):
             return "\(path) does not exist. Check --data-dir"
         case .alreadyExists(let path):

@@ -5,7 +5,7 @@ import Testing
 @Suite("Real processes under kill -9", .serialized)
 struct SurviveTests {
     /// `KEELSON_SURVIVE_BIN`, else the tool beside the server under test.
-    private static func tool() throws -> String {
+    static func tool() throws -> String {
         if let path = ProcessInfo.processInfo.environment["KEELSON_SURVIVE_BIN"] { return path }
         let server = URL(filePath: try ServerProgram.underTest().path)
         let path = server.deletingLastPathComponent().appending(path: "keelson-survive").path

@@ -50,6 +50,8 @@ func answer(_ context: UInt64) -> Message.Body {
 
 func matched(_ at: UInt64) -> Message.Body { .appendEntriesResponse(.matched(LogIndex(at))) }
 
+func received(_ at: UInt64) -> Message.Body { .appendEntriesResponse(.received(LogIndex(at))) }
+
 func rejected(_ previous: UInt64, hint: UInt64, _ hintTerm: UInt64) -> Message.Body {
     .appendEntriesResponse(
         .rejected(

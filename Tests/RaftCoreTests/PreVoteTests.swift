@@ -172,11 +172,83 @@ struct PreVoteTests {
         #expect(member.receive(beat(5), term: 1, from: 3) == [])
         _ = member.persisted(1)
         #expect(member.tick(50) == [])
-        _ = member.step(.votingAllowed(true))
+        #expect(member.step(.votingAllowed(true)) == [.send(to(3, term: 1, matched(1)))])
         #expect(
             member.receive(append(after: 1, 1), term: 1, from: 3) == [
                 .send(to(3, term: 1, matched(1)))
             ])
+    }
+
+    @Test("a member whose disk is full follows in memory, and neither votes nor acknowledges")
+    func followsWithoutDisk() {
+        var member = Member(hard: HardState(term: term(1), votedFor: nil))
+        _ = member.step(.storageFull(true))
+        #expect(member.receive(ask(last: 0, 0), term: 2, from: 2) == [])
+        #expect(
+            member.receive(append(after: 9, 1), term: 1, from: 3).contains(
+                .send(to(3, term: 1, rejected(9, hint: 0, 0)))))
+        #expect(member.receive(beat(5), term: 1, from: 3) == [])
+        // A later term and its entries, and no write completes.
+        let first = member.receive(append(after: 0, 0, [command(1, term: 2)]), term: 2, from: 3)
+        #expect(first.contains(.send(to(3, term: 2, received(1)))))
+        // A restart may find it in the term before: nobody may hold that against it.
+        #expect(!to(3, term: 2, received(1)).message.isOfDurableTerm)
+        #expect(!to(3, term: 2, rejected(1, hint: 0, 0)).message.isOfDurableTerm)
+        let second = member.receive(
+            append(after: 1, 2, commit: 2, [command(2, term: 2)]), term: 2, from: 3)
+        #expect(second.contains(.send(to(3, term: 2, received(2)))))
+        #expect(second.contains(.committed(through: LogIndex(2))))
+        // The acknowledgement waits for the disk.
+        _ = member.step(.votingAllowed(false))
+        #expect(member.step(.storageFull(false)) == [])
+        let allowed = member.step(.votingAllowed(true))
+        #expect(
+            allowed == [.persist(Write(id: WriteID(3), thenSend: [to(3, term: 2, matched(2))]))])
+    }
+
+    @Test("it asks for no more than it may keep in memory")
+    func followsWithinBounds() {
+        var member = Member(
+            hard: HardState(term: term(1), votedFor: nil), change: { $0.unstoredBytesMax = 0 })
+        _ = member.step(.storageFull(true))
+        let effects = member.receive(append(after: 0, 0, [command(1, term: 1)]), term: 1, from: 3)
+        #expect(!effects.contains(.send(to(3, term: 1, received(1)))))
+    }
+
+    @Test("what is only received opens the window, and counts for no commit and no quorum")
+    func receivedCountsForNothing() throws {
+        var member = Member(change: { $0.inflightMessagesMax = 1 })
+        member.leadAndCommit()
+        let first = try member.propose("a")
+        #expect(first.contains { isAppend($0, to: 2) })
+        #expect(try !member.propose("b").contains { isAppend($0, to: 2) })
+        let last = member.core.lastIndex.rawValue
+        let answer = member.receive(received(last - 1), term: 1, from: 2)
+        #expect(answer.contains { isAppend($0, to: 2) })
+        _ = member.receive(received(last), term: 1, from: 2)
+        _ = member.receive(received(last), term: 1, from: 3)
+        #expect(member.core.commitIndex.rawValue == last - 2)
+    }
+
+    @Test("a leader whom all others tell no more than what they received has no quorum")
+    func receivedIsNoContact() {
+        var member = Member()
+        member.leadAndCommit()
+        let last = member.core.lastIndex.rawValue
+        for _ in 0..<12 {
+            _ = member.tick()
+            for peer: UInt64 in [2, 3] {
+                _ = member.receive(received(last), term: 1, from: peer)
+            }
+        }
+        #expect(member.core.role != .leader)
+    }
+
+    private func isAppend(_ effect: Effect, to peer: UInt64) -> Bool {
+        guard case .send(let envelope) = effect, case .appendEntries = envelope.message.body else {
+            return false
+        }
+        return envelope.to == node(peer)
     }
 
     @Test("a leader that may no longer vote hands over at once")

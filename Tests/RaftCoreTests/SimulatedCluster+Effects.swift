@@ -106,6 +106,7 @@ extension SimulatedCluster {
         doublePercent = 0
         for node in nodes.indices {
             if !nodes[node].isUp { crashOrRestart(node) }
+            step(node, .storageFull(false))
             step(node, .votingAllowed(true))
         }
     }

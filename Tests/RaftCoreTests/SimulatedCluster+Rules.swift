@@ -105,6 +105,8 @@ extension SimulatedCluster {
                 failures.append(
                     "\(sender.id) acknowledges \(index), durable is \(sender.disk.lastIndex)")
             }
+        case .appendEntriesResponse(.received): break
+        case .appendEntriesResponse(.rejected) where sender.core.isStorageFull: break
         case .appendEntries, .appendEntriesResponse(.rejected), .heartbeat, .heartbeatResponse,
             .timeoutNow:
             checkTermDurable(message.term, of: node)

@@ -97,7 +97,12 @@ struct SimulatedCluster {
         case 192..<194: if chance(1, in: 4) { toggleCut() }
         case 194..<195:
             let isAllowed = nodes[node].core.isVotingAllowed
-            if !isAllowed || chance(1, in: 6) { step(node, .votingAllowed(!isAllowed)) }
+            let isFull = nodes[node].core.isStorageFull
+            if isFull || chance(1, in: 6) {
+                step(node, .storageFull(!isFull))
+            } else if !isAllowed || chance(1, in: 6) {
+                step(node, .votingAllowed(!isAllowed))
+            }
         case 195..<196: lose(node)
         default: if !nodes[node].isUp || chance(crashPerMille, in: 80) { crashOrRestart(node) }
         }
@@ -136,6 +141,7 @@ struct SimulatedCluster {
 
     mutating func completeWrites(_ node: Int) {
         if !nodes[node].isUp || nodes[node].writes.isEmpty { return }
+        if nodes[node].core.isStorageFull { return }
         let count = 1 + pick(nodes[node].writes.count)
         let done = Array(nodes[node].writes.prefix(count))
         nodes[node].writes.removeFirst(count)

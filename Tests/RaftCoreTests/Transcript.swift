@@ -163,6 +163,7 @@ struct Transcript {
             return "appendEntries term \(term) after \(append.prevLogIndex):\(append.prevLogTerm) "
                 + "commit \(append.leaderCommit) [\(entries)]"
         case .appendEntriesResponse(.matched(let index)): return "matched \(index) term \(term)"
+        case .appendEntriesResponse(.received(let index)): return "received \(index) term \(term)"
         case .appendEntriesResponse(.rejected(let previous, let hint)):
             return "rejected \(previous) hint \(hint.index):\(hint.term) term \(term)"
         case .heartbeat(let heartbeat):

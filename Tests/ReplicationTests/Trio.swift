@@ -14,6 +14,8 @@ struct Trio {
     var leases: [[UInt64: LeaseAnswer]] = [[:], [:], [:]]
     var applied: [[Applied]] = [[], [], []]
     var cutOff: Set<Int> = []
+    /// Members whose writes never become durable.
+    var withoutDisk: Set<Int> = []
     var repeatsForwards = false
     var losesForwards = false
     /// Nothing is committed meanwhile; heartbeats arrive.
@@ -132,6 +134,7 @@ struct Trio {
     ) {
         switch effect {
         case .send(let message, let peer): send(message, from: node, to: peer)
+        case .persist where withoutDisk.contains(node): break
         case .persist(let write):
             for envelope in write.thenSend {
                 send(.raft(envelope.message), from: node, to: envelope.to)

@@ -93,9 +93,11 @@ struct Chaos {
 /// Why a run was given up before it could be judged.
 enum SurviveFailure: Error, CustomStringConvertible {
     case noWrites(after: String, logs: String)
+    case gaveUp(waiting: String, logs: String)
 
     var description: String {
         switch self {
+        case .gaveUp(let what, let logs): "waited in vain for \(what)\n\(logs)"
         case .noWrites(let cause, let logs): "no writes within 60 s after \(cause)\n\(logs)"
         }
     }

@@ -12,7 +12,7 @@ final class ControlClient: Sendable {
     func call(
         _ node: ServerNode, _ path: String, _ message: [UInt8], seconds: Int64 = 20
     ) throws -> [UInt8] {
-        try RPCClient.connect(host: "127.0.0.1", port: node.clientPort, on: loop)
+        try RPCClient.connect(host: node.host, port: node.clientPort, on: loop)
             .flatMap { client in
                 let promise = client.eventLoop.makePromise(of: [UInt8].self)
                 client.unary(path, message, timeout: .seconds(seconds)) { result in
@@ -50,12 +50,26 @@ final class ControlClient: Sendable {
         return found
     }
 
+    private func status(of node: ServerNode) throws -> ProtobufFields {
+        try ProtobufFields(call(node, EtcdMessages.status, [], seconds: 5))
+    }
+
+    /// What a node complains of.
+    func troubles(of node: ServerNode) throws -> [String] { try status(of: node).texts(8) }
+
+    func term(of node: ServerNode) throws -> UInt64 { try status(of: node).unsigned(6) }
+
+    func appliedIndex(of node: ServerNode) throws -> UInt64 { try status(of: node).unsigned(7) }
+
     /// Everything that a node holds at a revision, in the order of the keys.
-    func everything(on node: ServerNode, at revision: Int64) throws -> [KeyValue] {
+    func everything(
+        on node: ServerNode, at revision: Int64, pageKeys: Int64
+    ) throws -> [KeyValue] {
         var found: [KeyValue] = []
         var start: [UInt8] = [0]
         while true {
-            let request = EtcdMessages.rangeRequest(from: start, revision: revision, limit: 20_000)
+            let request = EtcdMessages.rangeRequest(
+                from: start, revision: revision, limit: pageKeys)
             let answer = try ProtobufFields(call(node, EtcdMessages.range, request, seconds: 60))
             let page = try answer.messages(2).map { KeyValue($0) }
             found += page
@@ -73,7 +87,7 @@ final class ControlClient: Sendable {
     /// The history from revision 2 through `last`, as a watch tells it.
     func history(on node: ServerNode, through last: Int64) throws -> [HistoryEvent] {
         let collector = HistoryCollector(last: last, loop: loop)
-        return try RPCClient.connect(host: "127.0.0.1", port: node.clientPort, on: loop)
+        return try RPCClient.connect(host: node.host, port: node.clientPort, on: loop)
             .flatMap { client in collector.collect(client) }.wait()
     }
 }

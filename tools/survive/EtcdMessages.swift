@@ -10,8 +10,8 @@ enum EtcdMessages {
     static let status = "/etcdserverpb.Maintenance/Status"
     static let hashKV = "/etcdserverpb.Maintenance/HashKV"
 
-    static func putRequest(key: String, value: String) -> [UInt8] {
-        var writer = ProtobufWriter(capacity: key.utf8.count + value.utf8.count + 8)
+    static func putRequest(key: String, value: [UInt8]) -> [UInt8] {
+        var writer = ProtobufWriter(capacity: key.utf8.count + value.count + 16)
         writer.field(1, key)
         writer.field(2, value)
         return writer.bytes
@@ -20,6 +20,14 @@ enum EtcdMessages {
     static func deleteRequest(key: String) -> [UInt8] {
         var writer = ProtobufWriter()
         writer.field(1, key)
+        return writer.bytes
+    }
+
+    /// One key as it is now, or, where it may be old, as the asked node knows it.
+    static func keyRequest(_ key: String, mayBeOld: Bool) -> [UInt8] {
+        var writer = ProtobufWriter()
+        writer.field(1, key)
+        writer.field(7, Int64(mayBeOld ? 1 : 0))
         return writer.bytes
     }
 
@@ -89,6 +97,9 @@ struct ProtobufFields {
 
     func unsigned(_ number: UInt32) -> UInt64 { numbers[number] ?? 0 }
     func int(_ number: UInt32) -> Int64 { Int64(bitPattern: unsigned(number)) }
+    func texts(_ number: UInt32) -> [String] {
+        (blobs[number] ?? []).map { String(decoding: $0, as: UTF8.self) }
+    }
     func bytes(_ number: UInt32) -> [UInt8] { blobs[number]?.last ?? [] }
     func messages(_ number: UInt32) throws -> [ProtobufFields] {
         try (blobs[number] ?? []).map { try ProtobufFields($0) }

@@ -1,3 +1,5 @@
+internal import Primitives
+
 /// What became of one write, as its client knows it.
 enum WriteOutcome: Equatable {
     /// Sent, not answered yet.
@@ -17,11 +19,32 @@ struct Ledger {
     private(set) var acknowledgements: [UInt64] = []
     /// The texts behind outcomes other than an acknowledgement, with their number.
     private(set) var reasons: [String: Int] = [:]
+    /// The write that was acknowledged at the highest revision so far.
+    private(set) var newest: Newest?
+    /// Values are at least this long, and cannot be compressed.
+    let valueBytes: Int
 
-    init(writerCount: Int) { outcomes = Array(repeating: [], count: writerCount) }
+    struct Newest: Sendable {
+        var writer: Int
+        var number: Int
+        var revision: Int64
+    }
+
+    init(writerCount: Int, valueBytes: Int = 0) {
+        outcomes = Array(repeating: [], count: writerCount)
+        self.valueBytes = valueBytes
+    }
 
     static func key(writer: Int, number: Int) -> String { "survive/\(writer)/\(number)" }
-    static func value(writer: Int, number: Int) -> String { "written by \(writer) as \(number)" }
+    func value(writer: Int, number: Int) -> [UInt8] {
+        var value = Array("written by \(writer) as \(number)".utf8)
+        var random = SplitMix64(seed: UInt64(writer) << 32 | UInt64(number))
+        value.reserveCapacity(valueBytes + 8)
+        while value.count < valueBytes {
+            withUnsafeBytes(of: random.next()) { value.append(contentsOf: $0) }
+        }
+        return value
+    }
 
     /// The writer and number of a key, or nil when no writer made it.
     static func place(of key: [UInt8]) -> (writer: Int, number: Int)? {
@@ -40,6 +63,9 @@ struct Ledger {
 
     mutating func acknowledge(writer: Int, number: Int, revision: Int64, at nanoseconds: UInt64) {
         outcomes[writer][number] = .acknowledged(revision: revision)
+        if revision > newest?.revision ?? 0 {
+            newest = Newest(writer: writer, number: number, revision: revision)
+        }
         acknowledgements.append(nanoseconds)
     }
 

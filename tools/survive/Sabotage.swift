@@ -28,7 +28,7 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
             _ = try control.call(
                 node, EtcdMessages.deleteRange, EtcdMessages.deleteRequest(key: key))
         case .doubled:
-            let value = Ledger.value(writer: 0, number: number)
+            let value = ledger.value(writer: 0, number: number)
             _ = try control.call(
                 node, EtcdMessages.put, EtcdMessages.putRequest(key: key, value: value))
         case .refused:

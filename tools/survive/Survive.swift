@@ -45,6 +45,13 @@ struct Survive: ParsableCommand {
     var plant: Sabotage?
     @Option(help: "The name of the folder under .build/clusters.")
     var name: String = "survive"
+    @Option(
+        help: "One fault by itself in place of the kills (needs root): \(Trial.names).")
+    var trial: Trial?
+    @Flag(
+        help: ArgumentHelp(
+            "Readers ask for what may be old, which must be found.", visibility: .hidden))
+    var oldReads = false
 
     func validate() throws {
         guard (1...1000).contains(clients) else {
@@ -65,11 +72,12 @@ struct Survive: ParsableCommand {
         let seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         defer { try? group.syncShutdownGracefully() }
+        if let trial { return try run(trial, group.next()) }
         let cluster = try ServerCluster(name, try program())
         say("seed \(seed), data and logs in \(cluster.folder.path)")
         try cluster.start()
         let workload = Workload(
-            loop: group.next(), ports: cluster.nodes.map { $0.clientPort }, writerCount: clients,
+            loop: group.next(), nodes: cluster.nodes, writerCount: clients,
             pauseMilliseconds: pause, hasDefiniteTexts: kind == "keelson")
         let control = ControlClient(loop: group.next())
         var chaos = Chaos(cluster: cluster, workload: workload, control: control, seed: seed)
@@ -108,7 +116,7 @@ struct Survive: ParsableCommand {
         }
     }
 
-    private func program() throws -> ServerProgram {
+    func program() throws -> ServerProgram {
         if let server {
             return ServerProgram(kind: ServerProgram.Kind(rawValue: kind) ?? .keelson, path: server)
         }

@@ -20,8 +20,10 @@ struct Verdict {
         let revision = try control.revision(of: cluster.nodes[0])
         verdict.revision = revision
         var reference: [KeyValue]?
+        // Pages of some megabytes.
+        let limit = min(20_000, (4 << 20) / max(1, ledger.valueBytes))
         for node in cluster.nodes {
-            let found = try control.everything(on: node, at: revision)
+            let found = try control.everything(on: node, at: revision, pageKeys: Int64(limit))
             if let reference {
                 verdict.compare(reference, found, node)
             } else {
@@ -52,7 +54,7 @@ struct Verdict {
         var revisions: Set<Int64> = []
         for (writer, outcomes) in ledger.outcomes.enumerated() {
             for (number, outcome) in outcomes.enumerated() {
-                check(outcome, places[writer][number], writer, number)
+                check(outcome, places[writer][number], ledger, writer, number)
                 if case .acknowledged(let revision) = outcome,
                     !revisions.insert(revision).inserted
                 {
@@ -63,7 +65,8 @@ struct Verdict {
     }
 
     private mutating func check(
-        _ outcome: WriteOutcome, _ pair: KeyValue?, _ writer: Int, _ number: Int
+        _ outcome: WriteOutcome, _ pair: KeyValue?, _ ledger: Ledger, _ writer: Int,
+        _ number: Int
     ) {
         let key = Ledger.key(writer: writer, number: number)
         switch (outcome, pair) {
@@ -81,8 +84,8 @@ struct Verdict {
         if pair.version != 1 || pair.createRevision != pair.modRevision {
             violated("DOUBLED: \(key) was written \(pair.version) times")
         }
-        if pair.value != Array(Ledger.value(writer: writer, number: number).utf8) {
-            violated("\(key) holds \(Self.text(pair.value))")
+        if pair.value != ledger.value(writer: writer, number: number) {
+            violated("\(key) holds \(Self.text(Array(pair.value.prefix(80))))")
         }
     }
 
@@ -93,7 +96,9 @@ struct Verdict {
             violated("DIVERGED: \(node.name) has \(found.count) keys, node1 \(reference.count)")
         }
         for (one, other) in zip(reference, found) where one != other {
-            violated("DIVERGED: node1 has \(one), \(node.name) has \(other)")
+            violated(
+                "DIVERGED: node1 has \(Self.text(one.key)) at \(one.modRevision), "
+                    + "\(node.name) has \(Self.text(other.key)) at \(other.modRevision)")
             return
         }
     }

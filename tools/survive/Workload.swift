@@ -7,7 +7,7 @@ internal import RPC
 /// `@unchecked Sendable`.
 final class Workload: @unchecked Sendable {
     let loop: any EventLoop
-    let ports: [Int]
+    let nodes: [ServerNode]
     let callTimeout: TimeAmount = .seconds(1)
     let pause: TimeAmount
     /// Whether an error's text tells a definite refusal from an open outcome (Keelson's does).
@@ -16,14 +16,14 @@ final class Workload: @unchecked Sendable {
     private var writers: [Writer] = []
 
     init(
-        loop: any EventLoop, ports: [Int], writerCount: Int, pauseMilliseconds: Int,
-        hasDefiniteTexts: Bool
+        loop: any EventLoop, nodes: [ServerNode], writerCount: Int, valueBytes: Int = 0,
+        pauseMilliseconds: Int, hasDefiniteTexts: Bool
     ) {
         self.loop = loop
         self.hasDefiniteTexts = hasDefiniteTexts
-        self.ports = ports
+        self.nodes = nodes
         pause = .milliseconds(Int64(pauseMilliseconds))
-        ledger = Ledger(writerCount: writerCount)
+        ledger = Ledger(writerCount: writerCount, valueBytes: valueBytes)
         writers = (0..<writerCount).map { Writer(number: $0, workload: self) }
     }
 

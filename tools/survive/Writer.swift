@@ -1,3 +1,4 @@
+internal import LocalCluster
 internal import NIOCore
 internal import Primitives
 internal import RPC
@@ -15,7 +16,7 @@ final class Writer: @unchecked Sendable {
     init(number: Int, workload: Workload) {
         self.number = number
         self.workload = workload
-        endpoint = number % workload.ports.count
+        endpoint = number % workload.nodes.count
     }
 
     func start() {
@@ -43,31 +44,32 @@ final class Writer: @unchecked Sendable {
     private func connect() {
         var settings = RPCClientSettings()
         settings.connectTimeout = .milliseconds(500)
-        let port = workload.ports[endpoint]
-        RPCClient.connect(host: "127.0.0.1", port: port, on: workload.loop, settings: settings)
-            .assumeIsolated().whenComplete { result in
-                switch result {
-                case .success(let client):
-                    self.client = client
-                    self.next()
-                case .failure:
-                    self.turnToNextServer()
-                    self.nextSoon(.milliseconds(2))
-                }
+        let node = workload.nodes[endpoint]
+        RPCClient.connect(
+            host: node.host, port: node.clientPort, on: workload.loop, settings: settings
+        ).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let client):
+                self.client = client
+                self.next()
+            case .failure:
+                self.turnToNextServer()
+                self.nextSoon(.milliseconds(2))
             }
+        }
     }
 
     private func turnToNextServer() {
         if let client { workload.loop.execute { client.abort() } }
         client = nil
-        endpoint = (endpoint + 1) % workload.ports.count
+        endpoint = (endpoint + 1) % workload.nodes.count
     }
 
     private func write(_ client: RPCClient) {
         let sequence = workload.ledger.begin(writer: number)
         let request = EtcdMessages.putRequest(
             key: Ledger.key(writer: number, number: sequence),
-            value: Ledger.value(writer: number, number: sequence))
+            value: workload.ledger.value(writer: number, number: sequence))
         client.unary(EtcdMessages.put, request, timeout: workload.callTimeout) { result in
             switch result {
             case .success(let answer): self.acknowledged(sequence, answer)

@@ -61,6 +61,7 @@ final class HTTPEndpoints: @unchecked Sendable {
             return done(Self.health(failing: "ALARM \(alarm.kind.name)"))
         }
         if target.values("serializable").first == "true" { return done(Self.health(failing: nil)) }
+        if node.spaceShortage != nil { return done(Self.health(failing: "DISK FULL")) }
         guard node.leader != nil else { return done(Self.health(failing: "RAFT NO LEADER")) }
         node.linearizableRead { failure in
             done(Self.health(failing: failure.map { "RANGE ERROR:\($0.status.message)" }))

@@ -41,7 +41,9 @@ extension Node {
     func considerCheckpoint() {
         guard !stopping, !snapshots.installing else { return }
         let mayFreeze = NIODeadline.now() - checkpoints.lastEnd >= checkpoints.pause
-        if let frozen = checkpoints.plan.consider(replica, mayFreeze: mayFreeze) {
+        if let frozen = checkpoints.plan.consider(
+            replica, mayFreeze: mayFreeze, isUrgent: space.shortage.cause != nil)
+        {
             writeCheckpoint(frozen)
         }
     }
@@ -54,6 +56,7 @@ extension Node {
             let previous = store.previous
             let nextBase = store.nextBase?.index
             eventLoop.execute { [weak self] in
+                self?.space.isReserveDue = true
                 self?.checkpointed(result, previous: previous, since: start)
                 if let nextBase { self?.replica.store.forgetChanges(through: nextBase.previous) }
             }
@@ -70,33 +73,36 @@ extension Node {
         checkpoints.plan.written(try? result.get())
         switch result {
         case .success(let header):
+            space.checkpointFoundNone = false
             checkpoints.durations.record(nanoseconds: UInt64(took.nanoseconds))
             logger.debug("checkpoint written", metadata: ["index": "\(header.index)"])
-            if let through = checkpoints.plan.releasable(behind: previous) {
+            if let through = checkpoints.plan.releasable(
+                behind: previous, isUrgent: space.shortage.cause != nil)
+            {
                 step(.compacted(through: through))
                 submitLog(.release(through: through))
             }
-        case .failure(.outOfSpace(let operation, let path, let bytes)):
-            logger.error(
-                "no room for a checkpoint: free space on this disk",
-                metadata: [
-                    "operation": "\(operation)", "path": "\(path)", "bytes": "\(bytes)",
-                ])
+        case .failure(let error) where error.isOutOfSpace: checkpointFoundNoRoom(error)
         case .failure(let error): halt(.storage(error))
         }
     }
 
-    /// Keeps the log's next segment ready, so that no write waits for one.
+    /// Keeps the room for the next checkpoint reserved, and the log's next segment ready, so that
+    /// no write waits for one: in this order, where there is not room for both.
     func prepareSpareSegment() {
-        guard !stopping, !checkpoints.preparingSpare, let logThread, !logThread.hasSpare,
+        guard !stopping, !checkpoints.preparingSpare, let logThread,
+            !logThread.hasSpare || space.isReserveDue,
             NIODeadline.now() >= checkpoints.spareNotBefore
         else { return }
         checkpoints.preparingSpare = true
+        space.isReserveDue = false
+        let store = checkpoints.store
         checkpoints.worker.submit { [weak self, eventLoop] in
-            let result = Result { () throws(StorageError) in try logThread.prepareSpare() }
-            eventLoop.execute { [weak self] in
-                self?.sparePrepared(result)
+            let result = Result { () throws(StorageError) in
+                try store.refillReserve()
+                if !logThread.hasSpare { try logThread.prepareSpare() }
             }
+            eventLoop.execute { [weak self] in self?.sparePrepared(result) }
         }
     }
 
@@ -106,6 +112,7 @@ extension Node {
         case .success: checkpoints.spareHasFailed = false
         case .failure(let error) where error.isFatal: halt(.storage(error))
         case .failure(let error):
+            space.isReserveDue = true
             checkpoints.spareNotBefore = .now() + CheckpointDuty.sparePause
             if !checkpoints.spareHasFailed {
                 logger.warning(

@@ -9,7 +9,8 @@ import Replication
 /// the log thread is woken once. While a follower serves nobody it writes and syncs on the loop
 /// itself: the way to the log thread and back costs two wake-ups, some tens of microseconds each,
 /// which a client of the leader waits for. A leader never does: a stalled disk must not silence its
-/// heartbeats. Nor does who has seen a slow sync lately, or serves a call.
+/// heartbeats. Nor does who has seen a slow sync lately, serves a call, or has no spare segment: to
+/// make one, on a full disk out of an old one, takes long.
 struct LogJobs {
     private(set) var jobs: [LogJob] = []
     private var bytes = 0
@@ -61,6 +62,7 @@ extension Node {
         onWrites()
         let here =
             replica.view.role == .follower && logJobs.areQuick(now: .now()) && !isServing()
+            && logThread?.hasSpare == true
         var jobs = logJobs.take()
         if here { logThread?.performHere(&jobs) } else { logThread?.submit(jobs) }
     }

@@ -69,6 +69,7 @@ final class LogThread: @unchecked Sendable {
                 onSync(UInt64((NIODeadline.now() - start).nanoseconds))
             }
             if let done = writer.complete() { tell { $0.reported(done) } }
+            if let change = writer.spaceChange() { tell { $0.reported(change) } }
         } catch {
             tell { $0.logFailed(error) }
         }

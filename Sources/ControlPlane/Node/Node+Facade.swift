@@ -29,6 +29,8 @@ extension Node: NodeFacade {
         _ done: @escaping (ProposalOutcome) -> Void
     ) {
         guard !stopping else { return done(.refused(.stopped)) }
+        // What it could not see through here is for the other members to take.
+        guard space.shortage.cause == nil else { return done(.refused(.notReady)) }
         let sequence = replica.nextSequence()
         completions.insert(.proposal(done), for: sequence)
         replica.propose(
@@ -66,6 +68,10 @@ extension Node: NodeFacade {
         endTurnSoon()
     }
 
+    package var spaceShortage: String? {
+        space.shortage.cause.map { "this member takes no part until there is room: \($0)" }
+    }
+
     package func status() -> NodeStatus {
         var status = NodeStatus()
         status.databaseBytes = Int64(clamping: store.bytesInUse)
@@ -80,6 +86,7 @@ extension Node: NodeFacade {
         if !gate.admission.isAdmitted {
             status.errors.append("keelson: this member's disk is not known to be current")
         }
+        if let shortage = spaceShortage { status.errors.append("keelson: \(shortage)") }
         status.leaderChangesSeen = replica.leaderChangesSeen
         status.proposalsFailed = proposalsFailed
         status.proposalsPending = UInt64(replica.pendingRequests)

@@ -30,6 +30,8 @@ extension Node: LogThreadDelegate {
                 answersWaiting.removeFirst()
                 first.answer()
             }
+        case .outOfSpace(let error): ranOutOfSpace(error)
+        case .roomAgain: hasRoomAgain()
         }
     }
 

@@ -44,6 +44,7 @@ package final class Node: @unchecked Sendable {
     var answersWaiting: [(ticket: PeerMemoryTicket, answer: () -> Void)] = []
     var checkpoints: CheckpointDuty
     var snapshots = SnapshotDuty()
+    var space = SpaceDuty()
     var publication = Publication()
     var housekeeping: Housekeeping
     var syncDurations = DurationHistogram.empty
@@ -106,6 +107,7 @@ package final class Node: @unchecked Sendable {
         if let due = gate.memory.tick() { submitLog(.remember(due.records, due.ticket)) }
         considerCheckpoint()
         prepareSpareSegment()
+        lookForRoom()
         publishAttributes()
         purgeSome()
         keepHouse()

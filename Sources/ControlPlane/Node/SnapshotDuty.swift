@@ -56,7 +56,7 @@ extension Node {
     func snapshotArriving(
         from peer: NodeID, on handler: PeerChannelHandler
     ) -> ([UInt8]) throws -> Void {
-        guard !snapshots.installing, !stopping else {
+        guard !snapshots.installing, !stopping, space.shortage.cause == nil else {
             handler.close()
             return { _ in }
         }

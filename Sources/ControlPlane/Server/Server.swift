@@ -27,22 +27,45 @@ package final class Server: @unchecked Sendable {
 
     /// Opens the data directory, recovers, listens, and joins the cluster. Returns once the
     /// listeners are open; the log line `ready to serve client requests` comes when linearizable
-    /// reads work.
+    /// reads work. Waits as long as the disk is too full to start; cancelling the task ends that.
     ///
     /// - Parameter onHalt: called when the node stops by itself; the process should exit with the
     ///   status.
-    /// - Throws: ``ConfigurationError``, ``StorageError``, or what binding an address threw.
+    /// - Throws: ``ConfigurationError``, ``StorageError``, `CancellationError`, or what binding an
+    ///   address threw.
     package static func start(
         _ configuration: ServerConfiguration, logger: Logger,
         onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) async throws -> Server {
         try configuration.validate()
-        let storage = try NodeStorage.open(
-            try configuration.place(), fileSystem: PosixFileSystem()
-        ) { logger.info("\($0)") }
+        let storage = try await openStorage(try configuration.place(), logger)
         let server = Server(logger: logger)
         try await server.run(configuration, storage, onHalt).get()
         return server
+    }
+
+    private static let roomRetryInterval: Duration = .seconds(2)
+
+    /// A disk without room for a start is no reason to exit: a restart would find the same disk.
+    private static func openStorage(_ place: NodePlace, _ logger: Logger) async throws
+        -> NodeStorage
+    {
+        var isWaiting = false
+        while true {
+            do {
+                return try NodeStorage.open(place, fileSystem: PosixFileSystem()) {
+                    logger.info("\($0)")
+                }
+            } catch let error as StorageError where error.isOutOfSpace {
+                if !isWaiting {
+                    logger.error(
+                        "the disk is too full to start: waiting until there is room",
+                        metadata: ["reason": "\(error)", "data directory": "\(place.path)"])
+                }
+                isWaiting = true
+            }
+            try await Task.sleep(for: roomRetryInterval)
+        }
     }
 
     private func run(

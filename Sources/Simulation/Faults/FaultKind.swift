@@ -109,6 +109,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case watchResumed
     case watchOvertaken
     case watchHeld
+    case diskFull
     case connectionRefused
     case connectionBroken
     case forwardRefused

@@ -45,6 +45,7 @@ extension SimulatedProcess {
 
     private func logComplete() {
         if let report = writer.complete() { deliver(report) }
+        if let report = writer.spaceChange() { deliver(report) }
         isLogBusy = false
         if !logJobs.isEmpty { startLogRound() }
     }
@@ -74,7 +75,20 @@ extension SimulatedProcess {
                 answersWaiting.removeFirst()
                 first.answer()
             }
+        case .outOfSpace(let error):
+            world.counters.count(CoverageMark.diskFull)
+            step(shortage.began(error, replica.settings))
+            lookForRoom()
+        case .roomAgain: step(shortage.ended())
         }
+    }
+
+    /// Once a tick.
+    func lookForRoom() {
+        guard isAlive else { return }
+        let due = shortage.tick(isTransferring: replica.raft.isTransferring)
+        if let input = due.input { step(input) }
+        if due.retries { submit(.retry) }
     }
 
     private func logFailed(_ error: StorageError) {
@@ -110,7 +124,10 @@ extension SimulatedProcess {
         guard !isInstalling, isAlive else { return }
         let local = world.now
         let mayFreeze = local - lastCheckpointEnd >= checkpointPause
-        guard let frozen = plan.consider(replica, mayFreeze: mayFreeze) else { return }
+        guard
+            let frozen = plan.consider(
+                replica, mayFreeze: mayFreeze, isUrgent: shortage.cause != nil)
+        else { return }
         let start = world.now
         work { [unowned self] in
             let result = Result { () throws(StorageError) in try checkpoints.write(frozen) }
@@ -138,7 +155,9 @@ extension SimulatedProcess {
         case .success(let header):
             world.counters.count(CoverageMark.checkpointWritten)
             world.trace.note(world.now, machine.index, "checkpoint", header.index.rawValue)
-            if let through = plan.releasable(behind: previous) {
+            if let through = plan.releasable(
+                behind: previous, isUrgent: shortage.cause != nil)
+            {
                 world.counters.count(CoverageMark.logReleased)
                 step(.compacted(through: through))
                 submit(.release(through: through))

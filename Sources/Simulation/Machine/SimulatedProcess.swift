@@ -38,6 +38,7 @@ final class SimulatedProcess {
     var lastCheckpointEnd: Micros
     var checkpointPause: Micros
     var isPreparingSpare = false
+    var shortage = SpaceShortage()
 
     // Peers.
     var peers: [PeerConnections]
@@ -116,6 +117,7 @@ final class SimulatedProcess {
         if let due = gate.memory.tick() { submit(.remember(due.records, due.ticket)) }
         considerCheckpoint()
         prepareSpare()
+        lookForRoom()
         _ = replica.purge(budget: 64)
         raiseSpaceAlarm()
     }

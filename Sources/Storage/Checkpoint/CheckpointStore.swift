@@ -38,11 +38,15 @@ package final class CheckpointStore: @unchecked Sendable {
     private var dead: StorageError?
     /// A full disk kept the store from finding out what a failure left: that is tried again.
     private var mustRecover = false
+    /// Room that a checkpoint may take when the disk has no other.
+    private let reserve: SpaceReserve?
 
     private init(
-        _ fileSystem: any FileSystem, directory: String, clusterID: ClusterID, memberID: NodeID
+        _ fileSystem: any FileSystem, directory: String, clusterID: ClusterID, memberID: NodeID,
+        reserve: SpaceReserve?
     ) {
         self.fileSystem = fileSystem
+        self.reserve = reserve
         self.directory = directory
         self.clusterID = clusterID
         self.memberID = memberID
@@ -64,10 +68,12 @@ package final class CheckpointStore: @unchecked Sendable {
     /// - Throws: ``StorageError/foreign(path:field:expected:found:)`` and
     ///   ``StorageError/newerFormat(path:found:supported:)``, and what the disk throws.
     package static func open(
-        _ fileSystem: any FileSystem, directory: String, clusterID: ClusterID, memberID: NodeID
+        _ fileSystem: any FileSystem, directory: String, clusterID: ClusterID, memberID: NodeID,
+        reserve: SpaceReserve? = nil
     ) throws(StorageError) -> CheckpointStore {
         let store = CheckpointStore(
-            fileSystem, directory: directory, clusterID: clusterID, memberID: memberID)
+            fileSystem, directory: directory, clusterID: clusterID, memberID: memberID,
+            reserve: reserve)
         if try !fileSystem.exists(directory) {
             try fileSystem.makeDirectory(directory)
             let parent = directory.lastIndex(of: "/").map { String(directory[..<$0]) } ?? "."
@@ -118,7 +124,8 @@ package final class CheckpointStore: @unchecked Sendable {
     /// are all rows and `deletes` have no effect. When it returns, the checkpoint is durable and
     /// ``newest``.
     ///
-    /// Rows are drawn one by one as they are written; giving them in order is fastest.
+    /// Rows are drawn one by one as they are written; giving them in order is fastest. They are
+    /// drawn again when the disk is full and the checkpoint takes the reserved room.
     ///
     /// - Returns: the header with the sequence that it was given.
     /// - Throws: ``StorageError/rottenCheckpoint(path:reason:)`` when what ``nextBase`` holds is
@@ -131,6 +138,18 @@ package final class CheckpointStore: @unchecked Sendable {
     package func write(
         _ header: CheckpointHeader, upserts: some Sequence<Row>,
         deletes: some Sequence<(UInt8, [UInt8])>, replacingAll: Bool
+    ) throws(StorageError) -> CheckpointHeader {
+        do throws(StorageError) {
+            return try attempt(header, upserts, deletes, replacingAll: replacingAll)
+        } catch {
+            guard error.isOutOfSpace, let reserve, try reserve.giveUp() else { throw error }
+        }
+        return try attempt(header, upserts, deletes, replacingAll: replacingAll)
+    }
+
+    private func attempt(
+        _ header: CheckpointHeader, _ upserts: some Sequence<Row>,
+        _ deletes: some Sequence<(UInt8, [UInt8])>, replacingAll: Bool
     ) throws(StorageError) -> CheckpointHeader {
         if let dead { throw dead }
         if mustRecover {
@@ -205,6 +224,18 @@ package final class CheckpointStore: @unchecked Sendable {
             if case .outOfSpace = error { return }
             dead = error
         }
+    }
+
+    /// Reserves what the next checkpoint may take beside what is there: a whole new file as large
+    /// as the larger one and an eighth more, or as much of a journal.
+    /// - Throws: ``StorageError/outOfSpace(operation:path:bytesNeeded:)``; what was reserved before
+    ///   still is.
+    package func refillReserve() throws(StorageError) {
+        var largest = 0
+        for file in files where try fileSystem.exists(file.path) {
+            largest = max(largest, try fileSystem.open(file.path, .read).size())
+        }
+        try reserve?.ensure(max(SpaceReserve.bytesMin, largest + largest / 8))
     }
 
     /// Finds out what the files hold. See the type for the rules.

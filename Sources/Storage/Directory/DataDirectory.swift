@@ -7,6 +7,7 @@ package import Primitives
 ///     hardstate   term and vote
 ///     boot        number of the last start
 ///     peers       what is remembered of the other members
+///     reserve     room for one checkpoint, given up when it is needed
 ///     log/        the replicated log
 ///     checkpoint/ SQLite files and their manifest
 ///     snapshot/   snapshots on their way in
@@ -139,7 +140,8 @@ package final class DataDirectory: Sendable {
     ) throws(StorageError) {
         let files = [HardStateFile.name, BootFile.name, PeerMemoryFile.name]
         let temporaries = (files + [IdentityFile.name]).map { $0 + ".tmp" }
-        let known = files + temporaries + subdirectories + harmlessNames + [lockName]
+        let known =
+            files + temporaries + subdirectories + harmlessNames + [lockName, SpaceReserve.name]
         for name in try fileSystem.list(path) where !known.contains(name) {
             throw .unsafeDirectory(
                 path: path, reason: "it is no data directory of keelson, and it holds \(name)")

@@ -15,6 +15,9 @@ internal import Primitives
 // A change goes to the older slot and is synced, then to the other and is synced: whatever a crash
 // leaves, and whichever slot rots, the other one holds the last acknowledged value or the one that
 // was being written. The good slot with the higher sequence counts. Only both bad is beyond repair.
+//
+// Both slots are written when the file is made, so that a change needs no room on the disk: term
+// and vote can be stored on a full one, except on file systems that never overwrite in place.
 
 /// A value of bounded size in two slots, each with its checksum.
 ///
@@ -52,41 +55,76 @@ final class TwoSlotFile: @unchecked Sendable {
         let temporary = path + ".tmp"
         if try fileSystem.exists(temporary) { try fileSystem.remove(temporary) }
         let slot = try encode(value, sequence, kind, path: path)
-        let file = try fileSystem.open(temporary, .createNew)
-        try file.write(slot, at: 0)
-        try file.write(slot, at: kind.slotBytes)
-        try file.sync()
-        try fileSystem.rename(temporary, to: path)
+        let room = [UInt8](repeating: 0, count: kind.slotBytes - slot.count)
+        do throws(StorageError) {
+            let file = try fileSystem.open(temporary, .createNew)
+            // Whole slots, so that the room for any later value is taken now.
+            try file.write(slot + room, at: 0)
+            try file.write(slot + room, at: kind.slotBytes)
+            try file.sync()
+            try fileSystem.rename(temporary, to: path)
+        } catch {
+            if error.isOutOfSpace { try? fileSystem.remove(temporary) }
+            throw error
+        }
         try fileSystem.syncDirectory(directory)
         return TwoSlotFile(
             file: try fileSystem.open(path, .readWrite), kind: kind, sequence: sequence)
     }
 
     /// Reads the value, and copies it into a fresh file: what is read may be known to the page
-    /// cache only.
+    /// cache only. Where there is no room for the copy the value is stored in place, which makes
+    /// the disk take it as well.
     static func open(
         _ kind: Kind, fileSystem: any FileSystem, directory: String, name: String
     ) throws(StorageError) -> (file: TwoSlotFile, value: [UInt8]) {
-        let (value, sequence) = try read(kind, fileSystem: fileSystem, path: directory + "/" + name)
-        let file = try create(
-            kind, fileSystem: fileSystem, directory: directory, name: name, value: value,
-            sequence: sequence + 1)
-        return (file, value)
+        let path = directory + "/" + name
+        let found = try readBest(kind, fileSystem: fileSystem, path: path)
+        do throws(StorageError) {
+            let file = try create(
+                kind, fileSystem: fileSystem, directory: directory, name: name, value: found.value,
+                sequence: found.sequence + 1)
+            return (file, found.value)
+        } catch {
+            guard error.isOutOfSpace else { throw error }
+            // The slot that was read, perhaps the only good one, must be the second to be written.
+            let isNextSlot = (found.sequence + 1) % 2 == UInt64(found.slot)
+            let file = TwoSlotFile(
+                file: try fileSystem.open(path, .readWrite), kind: kind,
+                sequence: found.sequence + (isNextSlot ? 1 : 0))
+            try file.store(found.value)
+            return (file, found.value)
+        }
     }
 
     /// Reads the value and changes nothing.
     static func read(
         _ kind: Kind, fileSystem: any FileSystem, path: String
     ) throws(StorageError) -> (value: [UInt8], sequence: UInt64) {
+        let best = try readBest(kind, fileSystem: fileSystem, path: path)
+        return (best.value, best.sequence)
+    }
+
+    private struct Found {
+        var value: [UInt8]
+        var sequence: UInt64
+        var slot: Int
+    }
+
+    private static func readBest(
+        _ kind: Kind, fileSystem: any FileSystem, path: String
+    ) throws(StorageError) -> Found {
         let file = try fileSystem.open(path, .read)
-        var best: (value: [UInt8], sequence: UInt64)?
+        var best: Found?
         for slot in 0..<2 {
             // A sector that cannot be read is a bad slot; the other one may be good.
             guard let raw = try? file.read(kind.slotBytes, at: slot * kind.slotBytes) else {
                 continue
             }
             guard let found = try decode(raw, kind, path: path) else { continue }
-            if found.sequence > best?.sequence ?? 0 { best = found }
+            if found.sequence > best?.sequence ?? 0 {
+                best = Found(value: found.value, sequence: found.sequence, slot: slot)
+            }
         }
         guard let best else {
             throw .corrupt(path: path, offset: 0, reason: "both of its slots have a bad checksum")
@@ -94,12 +132,16 @@ final class TwoSlotFile: @unchecked Sendable {
         return best
     }
 
-    /// Replaces the value. Durable when it returns; two syncs.
+    /// Replaces the value. Durable when it returns; two syncs. When the disk is full it can be
+    /// tried again.
     func store(_ value: [UInt8]) throws(StorageError) {
-        let slot = try Self.encode(value, sequence + 1, kind, path: file.path)
-        sequence += 1
-        for number in [Int(sequence % 2), Int(1 - sequence % 2)] {
+        let next = sequence + 1
+        let slot = try Self.encode(value, next, kind, path: file.path)
+        // The sequence stays until the first slot is written: a second try must not begin with the
+        // slot that is still good.
+        for number in [Int(next % 2), Int(1 - next % 2)] {
             try file.write(slot, at: number * kind.slotBytes)
+            sequence = next
             try file.sync()
         }
     }

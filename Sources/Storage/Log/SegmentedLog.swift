@@ -6,8 +6,10 @@ package import Primitives
 /// called beside it, from one other thread. That is why it can be `@unchecked Sendable`.
 ///
 /// After a failed write or sync nothing more is written: every call throws the first failure again.
-/// A full disk while a new segment is made is no such failure: the log stays as ``lastIndex`` says,
-/// and the append can be repeated from there.
+/// A full disk is no such failure: ``lastIndex`` says how far the append got, it can be repeated
+/// from there, and bytes that found no room are written by the next ``append(_:truncatingFrom:)``
+/// or
+/// ``sync()``.
 package final class SegmentedLog: @unchecked Sendable {
     let fileSystem: any FileSystem
     let directory: String
@@ -122,6 +124,7 @@ package final class SegmentedLog: @unchecked Sendable {
         _ entries: [LogEntry], truncatingFrom: LogIndex? = nil
     ) throws(StorageError) {
         try checkUsable()
+        try flush()
         let start = truncatingFrom ?? lastIndex.next
         invariant(
             start > baseIndex && start <= lastIndex.next,
@@ -134,7 +137,6 @@ package final class SegmentedLog: @unchecked Sendable {
         if entries.isEmpty, truncatingFrom == nil || (start > lastIndex && rotten.isEmpty) {
             return
         }
-        encoder.clear()
         try copyLate()
         if mustRoll { try addSegment(startsLog: false, fillingWithZeros: false) }
         if start <= lastIndex || !rotten.isEmpty {
@@ -248,21 +250,25 @@ package final class SegmentedLog: @unchecked Sendable {
         }
     }
 
-    /// Hands what was encoded to the file in one write.
+    /// Hands what was encoded to the file in one write. Where the disk is full although the file's
+    /// room was reserved (file systems that never overwrite in place), the bytes stay, to be
+    /// written at the same place again.
     private func flush() throws(StorageError) {
         guard encoder.count > 0 else { return }
         let segment = segments[segments.count - 1]
         do throws(StorageError) {
             try segment.file.write(encoder.bytes, at: segment.writeOffset)
-        } catch { throw fail(error) }
+        } catch { throw error.isOutOfSpace ? error : fail(error) }
         segment.writeOffset += encoder.count
         encoder.clear()
     }
 
     /// Blocks until everything appended so far survives power loss. One `fdatasync`.
-    /// - Throws: ``StorageError/syncFailed(path:errno:)``, which is final.
+    /// - Throws: ``StorageError/syncFailed(path:errno:)``, which is final, and
+    ///   ``StorageError/outOfSpace(operation:path:bytesNeeded:)``, which is not.
     package func sync() throws(StorageError) {
         try checkUsable()
+        try flush()
         guard let segment = segments.last, segment.syncedThrough < segment.writeOffset else {
             return
         }
@@ -289,26 +295,31 @@ package final class SegmentedLog: @unchecked Sendable {
             chainSeed: SegmentHeader.makeChainSeed(
                 identity: identity, generation: generation, boot: boot,
                 previousChain: previousChain), previousChain: previousChain)
-        // Until here a full disk changes nothing.
         let source = try pool.take(fillingWithZeros: fillingWithZeros)
         do throws(StorageError) {
             let segment = try install(source, header, contents: header.encode())
             newestGeneration = generation
             segments.append(segment)
             mustRoll = false
-        } catch { throw fail(error) }
+        } catch { throw error.isOutOfSpace ? error : fail(error) }
     }
 
-    /// Turns a file of zeros into the segment of `header`: contents and name, both durable.
+    /// Turns a file of zeros into the segment of `header`: contents and name, both durable. On a
+    /// full disk it goes, before it has a segment's name.
     private func install(
         _ source: String, _ header: SegmentHeader, contents: [UInt8]
     ) throws(StorageError) -> Segment {
         let path = pool.path(.segment(header.generation))
-        let file = try fileSystem.open(source, .readWrite)
-        if try file.size() < header.segmentBytes { try file.allocate(header.segmentBytes) }
-        try file.write(contents, at: 0)
-        try file.sync()
-        try fileSystem.rename(source, to: path)
+        do throws(StorageError) {
+            let file = try fileSystem.open(source, .readWrite)
+            if try file.size() < header.segmentBytes { try file.allocate(header.segmentBytes) }
+            try file.write(contents, at: 0)
+            try file.sync()
+            try fileSystem.rename(source, to: path)
+        } catch {
+            if error.isOutOfSpace { try? fileSystem.remove(source) }
+            throw error
+        }
         try fileSystem.syncDirectory(directory)
         return Segment(
             path: path, header: header, file: try fileSystem.open(path, .readWrite))
@@ -322,7 +333,10 @@ package final class SegmentedLog: @unchecked Sendable {
         if rotten.contains(where: { $0.path == old.path }) {
             isCopyDue = true
         } else {
-            try copy(old, recovered.activeContents)
+            do throws(StorageError) { try copy(old, recovered.activeContents) } catch {
+                guard error.isOutOfSpace else { throw error }
+                try rewrite(old, recovered.activeContents)
+            }
         }
     }
 
@@ -344,6 +358,27 @@ package final class SegmentedLog: @unchecked Sendable {
         isCopyDue = false
     }
 
+    /// In place of a copy that finds no room: writes the same bytes to the same places, so that the
+    /// page cache has to hand all of them to the disk, and zeros behind them.
+    ///
+    /// A crash on the way leaves each sector as the disk had it or as it should be, so the log is
+    /// not worse for it. Only for a segment without damage: a sector that could not be read, and
+    /// might be another time, must not be written over.
+    private func rewrite(_ segment: Segment, _ contents: [UInt8]) throws(StorageError) {
+        try segment.file.write(contents, at: 0)
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = contents.count
+        while offset < segment.header.segmentBytes {
+            let count = min(zeros.count, segment.header.segmentBytes - offset)
+            let part = count == zeros.count ? zeros : Array(zeros[..<count])
+            try segment.file.write(part, at: offset)
+            offset += count
+        }
+        try segment.file.sync()
+        try fileSystem.syncDirectory(directory)
+        segment.syncedThrough = segment.writeOffset
+    }
+
     /// Forgets entries up to `through`, as far as whole segments hold nothing newer; their files
     /// wait to be used again. The last segment stays.
     package func release(through: LogIndex) throws(StorageError) {
@@ -358,7 +393,7 @@ package final class SegmentedLog: @unchecked Sendable {
                 }
                 unreadable.removeAll { $0 < next }
                 try pool.add(recycled: segments[0].path)
-            } catch { throw fail(error) }
+            } catch { throw error.isOutOfSpace ? error : fail(error) }
             segments.removeFirst()
             hasChanged = true
         }

@@ -44,7 +44,7 @@ final class SparePool: Sendable {
 
     /// The path of a file of zeros for the caller to use and rename. Makes one, without stalling
     /// for long, when none is ready: then its blocks are reserved but not written, and syncs cost
-    /// more.
+    /// more. On a full disk a recycled file does, which takes no room and a second write.
     func take(fillingWithZeros: Bool) throws(StorageError) -> String {
         let (spare, number) = state.withLock { state -> (UInt64?, UInt64) in
             if !state.spares.isEmpty { return (state.spares.removeFirst(), 0) }
@@ -61,7 +61,12 @@ final class SparePool: Sendable {
         } catch {
             // The room it took is needed by others now.
             try? fileSystem.remove(new)
-            throw error
+            guard error.isOutOfSpace, let old = takeRecycled() else { throw error }
+            do throws(StorageError) { try fill(old, as: number) } catch {
+                try? fileSystem.remove(new)
+                throw error
+            }
+            return try withdraw(number)
         }
         return new
     }
@@ -73,6 +78,10 @@ final class SparePool: Sendable {
         try fileSystem.rename(path(.spare(spare)), to: taken)
         try fileSystem.syncDirectory(directory)
         return taken
+    }
+
+    private func takeRecycled() -> UInt64? {
+        state.withLock { $0.recycled.isEmpty ? nil : $0.recycled.removeFirst() }
     }
 
     /// Takes over a segment that the log no longer needs: renames it, durably.

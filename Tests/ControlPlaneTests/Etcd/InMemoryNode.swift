@@ -122,6 +122,8 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
         propose(.leaseExpire, proposedID: 0, body: body) { _ in }
     }
 
+    var spaceShortage: String?
+
     func status() -> NodeStatus {
         var status = NodeStatus()
         status.databaseBytes = Int64(store.bytesInUse)

@@ -254,6 +254,15 @@ struct HTTPEndpointTests {
             #expect(try await get(etcd, "/health?serializable=true").status == 200)
             try await etcd.onLoop { node in
                 node.leader = node.memberID
+                node.spaceShortage = "the disk is full"
+            }
+            #expect(
+                try await get(etcd, "/health")
+                    == (503, #"{"health":"false","reason":"DISK FULL"}"#))
+            #expect(try await get(etcd, "/health?serializable=true").status == 200)
+            try await etcd.onLoop { node in
+                node.spaceShortage = nil
+                node.leader = node.memberID
                 let raise = AlarmRequest(.activate, member: NodeID(5), kind: .noSpace)
                 node.propose(.alarm, proposedID: 0, body: raise.encode()) { _ in }
             }

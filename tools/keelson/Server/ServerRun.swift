@@ -10,13 +10,22 @@ enum ServerRun {
         let logger = makeLogger(configuration)
         logger.debug("memory comes from \(Allocator.version)")
         let ends = AsyncStream<Int32>.makeStream()
-        let signals = watchSignals(ends.continuation)
+        let start = Task {
+            try await Server.start(configuration, logger: logger) { halt in
+                ends.continuation.yield(halt.exitStatus)
+            }
+        }
+        let signals = watchSignals {
+            start.cancel()
+            ends.continuation.yield(0)
+        }
         defer { for signal in signals { signal.cancel() } }
         let server: Server
         do {
-            server = try await Server.start(configuration, logger: logger) { halt in
-                ends.continuation.yield(halt.exitStatus)
-            }
+            server = try await start.value
+        } catch is CancellationError {
+            logger.info("stopped before it had started")
+            return 0
         } catch {
             let (status, text) = StartFailure.describe(error)
             logger.critical("cannot start: \(text)")
@@ -31,6 +40,10 @@ enum ServerRun {
             logger.info("stopping: leadership is handed on and requests on their way are answered")
             await server.stop()
             logger.info("stopped")
+        } else {
+            // It stopped by itself, and its threads go on until the process ends: they must find
+            // it.
+            _ = Unmanaged.passRetained(server)
         }
         return status
     }
@@ -42,7 +55,7 @@ enum ServerRun {
     }
 
     private static func watchSignals(
-        _ ends: AsyncStream<Int32>.Continuation
+        _ onSignal: @escaping @Sendable () -> Void
     ) -> [any DispatchSourceSignal] {
         // A peer or client that closes its end must be an error on that socket, not the end of the
         // node.
@@ -50,7 +63,7 @@ enum ServerRun {
         return [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { ends.yield(0) }
+            source.setEventHandler { onSignal() }
             source.resume()
             return source
         }

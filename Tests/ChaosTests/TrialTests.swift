@@ -1,0 +1,52 @@
+import Foundation
+import LocalCluster
+import Testing
+
+/// One trial of keelson-survive: real processes, one fault, eight clients that write and one that
+/// reads through each node.
+private func run(_ trial: String, _ more: String...) throws -> Command.Output {
+    let program = try ServerProgram.underTest()
+    return try Command.run(
+        try SurviveTests.tool(),
+        [
+            "--server", program.path, "--kind", program.kind.rawValue, "--name", "trial-\(trial)",
+            "--trial", trial, "--clients", "8", "--pause", "1",
+        ] + more, limit: .seconds(90))
+}
+
+private func survives(_ trial: String) throws {
+    let output = try run(trial)
+    // The figures are for the reader of the log; what is asserted is that nothing went wrong.
+    print(output.text)
+    #expect(output.status == .exited(0), "\(output.text)")
+    #expect(output.text.contains("\nsurvived\n"))
+}
+
+@Suite("A full disk", .serialized)
+struct FullDiskTests {
+    static var isKeelson: Bool { (try? ServerProgram.underTest())?.kind == .keelson }
+
+    @Test(
+        "the others go on, nothing acknowledged is lost, and the member comes back with the room",
+        .enabled(if: isKeelson, "etcd stops when its disk is full"),
+        arguments: ["full-follower", "full-leader"])
+    func fullDisk(trial: String) throws { try survives(trial) }
+}
+
+@Suite("A cut connection", .serialized)
+struct CutConnectionTests {
+    @Test(
+        "a leader that is cut off, either way or both, is replaced, and nobody reads the past",
+        arguments: ["cut-leader", "deaf-leader", "mute-leader"])
+    func cutLeader(trial: String) throws { try survives(trial) }
+
+    @Test("one link of three that is cut costs the leader no term and clients no write")
+    func cutLink() throws { try survives("cut-link") }
+
+    @Test("readers that are content with the past are found out")
+    func oldReads() throws {
+        let output = try run("cut-leader", "--old-reads")
+        #expect(output.status == .exited(1))
+        #expect(output.text.contains("STALE"), "\(output.text)")
+    }
+}
