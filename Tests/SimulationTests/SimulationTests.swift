@@ -15,6 +15,14 @@ struct SimulationTests {
         #expect(result.committed > 0)
     }
 
+    @Test(
+        "seeds that once failed keep every promise, for as long as they failed",
+        arguments: [UInt64(9), 23, 52, 5004, 5047, 7037])
+    func seedsThatFailed(seed: UInt64) {
+        let result = run(seed, seconds: 100)
+        #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")
+    }
+
     @Test("a seed is one run", arguments: [UInt64(3), 7, 11])
     func determinism(seed: UInt64) {
         let first = run(seed)

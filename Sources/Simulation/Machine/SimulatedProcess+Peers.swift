@@ -111,11 +111,20 @@ extension SimulatedProcess {
             world.network.forgetOtherLives(of: connection)
             return judge(hello, on: connection)
         }
-        if let reception = connection.reception { return reception.take(frame) }
+        // A snapshot that is not wanted now was turned away; what is still on its way is nothing.
+        if connection.kind == .snapshot {
+            connection.reception?.take(frame)
+            return
+        }
         var reader = ByteReader(frame)
-        guard let message = try? PeerMessage.decode(from: &reader) else {
+        let message: PeerMessage
+        do throws(DecodingError) {
+            message = try PeerMessage.decode(from: &reader)
+        } catch {
             return world.violated(
-                "P2 peers decode each other", "a message of \(frame.count) bytes")
+                "P2 peers decode each other",
+                "n\(peer + 1) sends n\(machine.index + 1) \(frame.count) bytes, kind"
+                    + " \(frame.prefix(2)): \(error)")
         }
         let id = world.machines[peer].id
         if case .raft(let raft) = message { gate.note(raft, from: id, replica.raft) }
