@@ -20,6 +20,10 @@ package struct ReplicaView: Equatable, Sendable {
     package internal(set) var isVoter: Bool
 
     package init(_ raft: RaftCore, self id: NodeID) {
+        self.init(raft, isVoter: raft.configuration.isVoter(id))
+    }
+
+    private init(_ raft: borrowing RaftCore, isVoter: Bool) {
         role = raft.role
         term = raft.term
         leader = raft.leader
@@ -27,17 +31,11 @@ package struct ReplicaView: Equatable, Sendable {
         lastIndex = raft.lastIndex
         lastTerm = raft.lastTerm
         durableIndex = raft.durableIndex
-        isVoter = raft.configuration.isVoter(id)
+        self.isVoter = isVoter
     }
 
     /// After each step of consensus; ``isVoter`` changes with the configuration only.
     mutating func refresh(_ raft: borrowing RaftCore) {
-        role = raft.role
-        term = raft.term
-        leader = raft.leader
-        commitIndex = raft.commitIndex
-        lastIndex = raft.lastIndex
-        lastTerm = raft.lastTerm
-        durableIndex = raft.durableIndex
+        self = ReplicaView(raft, isVoter: isVoter)
     }
 }

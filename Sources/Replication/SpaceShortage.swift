@@ -34,13 +34,15 @@ package struct SpaceShortage: Sendable {
 
     /// Once a tick: what is to be stepped, and whether ``LogJob/retry`` is to be submitted. A
     /// leader that finds no successor in time goes without.
-    package mutating func tick(isTransferring: Bool) -> (input: ReplicaInput?, retries: Bool) {
+    package mutating func tick(
+        isTransferring: @autoclosure () -> Bool
+    ) -> (input: ReplicaInput?, retries: Bool) {
         guard cause != nil else { return (nil, false) }
         ticksUntilRetry -= 1
         let retries = ticksUntilRetry <= 0
         if retries { ticksUntilRetry = retryTicks }
         guard let ticks = ticksUntilLeaving else { return (nil, retries) }
-        ticksUntilLeaving = isTransferring && ticks > 0 ? ticks - 1 : nil
+        ticksUntilLeaving = isTransferring() && ticks > 0 ? ticks - 1 : nil
         return (ticksUntilLeaving == nil ? .storageFull(true) : nil, retries)
     }
 }

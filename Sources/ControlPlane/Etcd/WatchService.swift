@@ -73,21 +73,7 @@ final class WatchService: @unchecked Sendable {
     // MARK: What the node tells
 
     func applied(_ batch: [Applied]) {
-        guard let last = batch.last, last.revision > hub.revision else { return }
-        guard hub.watcherCount > 0 else {
-            hub.jump(to: last.revision)
-            return
-        }
-        var records: [Record] = []
-        for applied in batch { records.append(contentsOf: applied.events) }
-        // The datacenter's records are another space: no watch that starts outside sees them.
-        records.removeAll { $0.withKey { SpaceID.of($0) } == .datacenter }
-        if let first = records.first, first.revision != hub.revision.next {
-            // The node applied what it did not tell: watches read it from the log.
-            hub.jump(to: last.revision)
-        } else {
-            send(hub.publish(records, through: last.revision, log: node.store))
-        }
+        send(hub.applied(batch, log: node.store))
         if hub.needsCatchUp { scheduleCatchUp() }
     }
 

@@ -13,7 +13,6 @@ import Replication
 /// make one, on a full disk out of an old one, takes long.
 struct LogJobs {
     private(set) var jobs: [LogJob] = []
-    private var bytes = 0
     private var slowUntil = NIODeadline.uptimeNanoseconds(0)
 
     /// Above it the loop can do something else meanwhile that is worth the wake-up.
@@ -25,14 +24,10 @@ struct LogJobs {
     var isEmpty: Bool { jobs.isEmpty }
 
     mutating func append(_ job: LogJob) {
-        if case .write(let write) = job {
-            bytes += write.entries.reduce(0) { $0 + $1.weightBytes }
-        }
         jobs.append(job)
     }
 
     mutating func take() -> [LogJob] {
-        bytes = 0
         defer { jobs = [] }
         return jobs
     }
@@ -45,8 +40,16 @@ struct LogJobs {
 
     /// Whether they are quickly done, as far as one can tell.
     func areQuick(now: NIODeadline) -> Bool {
-        guard bytes > 0, bytes <= Self.inlineBytesMax, now >= slowUntil else { return false }
-        return jobs.allSatisfy { if case .write = $0 { true } else { false } }
+        guard now >= slowUntil else { return false }
+        var bytes = 0
+        for job in jobs {
+            guard case .write(let write) = job else { return false }
+            for entry in write.entries {
+                bytes += entry.weightBytes
+                if bytes > Self.inlineBytesMax { return false }
+            }
+        }
+        return bytes > 0
     }
 }
 

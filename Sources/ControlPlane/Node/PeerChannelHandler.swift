@@ -70,14 +70,7 @@ final class PeerChannelHandler: ChannelInboundHandler {
 
     /// Queues a frame; ``flush()`` sends it. False when too much is waiting already.
     func send(_ payload: [UInt8]) -> Bool {
-        guard let context, context.channel.isActive else { return false }
-        guard unflushedBytes < Self.pendingBytesMax else { return false }
-        if out == nil {
-            out = context.channel.allocator.buffer(
-                capacity: max(1024, payload.count + PeerProtocol.headerBytes))
-        }
-        PeerFrameDecoder.append(payload, to: &out!)
-        return true
+        send(frame: PeerFrameDecoder.frame(payload))
     }
 
     /// The same for a whole frame, whose bytes others may share.

@@ -47,9 +47,12 @@ struct PeerFrameDecoder {
         return payload
     }
 
-    static func append(_ payload: [UInt8], to buffer: inout ByteBuffer) {
+    static func frame(_ payload: [UInt8]) -> ByteBuffer {
+        var buffer = ByteBufferAllocator().buffer(
+            capacity: payload.count + PeerProtocol.headerBytes)
         buffer.writeInteger(UInt32(payload.count), endianness: .little)
         buffer.writeInteger(Checksum.crc32c(payload), endianness: .little)
         buffer.writeBytes(payload)
+        return buffer
     }
 }

@@ -124,9 +124,7 @@ final class PeerTransport {
         if let lastFrame, lastFrame.message == message { return lastFrame.bytes }
         var writer = ByteWriter(capacity: message.encodedByteCountHint)
         message.encode(into: &writer)
-        var bytes = ByteBufferAllocator().buffer(
-            capacity: writer.bytes.count + PeerProtocol.headerBytes)
-        PeerFrameDecoder.append(writer.bytes, to: &bytes)
+        let bytes = PeerFrameDecoder.frame(writer.bytes)
         lastFrame = message.hasEntries ? (message, bytes) : nil
         return bytes
     }

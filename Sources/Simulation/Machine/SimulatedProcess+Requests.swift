@@ -139,15 +139,7 @@ extension SimulatedProcess {
     // MARK: Watches
 
     func publish(_ batch: [Applied]) {
-        guard let last = batch.last, last.revision > hub.revision else { return }
-        guard hub.watcherCount > 0 else { return hub.jump(to: last.revision) }
-        var records: [Record] = []
-        for applied in batch { records.append(contentsOf: applied.events) }
-        if let first = records.first, first.revision != hub.revision.next {
-            hub.jump(to: last.revision)
-        } else {
-            tell(hub.publish(records, through: last.revision, log: replica.store))
-        }
+        tell(hub.applied(batch, log: replica.store))
         if hub.needsCatchUp { catchUpSoon() }
     }
 
