@@ -14,7 +14,7 @@ package struct Admission: Sendable {
     package let member: NodeID
     /// Whether this disk was never admitted.
     package private(set) var isFresh: Bool
-    private var hasHoles: Bool
+    package private(set) var hasHoles: Bool
     private var acceptedBy: [NodeID] = []
     private var rejected = false
 

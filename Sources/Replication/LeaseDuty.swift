@@ -25,7 +25,6 @@ struct LeaseDuty: Sendable {
     var keeper = LeaseKeeper()
     /// Granted or renewed since the last tick, in order, with the seconds that they got.
     var started: [(leaseID: Int64, seconds: Int64)] = []
-    var nextCheckpointAt: UInt64
     /// Questions since the last flush; one quorum round confirms them all.
     var gathered: [Asked] = []
     /// Rounds in flight. A renewal is acknowledged only after a round that began after it came in.
@@ -41,8 +40,6 @@ struct LeaseDuty: Sendable {
     private var proposed = Deque<Proposed>()
     /// How often each lease is in the checkpoints among them, clearings included.
     private var checkpointsInFlight: [Int64: Int] = [:]
-
-    init(nextCheckpointAt: UInt64) { self.nextCheckpointAt = nextCheckpointAt }
 
     func isRound(_ id: UInt64) -> Bool { rounds[id] != nil }
 

@@ -18,9 +18,30 @@ package struct LeaseKeeper: Sendable {
     private struct Timer: Sendable {
         /// When the lease ends.
         var endTick: UInt64
-        /// When it comes to the top of the queue, at its end or before; nil while its expiry is
+        /// When what remains is worth a line in the log: so long after its time was started, or
+        /// after the last such line.
+        var checkpointTick: UInt64
+        var checkpointEvery: UInt64
+        /// When it comes to the top of the queue, when it is due or before; nil while its expiry is
         /// proposed and not yet applied. It cannot be renewed then.
         var queuedTick: UInt64?
+
+        var dueTick: UInt64 { min(endTick, checkpointTick) }
+    }
+
+    /// What is due at a tick.
+    package struct Due: Equatable, Sendable {
+        /// Leases that have ended, earliest first; they count as expiring from now on.
+        package var ended: [Int64]
+        /// Leases that were not renewed for a while.
+        package var toCheckpoint: [Int64]
+
+        package var count: Int { ended.count + toCheckpoint.count }
+
+        package init(ended: [Int64] = [], toCheckpoint: [Int64] = []) {
+            self.ended = ended
+            self.toCheckpoint = toCheckpoint
+        }
     }
 
     private var timers: [Int64: Timer] = [:]
@@ -35,14 +56,26 @@ package struct LeaseKeeper: Sendable {
 
     package init() {}
 
-    /// Starts or restarts the lease's time.
-    package mutating func start(_ leaseID: Int64, endsAt tick: UInt64) {
-        if timers[leaseID] == nil {
-            timers[leaseID] = Timer(endTick: tick, queuedTick: tick)
-            queue.insert(Deadline(tick: tick, leaseID: leaseID))
+    /// Starts or restarts the lease's time, at the tick `now`.
+    package mutating func start(
+        _ leaseID: Int64, endsAt end: UInt64, now: UInt64 = 0,
+        checkpointEvery interval: UInt64 = .max
+    ) {
+        var timer = Timer(
+            endTick: end, checkpointTick: LeaseKeeper.later(now, by: interval),
+            checkpointEvery: interval, queuedTick: nil)
+        if let known = timers[leaseID] {
+            timer.queuedTick = known.queuedTick
+            timers[leaseID] = timer
         } else {
-            timers[leaseID]?.endTick = tick
+            timers[leaseID] = timer
+            enqueue(leaseID, at: timer.dueTick)
         }
+    }
+
+    private static func later(_ tick: UInt64, by interval: UInt64) -> UInt64 {
+        let (sum, overflow) = tick.addingReportingOverflow(interval)
+        return overflow ? .max : sum
     }
 
     /// Cost: amortised constant.
@@ -63,21 +96,25 @@ package struct LeaseKeeper: Sendable {
         timers[deadline.leaseID]?.queuedTick == deadline.tick
     }
 
-    /// The leases that have ended, at most `limit`, earliest first; they count as expiring from now
-    /// on.
-    package mutating func takeExpired(at now: UInt64, limit: Int) -> [Int64] {
-        var taken: [Int64] = []
-        while taken.count < limit, let top = queue.min, top.tick <= now {
+    /// At most `limit` of what is due.
+    package mutating func takeDue(at now: UInt64, limit: Int) -> Due {
+        var due = Due()
+        while due.count < limit, let top = queue.min, top.tick <= now {
             queue.removeMin()
-            guard isCurrent(top), let end = timers[top.leaseID]?.endTick else { continue }
-            if end > now {
-                enqueue(top.leaseID, at: end)
-            } else {
+            guard isCurrent(top), var timer = timers[top.leaseID] else { continue }
+            if timer.endTick <= now {
                 timers[top.leaseID]?.queuedTick = nil
-                taken.append(top.leaseID)
+                due.ended.append(top.leaseID)
+                continue
             }
+            if timer.checkpointTick <= now {
+                timer.checkpointTick = LeaseKeeper.later(now, by: timer.checkpointEvery)
+                timers[top.leaseID] = timer
+                due.toCheckpoint.append(top.leaseID)
+            }
+            enqueue(top.leaseID, at: timer.dueTick)
         }
-        return taken
+        return due
     }
 
     /// The expiry of these was not proposed, or came to nothing: they are looked at again at

@@ -11,6 +11,8 @@ package enum LogJob: Sendable {
     case remember([PeerMemory], PeerMemoryTicket)
     /// Tries once more what found no room on the disk.
     case retry
+    /// A snapshot at this index or later makes up for holes, however far they go.
+    case heals(from: LogIndex)
 }
 
 /// What a ``LogWriter`` has to tell.
@@ -42,6 +44,8 @@ package struct LogWriter {
     private let hardState: HardStateFile
     private let peers: PeerMemoryFile
     private var isRotten: Bool
+    /// Holes do not reach, as far as it matters, behind this index.
+    private var healsFrom: LogIndex?
     /// Entries were not taken, because the log has holes.
     private var hasTurnedAway = false
     private var failed = false
@@ -161,6 +165,7 @@ package struct LogWriter {
                 }
             case .release: if try takeOrWait(job, report) { isWorthTrying = true }
             case .retry: isWorthTrying = true
+            case .heals(let index): healsFrom = index
             }
         }
         guard isWorthTrying else { return }
@@ -193,7 +198,7 @@ package struct LogWriter {
             let start = write.startAfter == nil ? write.truncateFrom : .zero
             if let start { waitingTruncation = min(waitingTruncation ?? start, start) }
         case .remember: remembersWaiting += 1
-        case .load, .release, .retry: break
+        case .load, .release, .retry, .heals: break
         }
         if let shortage, waitingBytes > Self.waitingBytesMax { throw shortage }
         waiting.append(job)
@@ -221,6 +226,7 @@ package struct LogWriter {
             try peers.store(records)
             report(.remembered(ticket))
         case .retry: break
+        case .heals(let index): healsFrom = index
         }
     }
 
@@ -257,10 +263,12 @@ package struct LogWriter {
         writes.append(kept)
     }
 
-    /// Whether the write puts a snapshot in the place of all that this log ever held: every hole is
-    /// known to end at or before it, and so is what was acknowledged behind the holes.
+    /// Whether the write puts a snapshot in the place of all that this log ever held and that
+    /// matters: a leader says so, or every hole is known to end at or before it, and so is what was
+    /// acknowledged behind the holes.
     private func heals(_ write: Write) -> Bool {
         guard let position = write.startAfter else { return false }
+        if let healsFrom, healsFrom <= position.index { return true }
         return position.index >= log.lastIndex
             && log.rotten.allSatisfy { $0.isKnown(through: position.index) }
     }

@@ -13,12 +13,15 @@ package struct NodePlace: Sendable {
     /// Drawn at random for each start; a directory that is initialised keeps it for ever, so that
     /// peers tell an emptied directory from the one that they knew.
     package var freshDisk: UInt32
+    /// Drawn at random for each start.
+    package var nonce: UInt64
 
     package init(
         path: String, identity: NodeIdentity, initialVoters: [NodeID], freshDisk: UInt32,
-        logOptions: LogOptions = NodePlace.defaultLogOptions
+        nonce: UInt64, logOptions: LogOptions = NodePlace.defaultLogOptions
     ) {
         self.freshDisk = freshDisk
+        self.nonce = nonce
         self.path = path
         self.identity = identity
         self.initialVoters = initialVoters
@@ -32,7 +35,7 @@ package struct NodePlace: Sendable {
 package struct NodeStorage {
     package var directory: DataDirectory
     package var memberID: NodeID
-    package var boot: BootNumber
+    package var start: NodeStart
     /// The log with the files that are written in its order.
     package var writer: LogWriter
     package var checkpoints: CheckpointStore
@@ -42,6 +45,7 @@ package struct NodeStorage {
     package var store: Store
 
     package var log: SegmentedLog { writer.log }
+    package var boot: BootNumber { start.boot }
 
     /// Who may speak to the node, and whether it may take part, as the start finds it.
     package func gate(_ identity: PeerIdentity, voters: [NodeID]) -> PeerGate {
@@ -84,7 +88,8 @@ package struct NodeStorage {
     ) throws -> NodeStorage {
         let fileSystem = directory.fileSystem
         let identity = place.identity
-        let boot = try BootFile.draw(fileSystem: fileSystem, directory: directory.path)
+        let start = try BootFile.draw(
+            fileSystem: fileSystem, directory: directory.path, nonce: place.nonce)
         let hardState = try HardStateFile.open(fileSystem: fileSystem, directory: directory.path)
         let peers = try PeerMemoryFile.open(fileSystem: fileSystem, directory: directory.path)
         let checkpoints = try CheckpointStore.open(
@@ -93,11 +98,11 @@ package struct NodeStorage {
         let loaded = try loadCheckpoint(checkpoints, place.initialVoters, progress: progress)
         let log = try SegmentedLog.open(
             fileSystem: fileSystem, directory: directory.logPath, identity: identity,
-            options: place.logOptions, boot: boot)
+            options: place.logOptions, boot: start.boot)
         let restored = try restore(
             log, loaded, hardState: try raise(hardState, to: loaded.term), progress: progress)
         return NodeStorage(
-            directory: directory, memberID: identity.memberID, boot: boot,
+            directory: directory, memberID: identity.memberID, start: start,
             writer: LogWriter(log: log, hardState: hardState, peers: peers),
             checkpoints: checkpoints,
             memory: PeerRecollection(peers.loaded, self: identity.memberID), restored: restored,

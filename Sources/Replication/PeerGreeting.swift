@@ -1,17 +1,18 @@
 package import Primitives
 import RaftCore
+package import Storage
 
 // What peers say when a connection opens (DESIGN §9). Little-endian:
 //
 //     hello  := "KEELPEER" | protocol min u16 | max u16 | cluster u64 | sender u64 | receiver u64
 //               | boot u64 | nonce u64 | current term u64 | last term u64 | last index u64
-//               | channel u8
+//               | channel u8 | count u16 | nonces of the starts before, the last one first u64*
 //     answer := protocol u16 | verdict u8 | sender u64 | boot u64 | nonce u64
 //               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
 
 package enum PeerProtocol {
     static let magic: [UInt8] = Array("KEELPEER".utf8)
-    package static let version: UInt16 = 2
+    package static let version: UInt16 = 3
     /// Bytes of a hello or of its answer.
     package static let handshakeBytesMax = 4096
 }
@@ -32,12 +33,24 @@ package struct PeerIdentity: Sendable {
     package var memberID: NodeID
     package var boot: BootNumber
     package var nonce: UInt64
+    /// The nonces of the starts before on this disk, the last one first.
+    package var earlierNonces: [UInt64]
 
-    package init(clusterID: ClusterID, memberID: NodeID, boot: BootNumber, nonce: UInt64) {
+    package init(
+        clusterID: ClusterID, memberID: NodeID, boot: BootNumber, nonce: UInt64,
+        earlierNonces: [UInt64] = []
+    ) {
         self.clusterID = clusterID
         self.memberID = memberID
         self.boot = boot
         self.nonce = nonce
+        self.earlierNonces = earlierNonces
+    }
+
+    package init(clusterID: ClusterID, memberID: NodeID, _ start: NodeStart) {
+        self.init(
+            clusterID: clusterID, memberID: memberID, boot: start.boot, nonce: start.nonce,
+            earlierNonces: start.earlierNonces)
     }
 }
 
@@ -56,6 +69,7 @@ package struct PeerHello: Equatable, Sendable {
     package var lastTerm: Term
     package var lastIndex: LogIndex
     package var channel: PeerChannelKind
+    package var earlierNonces: [UInt64]
 
     package init(
         from identity: PeerIdentity, to receiver: NodeID, currentTerm: Term, lastTerm: Term,
@@ -67,13 +81,14 @@ package struct PeerHello: Equatable, Sendable {
         self.receiver = receiver
         boot = identity.boot
         nonce = identity.nonce
+        earlierNonces = identity.earlierNonces
         self.lastTerm = lastTerm
         self.lastIndex = lastIndex
         self.channel = channel
     }
 
     package func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: 88)
+        var writer = ByteWriter(capacity: 88 + 8 * earlierNonces.count)
         writer.write(PeerProtocol.magic)
         writer.write(protocolMin)
         writer.write(protocolMax)
@@ -86,6 +101,8 @@ package struct PeerHello: Equatable, Sendable {
         writer.write(lastTerm.rawValue)
         writer.write(lastIndex.rawValue)
         writer.write(channel.rawValue)
+        writer.write(UInt16(earlierNonces.count))
+        for nonce in earlierNonces { writer.write(nonce) }
         return writer.bytes
     }
 
@@ -112,8 +129,19 @@ package struct PeerHello: Equatable, Sendable {
         guard let channel = PeerChannelKind(rawValue: try reader.read()) else {
             throw .invalid(field: "peer channel", offset: offset)
         }
+        var earlier: [UInt64] = []
+        // An older version says hello without them; its protocol is refused by name.
+        if protocolMax >= PeerProtocol.version {
+            let count = Int(try reader.read(UInt16.self))
+            guard count <= BootFile.earlierMax else {
+                throw .invalid(field: "peer starts", offset: offset + 1)
+            }
+            for _ in 0..<count { earlier.append(try reader.read()) }
+        }
         var hello = PeerHello(
-            from: PeerIdentity(clusterID: cluster, memberID: sender, boot: boot, nonce: nonce),
+            from: PeerIdentity(
+                clusterID: cluster, memberID: sender, boot: boot, nonce: nonce,
+                earlierNonces: earlier),
             to: receiver, currentTerm: currentTerm, lastTerm: term, lastIndex: index,
             channel: channel)
         hello.protocolMin = protocolMin

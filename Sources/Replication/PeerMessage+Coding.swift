@@ -14,6 +14,7 @@ extension PeerMessage {
         case raft = 1
         case forward, forwardRefused, readRequest, readResponse, readRefused
         case leaseRenew, leaseRemaining, leaseAnswers, digest
+        case snapshotRequest, snapshotFloor
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -48,6 +49,14 @@ extension PeerMessage {
             writer.write(Kind.digest.rawValue)
             writer.write(index.rawValue)
             writer.write(digest)
+        case .snapshotRequest(let boot, let term):
+            writer.write(Kind.snapshotRequest.rawValue)
+            writer.write(boot.rawValue)
+            writer.write(term.rawValue)
+        case .snapshotFloor(let boot, let index):
+            writer.write(Kind.snapshotFloor.rawValue)
+            writer.write(boot.rawValue)
+            writer.write(index.rawValue)
         }
     }
 
@@ -100,6 +109,12 @@ extension PeerMessage {
         case .leaseAnswers: return .leaseAnswers(try decodeReplies(from: &reader))
         case .digest:
             return .digest(index: try index(from: &reader), try reader.read())
+        case .snapshotRequest:
+            return .snapshotRequest(
+                boot: BootNumber(try reader.read()), Term(try reader.read()))
+        case .snapshotFloor:
+            return .snapshotFloor(
+                boot: BootNumber(try reader.read()), try index(from: &reader))
         }
     }
 

@@ -19,6 +19,12 @@ package enum PeerMessage: Equatable, Sendable {
     case leaseAnswers([LeaseReply])
     /// The sender's state digest after applying the entry at `index`.
     case digest(index: LogIndex, UInt64)
+    /// A member whose log has holes asks the leader for a snapshot: it knows no newer term than
+    /// this, and has acknowledged nothing since it was started with this boot number.
+    case snapshotRequest(boot: BootNumber, Term)
+    /// The leader's answer: a snapshot at this index or later has everything that the member may
+    /// ever have acknowledged.
+    case snapshotFloor(boot: BootNumber, LogIndex)
 
     /// Whether it carries log entries: the messages that are large, and alike for several peers.
     package var hasEntries: Bool {
@@ -37,7 +43,7 @@ package enum PeerMessage: Equatable, Sendable {
         switch self {
         case .raft(let message): message.isUrgent
         case .forward, .forwardRefused, .readRequest, .readResponse, .readRefused, .leaseRenew,
-            .leaseRemaining, .leaseAnswers, .digest:
+            .leaseRemaining, .leaseAnswers, .digest, .snapshotRequest, .snapshotFloor:
             false
         }
     }

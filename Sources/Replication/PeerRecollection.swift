@@ -88,6 +88,14 @@ package struct PeerRecollection: Sendable {
         if hello.boot <= known.boot {
             return "it knows start \(known.boot) of this member, this one is \(hello.boot)"
         }
+        // A disk that was set back draws numbers once more, and is past the known one after some
+        // starts: but it never had the nonce that belongs to that.
+        let place = hello.boot.rawValue - known.boot.rawValue - 1
+        if place < UInt64(hello.earlierNonces.count), known.nonce != 0,
+            hello.earlierNonces[Int(place)] != known.nonce
+        {
+            return "it knows another start \(known.boot) of this member than its disk does"
+        }
         if hello.currentTerm < known.spokenTerm {
             return "this member spoke in term \(known.spokenTerm) and is in term "
                 + "\(hello.currentTerm) now"

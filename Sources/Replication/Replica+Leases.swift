@@ -162,8 +162,7 @@ extension Replica {
     /// itself. So the lease's time starts by the ticks so far and once more, exactly, at the next
     /// one: else it would end early by as much (L1).
     private mutating func startTime(of leaseID: Int64, seconds: Int64) {
-        let end = now + ticks(seconds)
-        leases?.keeper.start(leaseID, endsAt: end)
+        startKeeper(leaseID, endsAt: now + ticks(seconds), seconds)
         leases?.started.append((leaseID, seconds))
     }
 
@@ -171,10 +170,14 @@ extension Replica {
     private mutating func settleStarts(owed: Int) {
         for (leaseID, seconds) in leases?.started ?? []
         where leases?.keeper.endTick(of: leaseID) != nil {
-            let end = now + UInt64(owed) + 1 + ticks(seconds)
-            leases?.keeper.start(leaseID, endsAt: end)
+            startKeeper(leaseID, endsAt: now + UInt64(owed) + 1 + ticks(seconds), seconds)
         }
         leases?.started.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func startKeeper(_ leaseID: Int64, endsAt end: UInt64, _ seconds: Int64) {
+        let (now, interval) = (now, checkpointInterval(seconds))
+        leases?.keeper.start(leaseID, endsAt: end, now: now, checkpointEvery: interval)
     }
 
     private func ticks(_ seconds: Int64) -> UInt64 {
@@ -230,12 +233,13 @@ extension Replica {
         guard leases == nil, isLeader, let fence = fenceIndex, store.appliedIndex >= fence else {
             return
         }
-        var duty = LeaseDuty(nextCheckpointAt: now + UInt64(settings.leaseCheckpointTicks))
+        var duty = LeaseDuty()
         for lease in store.leases.all {
             let seconds =
                 lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
             duty.keeper.start(
-                lease.id, endsAt: now + ticks(seconds) + UInt64(settings.raft.electionTicks))
+                lease.id, endsAt: now + ticks(seconds) + UInt64(settings.raft.electionTicks),
+                now: now, checkpointEvery: checkpointInterval(lease.grantedSeconds))
         }
         leases = duty
     }
@@ -243,43 +247,47 @@ extension Replica {
     mutating func tickLeases(owed: Int, into effects: inout [ReplicaEffect]) {
         guard leases != nil else { return }
         settleStarts(owed: owed)
-        expireLeases(into: &effects)
-        if let due = leases?.nextCheckpointAt, due <= now { checkpointLeases(into: &effects) }
+        guard
+            let due = leases?.keeper.takeDue(at: now, limit: settings.leaseBatchMax), due.count > 0
+        else { return }
+        expireLeases(due.ended, into: &effects)
+        checkpointLeases(due.toCheckpoint, into: &effects)
     }
 
-    private mutating func expireLeases(into effects: inout [ReplicaEffect]) {
-        guard
-            let expired = leases?.keeper.takeExpired(at: now, limit: settings.leaseBatchMax),
-            !expired.isEmpty
-        else { return }
-        let items = expired.compactMap { store.leases.lease($0).map { LeaseBatch.Item($0) } }
+    private mutating func expireLeases(_ ended: [Int64], into effects: inout [ReplicaEffect]) {
+        guard !ended.isEmpty else { return }
+        let items = ended.compactMap { store.leases.lease($0).map { LeaseBatch.Item($0) } }
         invariant(
-            items.count == expired.count,
-            "\(expired.count) leases ended, the store holds \(items.count) of them")
+            items.count == ended.count,
+            "\(ended.count) leases ended, the store holds \(items.count) of them")
         if !proposeFenced(.leaseExpire, items, into: &effects) {
             let now = now
-            leases?.keeper.giveBack(expired, at: now)
-            for leaseID in expired { answerWaiting(for: leaseID, into: &effects) }
+            leases?.keeper.giveBack(ended, at: now)
+            for leaseID in ended { answerWaiting(for: leaseID, into: &effects) }
         }
     }
 
-    /// Writes what remains of the long leases to the log, so that a new leader does not give them
-    /// their whole time again. A lease that is being renewed is left alone.
-    private mutating func checkpointLeases(into effects: inout [ReplicaEffect]) {
-        leases?.nextCheckpointAt = now + UInt64(settings.leaseCheckpointTicks)
+    /// Two fifths of a lease's time: who renews it every third, as etcd's clients do, costs no
+    /// entry, and leaders that live for half of its time each let it end all the same.
+    private func checkpointInterval(_ seconds: Int64) -> UInt64 {
+        min(UInt64(settings.leaseCheckpointTicks), ticks(seconds) / 5 * 2)
+    }
+
+    /// Writes to the log what remains of leases that were not renewed for a while, so that a new
+    /// leader does not give them their whole time again. A lease that is being renewed is left
+    /// alone.
+    private mutating func checkpointLeases(
+        _ leaseIDs: [Int64], into effects: inout [ReplicaEffect]
+    ) {
         var batch: [LeaseBatch.Item] = []
-        let interval = Int64(settings.leaseCheckpointTicks / settings.ticksPerSecond)
-        for lease in store.leases.all where lease.grantedSeconds > interval {
-            guard leases?.mayCheckpoint(lease.id) == true,
-                let end = leases?.keeper.endTick(of: lease.id), end > now
+        for leaseID in leaseIDs where leases?.mayCheckpoint(leaseID) == true {
+            guard let lease = store.leases.lease(leaseID),
+                let end = leases?.keeper.endTick(of: leaseID), end > now
             else { continue }
-            let left = Int64(clamping: (end - now) / UInt64(settings.ticksPerSecond)) + 1
+            let second = UInt64(settings.ticksPerSecond)
+            let left = Int64(clamping: (end - now - 1) / second) + 1
             let known = lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
             if left < known { batch.append(LeaseBatch.Item(lease, remainingSeconds: left)) }
-            if batch.count == settings.leaseBatchMax {
-                _ = proposeFenced(.leaseCheckpoint, batch, into: &effects)
-                batch = []
-            }
         }
         if !batch.isEmpty { _ = proposeFenced(.leaseCheckpoint, batch, into: &effects) }
     }

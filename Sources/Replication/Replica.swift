@@ -46,6 +46,7 @@ package struct Replica {
     /// `.continueApplying` was asked for and has not come.
     var isContinuing = false
     var halted = false
+    var healing = Healing()
 
     package init(
         settings: ReplicaSettings, restored: RestoredLog, store: Store
@@ -85,6 +86,7 @@ package struct Replica {
             run(.tick, into: &effects)
             tickRequests(into: &effects)
             tickLeases(owed: owed, into: &effects)
+            tickHealing(into: &effects)
         case .received(let message, let sender): receive(message, from: sender, into: &effects)
         case .persisted(let id): run(.persisted(id), into: &effects)
         case .loaded(let first, let entries, .replication):
@@ -99,6 +101,7 @@ package struct Replica {
         case .compacted(let index): run(.compacted(through: index), into: &effects)
         case .votingAllowed(let allowed): run(.votingAllowed(allowed), into: &effects)
         case .storageFull(let isFull): run(.storageFull(isFull), into: &effects)
+        case .holes(let hasHoles): healing.hasHoles = hasHoles
         case .continueApplying:
             isContinuing = false
             applyCommitted(into: &effects)
@@ -186,6 +189,7 @@ package struct Replica {
             fenceIndex = nil
             leases = nil
         }
+        healing.floors = [:]
         effects.append(.roleChanged(role, term, leader: leader))
         if leader != nil { leaderAppeared(into: &effects) }
     }
@@ -194,7 +198,10 @@ package struct Replica {
         _ message: PeerMessage, from sender: NodeID, into effects: inout [ReplicaEffect]
     ) {
         switch message {
-        case .raft(let message): run(.received(message, from: sender), into: &effects)
+        case .raft(let message):
+            // Behind a hole nothing is kept: it could not be written.
+            if healing.hasHoles, !message.entries.isEmpty { return }
+            run(.received(message, from: sender), into: &effects)
         case .forward(let term, let commands):
             takeForward(term, commands, from: sender, into: &effects)
         case .forwardRefused(let sequences, let tooMany):
@@ -210,6 +217,10 @@ package struct Replica {
             for reply in replies { leaseAnswered(reply, into: &effects) }
         case .digest(let index, let digest):
             compareDigest(digest, at: index, from: sender, into: &effects)
+        case .snapshotRequest(let boot, let term):
+            takeSnapshotRequest(boot, term, from: sender, into: &effects)
+        case .snapshotFloor(let boot, let index):
+            if healing.hasHoles, boot == settings.boot { effects.append(.healsFrom(index)) }
         }
     }
 }

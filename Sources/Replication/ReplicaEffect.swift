@@ -42,6 +42,9 @@ package enum ReplicaEffect: Sendable {
     case sendSnapshot(to: NodeID, leastIndex: LogIndex)
     case roleChanged(Role, Term, leader: NodeID?)
     case configurationChanged(ClusterConfiguration, LogIndex)
+    /// A snapshot at this index or later makes up for every hole of this node's log, however far it
+    /// goes: ``LogJob/heals(from:)``.
+    case healsFrom(LogIndex)
     /// More is committed than one step applies: step again with `.continueApplying` soon.
     case continueApplying
     /// This node must stop: its state cannot be trusted, or it met what it does not know.
@@ -84,5 +87,7 @@ package enum ReplicaInput: Sendable {
     case compacted(through: LogIndex)
     case votingAllowed(Bool)
     case storageFull(Bool)
+    /// The log has holes: what a leader sends is not taken, a snapshot is asked for.
+    case holes(Bool)
     case continueApplying
 }

@@ -29,7 +29,8 @@ package struct ReplicaSettings: Sendable {
     package var leaseSecondsMin: UInt32 = 2
     /// Leases revoked in one proposal.
     package var leaseBatchMax: Int
-    /// How often the remaining time of long leases is written to the log.
+    /// What remains of a lease that is not renewed is written to the log after so many ticks at the
+    /// latest, and again; after two fifths of a shorter lease's time.
     package var leaseCheckpointTicks: Int
     /// Digests are compared at multiples of this many log entries.
     package var digestIntervalEntries: UInt64

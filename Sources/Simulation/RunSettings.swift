@@ -9,38 +9,38 @@ package struct RunSettings: Sendable {
     package var traceLinesMax = Trace.linesMaxDefault
     package var nodeCount = 3
     var tickMicros: Micros = 10_000
-    var electionMicros: Micros = 1_000_000
-    var snapshotCount = 200
-    var catchUpEntries = 50
-    var checkpointPauseMin: Micros = 1_000_000
-    var segmentBytes = 64 << 10
-    var batchBytesMax = 64 << 10
-    var chunkBytesMax = 4096
-    var digestInterval: UInt64 = 64
+    package var electionMicros: Micros = 1_000_000
+    package var snapshotCount = 200
+    package var catchUpEntries = 50
+    package var checkpointPauseMin: Micros = 1_000_000
+    package var segmentBytes = 64 << 10
+    package var batchBytesMax = 64 << 10
+    package var chunkBytesMax = 4096
+    package var digestInterval: UInt64 = 64
     var windowBytes = 1 << 20
-    var messageBytesMax = 64 << 10
+    package var messageBytesMax = 64 << 10
     var inflightMessagesMax = 64
     var uncommittedBytesMax = 1 << 20
     var applyEntriesMax = 4096
-    var leaseCheckpointSeconds = 5
-    var quotaBytes: Int64 = 0
+    package var leaseCheckpointSeconds = 5
+    package var quotaBytes: Int64 = 0
 
     // The network, each way.
     var delayMicros: Micros = 100
     var delaySpread = 4
     // The disks.
-    var writeMicros: Micros = 50
-    var syncMicros: Micros = 500
+    package var writeMicros: Micros = 50
+    package var syncMicros: Micros = 500
     var checkpointMicros: Micros = 20_000
-    var restartMicros: Micros = 500_000
+    package var restartMicros: Micros = 500_000
 
     // What clients do.
-    var clientCount = 4
-    var thinkMicros: Micros = 20_000
-    var keyCount = 8
-    var valueBytesMax = 64
-    var watcherCount = 2
-    var leaseSecondsMax = 12
+    package var clientCount = 4
+    package var thinkMicros: Micros = 20_000
+    package var keyCount = 8
+    package var valueBytesMax = 64
+    package var watcherCount = 2
+    package var leaseSecondsMax = 12
 
     // What goes wrong.
     package var faults: [(kind: FaultKind, weight: Int)] = []
@@ -63,6 +63,42 @@ package struct RunSettings: Sendable {
         drawTimes(&random)
         drawLoad(&random)
         drawFaults(&random)
+    }
+
+    /// Middling sizes and times, busy clients and no fault but those that a ``Stage`` brings about.
+    package static func staged(seed: UInt64, nodes: Int) -> RunSettings {
+        var settings = RunSettings(seed: seed)
+        settings.faults = []
+        settings.nodeCount = nodes
+        settings.tickMicros = 10_000
+        settings.electionMicros = 1_000_000
+        settings.snapshotCount = 200
+        settings.catchUpEntries = 50
+        settings.checkpointPauseMin = 1_000_000
+        settings.segmentBytes = 64 << 10
+        settings.batchBytesMax = 64 << 10
+        settings.chunkBytesMax = 4096
+        settings.digestInterval = 8
+        settings.windowBytes = 1 << 20
+        settings.messageBytesMax = 64 << 10
+        settings.inflightMessagesMax = 64
+        settings.uncommittedBytesMax = 1 << 20
+        settings.applyEntriesMax = 4096
+        settings.leaseCheckpointSeconds = 5
+        settings.quotaBytes = 0
+        settings.delayMicros = 100
+        settings.delaySpread = 4
+        settings.writeMicros = 50
+        settings.syncMicros = 500
+        settings.checkpointMicros = 20_000
+        settings.restartMicros = 500_000
+        settings.clientCount = 4
+        settings.thinkMicros = 5_000
+        settings.keyCount = 12
+        settings.valueBytesMax = 64
+        settings.watcherCount = 3
+        settings.leaseSecondsMax = 12
+        return settings
     }
 
     private mutating func drawSizes(_ random: inout SplitMix64) {

@@ -132,7 +132,7 @@ package final class SimulatedCluster {
             identity: NodeIdentity(
                 clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)"),
             initialVoters: machines.map(\.id),
-            freshDisk: UInt32(truncatingIfNeeded: random.next()) | 1,
+            freshDisk: UInt32(truncatingIfNeeded: random.next()) | 1, nonce: random.next() | 1,
             logOptions: LogOptions(
                 segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,
                 compressionMinBytes: 2048, spareSegments: 1))
@@ -161,7 +161,7 @@ package final class SimulatedCluster {
         rules.restarted(storage.restored.hardState, on: machine)
         rules.loaded(storage.store, on: machine)
         let process = SimulatedProcess(
-            world: self, machine: machine, storage: storage, nonce: random.next() | 1)
+            world: self, machine: machine, storage: storage)
         machine.process = process
         process.start()
         nemesis.started(machine)

@@ -44,6 +44,12 @@ package struct SimulationRun {
 extension SimulatedCluster {
     /// The safety phase: everything may go wrong, and every promise is watched.
     package func runStorm() throws(Violation) {
+        startAll()
+        nemesis.start()
+        try run(until: settings.safetyMicros)
+    }
+
+    func startAll() {
         for machine in machines {
             schedule(
                 after: random.draw(0...200_000), .life, machine: machine.index, life: 0
@@ -51,8 +57,6 @@ extension SimulatedCluster {
         }
         for client in clients { client.thinkAgain() }
         for watcher in watchers { watcher.connectLater() }
-        nemesis.start()
-        try run(until: settings.safetyMicros)
     }
 
     /// The liveness phase: everything heals, and the cluster has to come back within a time.
@@ -77,10 +81,9 @@ extension SimulatedCluster {
 
     private static let calmMicros: Micros = .seconds(30)
 
-    /// Machines whose disks hold what they should: they have to take part in the end.
-    var healthy: [SimulatedMachine] {
-        machines.filter { !$0.isSacrificed && !$0.isRotten }
-    }
+    /// Machines that have to take part in the end: whose disk holds what it should, and whose disk
+    /// was damaged and has mended itself from the others.
+    var healthy: [SimulatedMachine] { machines.filter { !$0.isSacrificed } }
 
     private var isConverged: Bool {
         let processes = healthy.compactMap(\.process)
@@ -151,7 +154,7 @@ extension SimulatedCluster {
         }
     }
 
-    private func describe() -> String {
+    func describe() -> String {
         machines.map { machine in
             guard let process = machine.process else { return "n\(machine.index + 1) down" }
             let raft = process.replica.raft

@@ -26,7 +26,7 @@ struct Disk {
         return try NodeStorage.open(
             NodePlace(
                 path: "/n1", identity: identity, initialVoters: Self.voters, freshDisk: disk,
-                logOptions: options), fileSystem: fileSystem, progress: { _ in })
+                nonce: 1, logOptions: options), fileSystem: fileSystem, progress: { _ in })
     }
 
     static func entry(_ index: UInt64, term: UInt64 = 1) -> LogEntry {

@@ -10,22 +10,22 @@ struct LeaseKeeperTests {
         keeper.start(2, endsAt: 10)
         keeper.start(3, endsAt: 20)
         keeper.start(2, endsAt: 40)
-        #expect(keeper.takeExpired(at: 20, limit: 9) == [3])
-        #expect(keeper.takeExpired(at: 39, limit: 9) == [1])
-        #expect(keeper.takeExpired(at: 40, limit: 9) == [2])
+        #expect(keeper.takeDue(at: 20, limit: 9).ended == [3])
+        #expect(keeper.takeDue(at: 39, limit: 9).ended == [1])
+        #expect(keeper.takeDue(at: 40, limit: 9).ended == [2])
         #expect(keeper.isExpiring(2))
-        #expect(keeper.takeExpired(at: 99, limit: 9) == [])
+        #expect(keeper.takeDue(at: 99, limit: 9).ended == [])
     }
 
     @Test("what was taken and given back is due again, once")
     func givenBack() {
         var keeper = LeaseKeeper()
         keeper.start(1, endsAt: 10)
-        #expect(keeper.takeExpired(at: 10, limit: 9) == [1])
+        #expect(keeper.takeDue(at: 10, limit: 9).ended == [1])
         keeper.giveBack([1, 1, 2], at: 15)
         #expect(!keeper.isExpiring(1))
-        #expect(keeper.takeExpired(at: 14, limit: 9) == [])
-        #expect(keeper.takeExpired(at: 15, limit: 9) == [1])
+        #expect(keeper.takeDue(at: 14, limit: 9).ended == [])
+        #expect(keeper.takeDue(at: 15, limit: 9).ended == [1])
         #expect(keeper.queueCount == 0)
     }
 
@@ -35,9 +35,9 @@ struct LeaseKeeperTests {
         keeper.start(1, endsAt: 10)
         keeper.remove(1)
         keeper.start(1, endsAt: 30)
-        #expect(keeper.takeExpired(at: 29, limit: 9) == [])
+        #expect(keeper.takeDue(at: 29, limit: 9).ended == [])
         #expect(keeper.queueCount == 1)
-        #expect(keeper.takeExpired(at: 30, limit: 9) == [1])
+        #expect(keeper.takeDue(at: 30, limit: 9).ended == [1])
     }
 
     @Test("leases that are gone do not pile up, and none that lives is lost")
@@ -49,6 +49,21 @@ struct LeaseKeeperTests {
             keeper.remove(Int64(id))
             #expect(keeper.queueCount <= 2 * keeper.count + LeaseKeeper.goneMax)
         }
-        #expect(keeper.takeExpired(at: .max, limit: 1000) == (0..<100).map { Int64($0) })
+        #expect(keeper.takeDue(at: .max, limit: 1000).ended == (0..<100).map { Int64($0) })
+    }
+
+    @Test("what remains is due again and again, and later where the lease is renewed")
+    func checkpoints() {
+        var keeper = LeaseKeeper()
+        keeper.start(1, endsAt: 100, now: 0, checkpointEvery: 40)
+        keeper.start(2, endsAt: 100, now: 0, checkpointEvery: 40)
+        #expect(keeper.takeDue(at: 39, limit: 9) == LeaseKeeper.Due())
+        keeper.start(2, endsAt: 139, now: 39, checkpointEvery: 40)
+        #expect(keeper.takeDue(at: 41, limit: 9) == LeaseKeeper.Due(ended: [], toCheckpoint: [1]))
+        #expect(keeper.takeDue(at: 79, limit: 9).toCheckpoint == [2])
+        #expect(keeper.takeDue(at: 81, limit: 9).toCheckpoint == [1])
+        #expect(keeper.takeDue(at: 100, limit: 9) == LeaseKeeper.Due(ended: [1], toCheckpoint: []))
+        #expect(keeper.takeDue(at: 139, limit: 1) == LeaseKeeper.Due(ended: [2], toCheckpoint: []))
+        #expect(keeper.queueCount == 0)
     }
 }

@@ -242,7 +242,27 @@ struct NodeStorageTests {
                 .isEmpty)
     }
 
-    @Test("a lost tail is healed by no snapshot: what was acknowledged behind it is not known")
+    @Test("a lost tail is healed by a snapshot that reaches as far as a leader says, by no other")
+    func lostTail() throws {
+        let disk = try Self.disk()
+        disk.rot(entry: 6, header: true)
+        var storage = try disk.open()
+        func snapshot(_ index: UInt64) -> Write {
+            Write(
+                id: WriteID(index),
+                startAfter: LogPosition(index: LogIndex(index), term: Term(1)))
+        }
+        #expect(try Disk.perform(.heals(from: LogIndex(90)), on: &storage).isEmpty)
+        #expect(try Disk.perform(snapshot(89), on: &storage).isEmpty)
+        let reports = try Disk.perform(snapshot(90), on: &storage)
+        guard case .healed = reports.first else {
+            Issue.record("\(reports)")
+            return
+        }
+        #expect(storage.log.rotten.isEmpty)
+    }
+
+    @Test("a lost tail is healed by no snapshot without that word: its end is not known")
     func lostTailIsNotHealed() throws {
         let disk = try Self.disk()
         disk.rot(entry: 6, header: true)

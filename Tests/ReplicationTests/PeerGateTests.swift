@@ -152,6 +152,29 @@ struct PeerGateTests {
         #expect(verdict(start: 6, 4, 1) == .behind)
     }
 
+    @Test("an older image that was started often enough to be past the known number is behind")
+    func olderImageStartedOften() {
+        let known = PeerMemory(
+            member: NodeID(1), boot: BootNumber(BootNumber(disk: 1).rawValue + 5), nonce: 55,
+            term: .zero, index: .zero)
+        func verdict(start: UInt64, earlier: [UInt64]) -> PeerVerdict {
+            var b = Node(2, remembering: [known])
+            var a = Node(1, start: start)
+            a.gate = PeerGate(
+                identity: PeerIdentity(
+                    clusterID: Node.cluster, memberID: NodeID(1), boot: a.boot, nonce: a.nonce,
+                    earlierNonces: earlier),
+                memory: a.gate.memory, admission: a.gate.admission)
+            return b.gate.judge(a.hello(to: b), peers: a.voters, b.raft).welcome.verdict
+        }
+        #expect(verdict(start: 6, earlier: [55, 44]) == .known)
+        #expect(verdict(start: 8, earlier: [77, 66, 55, 44]) == .known)
+        #expect(verdict(start: 6, earlier: [56, 44]) == .behind)
+        #expect(verdict(start: 8, earlier: [77, 66, 56, 44]) == .behind)
+        // Too long ago to be told.
+        #expect(verdict(start: 8, earlier: [77, 66]) == .known)
+    }
+
     @Test("a position that this node's own log shows superseded is not asked for any more")
     func supersededMark() {
         let memory = PeerMemory(

@@ -22,6 +22,9 @@ struct Trio {
     var losesAppends = false
     /// Answers about leases that were sent to other nodes.
     var leaseReplies = 0
+    /// What each member was told about its holes, and the snapshots that it was to send.
+    var healsFrom: [[LogIndex]] = [[], [], []]
+    var snapshots: [[(to: NodeID, leastIndex: LogIndex)]] = [[], [], []]
     private var mail: [(from: Int, to: Int, PeerMessage)] = []
 
     init(_ change: (inout ReplicaSettings) -> Void = { _ in }) {
@@ -146,7 +149,9 @@ struct Trio {
         case .answerLease(let sequence, let answer): leases[node][sequence] = answer
         case .applied(let batch): applied[node] += batch
         case .continueApplying: replicas[node].step(.continueApplying, into: &effects)
-        case .load, .sendSnapshot, .roleChanged, .configurationChanged, .halt: break
+        case .healsFrom(let index): healsFrom[node].append(index)
+        case .sendSnapshot(let peer, let index): snapshots[node].append((peer, index))
+        case .load, .roleChanged, .configurationChanged, .halt: break
         }
     }
 

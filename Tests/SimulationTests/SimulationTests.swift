@@ -32,21 +32,6 @@ struct SimulationTests {
         #expect(first.traceHash != run(seed + 100).traceHash)
     }
 
-    @Test("what disks that lie lose is noticed")
-    func lyingDisks() {
-        var found: [String] = []
-        for seed in UInt64(1)...12 {
-            var settings = RunSettings(seed: seed, safetyMicros: 30_000_000)
-            settings.faults = [(.powerLossOfAll, 1)]
-            settings.strikeMicros = 3_000_000
-            settings.disksLie = true
-            if let violation = SimulationRun(settings).result().violation {
-                found.append(violation.property)
-            }
-        }
-        #expect(!found.isEmpty)
-    }
-
     @Test("a campaign counts what it did")
     func campaign() {
         let plan = SimulationCampaign.Plan(

@@ -23,6 +23,7 @@ extension Node: LogThreadDelegate {
         case .healed:
             logger.notice("a snapshot took the place of the damaged log: its peers judge it anew")
             gate.admission.healed()
+            step(.holes(false))
             transport.redialAll()
         case .remembered(let ticket):
             gate.memory.remembered(ticket)

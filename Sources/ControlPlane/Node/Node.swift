@@ -83,6 +83,7 @@ package final class Node: @unchecked Sendable {
     func start() {
         eventLoop.assertInEventLoop()
         if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
+        if gate.admission.hasHoles { step(.holes(true)) }
         for member in configuration.initialCluster where member.id != identity.memberID {
             transport.addPeer(member.id, host: member.peerHost, port: member.peerPort)
         }
@@ -168,6 +169,7 @@ package final class Node: @unchecked Sendable {
         case .roleChanged(let role, let term, let leader): roleChanged(role, term, leader: leader)
         case .configurationChanged(let configuration, _):
             gate.admission.members = configuration.voters
+        case .healsFrom(let index): submitLog(.heals(from: index))
         case .continueApplying:
             eventLoop.assumeIsolated().execute { [self] in step(.continueApplying) }
         case .halt(let reason): halt(.replica(reason))

@@ -121,8 +121,7 @@ package final class Server: @unchecked Sendable {
             max(1, (configuration.electionMilliseconds * 3 / 2 + 999) / 1000))
         let replica = Replica(settings: settings, restored: storage.restored, store: storage.store)
         let identity = PeerIdentity(
-            clusterID: configuration.clusterID, memberID: member, boot: storage.boot,
-            nonce: UInt64.random(in: 1 ... .max))
+            clusterID: configuration.clusterID, memberID: member, storage.start)
         logger.info(
             "node starts",
             metadata: [

@@ -85,7 +85,8 @@ package struct ServerConfiguration: Sendable {
         return NodePlace(
             path: dataDirectory,
             identity: NodeIdentity(clusterID: clusterID, memberID: own.id, name: name),
-            initialVoters: initialCluster.map(\.id), freshDisk: UInt32.random(in: 1...(.max)))
+            initialVoters: initialCluster.map(\.id), freshDisk: UInt32.random(in: 1...(.max)),
+            nonce: UInt64.random(in: 1...(.max)))
     }
 
     package var clusterID: ClusterID {

@@ -8,7 +8,9 @@ final class SimulatedClient {
     let number: Int
     var random: SplitMix64
     private var operation = 0
-    private var target: Int
+    private(set) var target: Int
+    /// It knows one node only.
+    var isPinned = false
     private var request: ClientRequest?
     private var begin: Micros = 0
     private var floor = LogIndex.zero
@@ -36,9 +38,7 @@ final class SimulatedClient {
     private func start() {
         guard !isStopped else { return }
         operation += 1
-        if random.chance(1, in: 10) {
-            target = random.draw(0...world.settings.nodeCount - 1)
-        }
+        if random.chance(1, in: 10) { moveAnywhere() }
         if leases.count > 6 { leases.removeFirst() }
         let request = Workload.draw(
             &random, world.settings, revision: world.rules.model.revision,
@@ -51,6 +51,17 @@ final class SimulatedClient {
         world.schedule(after: Self.timeout, .client, machine: -1, life: 0) { [self] in
             if operation == number, self.request != nil { ended(.unknown) }
         }
+    }
+
+    private func moveAnywhere() {
+        let node = random.draw(0...world.settings.nodeCount - 1)
+        if !isPinned { target = node }
+    }
+
+    /// Knows this node only from now on.
+    func pin(to node: Int) {
+        isPinned = true
+        target = node
     }
 
     private func submit(_ request: ClientRequest, _ number: Int) {
@@ -100,14 +111,10 @@ final class SimulatedClient {
             if !request.isSerializable { world.rules.completed(through: index) }
         case .refused:
             if case .command = request { world.counters.count(CoverageMark.writeRefused) }
-            if random.chance(1, in: 2) {
-                target = random.draw(0...world.settings.nodeCount - 1)
-            }
+            if random.chance(1, in: 2) { moveAnywhere() }
         case .unknown:
             if case .command = request { world.counters.count(CoverageMark.writeUnknown) }
-            if random.chance(1, in: 2) {
-                target = random.draw(0...world.settings.nodeCount - 1)
-            }
+            if random.chance(1, in: 2) { moveAnywhere() }
         case .leaseGone:
             if case .renew(let id) = request { leases.removeAll { $0 == id } }
         case .renewed(let seconds):

@@ -55,23 +55,30 @@ final class SimulatedWatcher {
         world.schedule(
             after: random.draw(100_000...20_000_000), .watcher, machine: -1, life: 0
         ) { [self] in
-            guard round == self.round, let process, let id else { return }
+            guard round == self.round, process != nil, id != nil else { return }
             if random.chance(1, in: 2) {
                 isSlow = true
                 world.schedule(
                     after: random.draw(1000...5_000_000), .watcher, machine: -1, life: 0
                 ) { [self] in
-                    guard round == self.round, let process = self.process else { return }
+                    guard round == self.round, let process, let id else { return }
                     isSlow = false
                     process.hub.resume(id)
                     if process.hub.needsCatchUp { process.catchUpSoon() }
                 }
             } else {
-                process.hub.remove(id)
-                process.watches[id] = nil
-                connectLater()
+                hop()
             }
         }
+    }
+
+    /// Goes on at another node, soon.
+    func hop() {
+        if let process, let id {
+            process.hub.remove(id)
+            process.watches[id] = nil
+        }
+        connectLater()
     }
 
     private var process: SimulatedProcess? {

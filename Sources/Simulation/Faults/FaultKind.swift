@@ -43,6 +43,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case transfer
     case clientCompaction
     case quota
+    /// A disk is replaced by an image of it that was taken some starts ago.
+    case oldImage
 }
 
 /// How often something was done to the cluster, or something rare was seen in it.
@@ -87,6 +89,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case recoveryFailed
     case tornTailCut
     case rotFound
+    case rotHealed
     case diskBehind
     case nodeHalted
     case writeAcknowledged

@@ -36,6 +36,7 @@ extension Nemesis {
             later { [unowned self] in world.resume(machine) }
         case .gracefulStop: return stopGracefully(machine)
         case .wipe: return wipe(machine)
+        case .oldImage: return putBackImage(machine)
         default: return false
         }
         return true
@@ -76,17 +77,42 @@ extension Nemesis {
         return true
     }
 
+    /// First an image is taken. It is put back when every other machine knows, on its own disk, of
+    /// so late a start of the node that it must notice.
+    private func putBackImage(_ machine: SimulatedMachine) -> Bool {
+        guard let image = machine.image else {
+            guard let process = machine.process, !machine.isSacrificed, !machine.isRotten else {
+                return false
+            }
+            let boot = process.identity.boot
+            world.end(machine, losingPower: false)
+            machine.image = (machine.disk.image(), boot)
+            world.restartLater(machine)
+            return true
+        }
+        guard mayBeSacrificed(machine), isKnownToAll(machine, since: image.boot.next.next) else {
+            return false
+        }
+        world.end(machine, losingPower: true)
+        machine.disk.restore(image.disk)
+        machine.isSacrificed = true
+        world.restartLater(machine)
+        return true
+    }
+
     func mayBeSacrificed(_ machine: SimulatedMachine) -> Bool {
         let gone = world.machines.filter { $0.isSacrificed || $0.isRotten }
         return !machine.isSacrificed && !machine.isRotten
             && gone.count < world.settings.sacrificeMax
     }
 
-    private func isKnownToAll(_ machine: SimulatedMachine) -> Bool {
+    private func isKnownToAll(
+        _ machine: SimulatedMachine, since boot: BootNumber = .zero
+    ) -> Bool {
         world.machines.allSatisfy { other in
             guard other !== machine, !other.isSacrificed else { return true }
             let file = try? PeerMemoryFile.read(fileSystem: other.disk, directory: "/data")
-            return file?.contains { $0.member == machine.id } ?? false
+            return file?.contains { $0.member == machine.id && $0.boot >= boot } ?? false
         }
     }
 

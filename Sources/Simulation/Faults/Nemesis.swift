@@ -103,7 +103,7 @@ final class Nemesis {
     private func strike(_ kind: FaultKind) -> Bool {
         switch kind {
         case .kill, .powerLoss, .powerLossOfAll, .crashAtOperation, .crashInRecovery, .crashLoop,
-            .pause, .gracefulStop, .wipe:
+            .pause, .gracefulStop, .wipe, .oldImage:
             return strikeProcess(kind)
         case .clockDrift, .wallClockJump, .clockStop, .clockLeap: return strikeClock(kind)
         case .cut, .oneWayCut, .isolation, .flapping, .bridge, .delay, .reset, .loss,

@@ -38,7 +38,8 @@ final class SimulatedMachine {
     var isSacrificed = false
     /// Its log or checkpoints are damaged: it may refuse to start, or not vote.
     var isRotten = false
-    var image: MemoryDiskImage?
+    /// What the disk once held, and the boot number of the process that had just ended then.
+    var image: (disk: MemoryDiskImage, boot: BootNumber)?
     var syncPenalty: Micros = 0
     var stalledUntil: Micros = 0
 

@@ -68,6 +68,8 @@ extension SimulatedProcess {
             step(.loaded(first: first, entries, purpose))
         case .healed:
             gate.admission.healed()
+            world.counters.count(CoverageMark.rotHealed)
+            step(.holes(false))
             redialAll()
         case .remembered(let ticket):
             gate.memory.remembered(ticket)

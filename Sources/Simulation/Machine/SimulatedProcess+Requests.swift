@@ -45,7 +45,7 @@ extension SimulatedProcess {
             let checked = world.rules.acknowledged(request, applied, floor: call.floor, on: machine)
             if let checked { respond(call, checked) }
         case .refused:
-            world.rules.refused(request)
+            world.rules.refused(request, on: machine)
             respond(call, .refused)
         case .unknown: respond(call, .unknown)
         }

@@ -57,7 +57,7 @@ final class SimulatedProcess {
     var toldIndex: LogIndex
 
     init(
-        world: SimulatedCluster, machine: SimulatedMachine, storage: NodeStorage, nonce: UInt64
+        world: SimulatedCluster, machine: SimulatedMachine, storage: NodeStorage
     ) {
         let settings = world.settings
         self.world = world
@@ -74,8 +74,7 @@ final class SimulatedProcess {
             newest: storage.checkpoints.newest?.index ?? .zero,
             entriesMin: settings.snapshotCount, catchUpEntries: settings.catchUpEntries)
         identity = PeerIdentity(
-            clusterID: SimulatedCluster.clusterID, memberID: machine.id, boot: storage.boot,
-            nonce: nonce)
+            clusterID: SimulatedCluster.clusterID, memberID: machine.id, storage.start)
         gate = storage.gate(identity, voters: replica.raft.configuration.voters)
         hub = WatchHub(revision: storage.store.revision)
         lastTickLocal = machine.localTime(world.now)
@@ -90,6 +89,7 @@ final class SimulatedProcess {
 
     func start() {
         if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
+        if gate.admission.hasHoles { step(.holes(true)) }
         for peer in peers.indices where peer != machine.index { startDialling(peer) }
         scheduleTick()
     }
@@ -177,6 +177,7 @@ final class SimulatedProcess {
             world.rules.roleChanged(role, term, leader: leader, on: self)
         case .configurationChanged(let configuration, _):
             gate.admission.members = configuration.voters
+        case .healsFrom(let index): submit(.heals(from: index))
         case .continueApplying:
             after(world.random.draw(1...30), .work) { [unowned self] in step(.continueApplying) }
         case .halt(let reason): halt(.replica(reason))

@@ -50,6 +50,8 @@ struct NetworkPath {
     var doublePerMille = 0
     var reorderPerMille = 0
     var holdPerMille = 0
+    /// How long a frame is held; another copy of it arrives as usual.
+    var holdMicros: ClosedRange<Micros> = 5_000_000...120_000_000
     /// Larger frames do not pass.
     var frameBytesMax = Int.max
     /// Dials are refused although somebody listens.
@@ -67,7 +69,7 @@ final class SimulatedNetwork {
     unowned let world: SimulatedCluster
     private let nodeCount: Int
     private(set) var paths: [NetworkPath]
-    private var connections: [Connection] = []
+    private(set) var connections: [Connection] = []
     private var nextNumber = 1
 
     static let dialTimeout: Micros = .seconds(1)
@@ -214,7 +216,7 @@ final class SimulatedNetwork {
             schedule(connection, way, frame, at: world.now + late)
         }
         if path.holdPerMille > 0, world.random.chance(path.holdPerMille, in: 1000) {
-            let late = world.random.draw(5_000_000...120_000_000)
+            let late = world.random.draw(path.holdMicros)
             schedule(connection, way, frame, at: world.now + late)
         }
     }

@@ -25,7 +25,10 @@ extension ClusterRules {
         }
     }
 
-    func refused(_ request: RequestID) {
+    /// An older disk draws boot numbers once more, so that names of its requests may be taken: none
+    /// of them is ever handed on.
+    func refused(_ request: RequestID, on machine: SimulatedMachine) {
+        guard !machine.isSacrificed else { return }
         refusedRequests.insert(request)
         if let index = indexOfRequest[request] {
             violated(

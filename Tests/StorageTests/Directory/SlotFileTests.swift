@@ -81,6 +81,20 @@ struct SlotFileTests {
         #expect(try HardStateFile.open(fileSystem: fileSystem, directory: "/").loaded == seen)
     }
 
+    @Test("a start knows the nonces of the last starts")
+    func nonces() throws {
+        let fileSystem = MemoryFileSystem(seed: 1)
+        try BootFile.create(fileSystem: fileSystem, directory: "/")
+        for number in 1...UInt64(BootFile.earlierMax) + 5 {
+            let start = try BootFile.draw(fileSystem: fileSystem, directory: "/", nonce: number)
+            let earlier = Array((1..<number).reversed().prefix(BootFile.earlierMax))
+            #expect(
+                start
+                    == NodeStart(
+                        boot: BootNumber(number), nonce: number, earlierNonces: earlier))
+        }
+    }
+
     @Test("every start draws a boot number that no start drew before, whatever crashes in between")
     func boots() throws {
         for seed in 1...100 as ClosedRange<UInt64> {
@@ -92,9 +106,13 @@ struct SlotFileTests {
                 if random.next(below: 2) == 0 {
                     fileSystem.failPower(afterOperations: Int(random.next(below: 14)))
                 }
-                if let drawn = try? BootFile.draw(fileSystem: fileSystem, directory: "/") {
-                    #expect(drawn > last)
-                    last = drawn
+                let nonce = random.next()
+                if let drawn = try? BootFile.draw(
+                    fileSystem: fileSystem, directory: "/", nonce: nonce)
+                {
+                    #expect(drawn.boot > last)
+                    #expect(drawn.nonce == nonce)
+                    last = drawn.boot
                 }
                 let kinds = CrashKind.allCases
                 fileSystem.crash(kinds[Int(random.next(below: UInt64(kinds.count)))])

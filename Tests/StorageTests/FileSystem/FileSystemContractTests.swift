@@ -190,8 +190,9 @@ struct FileSystemContractTests {
             let data = try fresh.initialize(as: LogFixture.identity)
             let entries = LogFixture.entries(1...200)
             for boot in 1...3 as ClosedRange<UInt64> {
-                let drawn = try BootFile.draw(fileSystem: fileSystem, directory: data.path)
-                #expect(drawn == BootNumber(boot))
+                let drawn = try BootFile.draw(
+                    fileSystem: fileSystem, directory: data.path, nonce: 9)
+                #expect(drawn.boot == BootNumber(boot))
                 let log = try LogFixture.open(fileSystem, boot: boot, directory: data.logPath)
                 if boot == 1 { try log.append(entries) }
                 try log.sync()
