@@ -33,6 +33,9 @@ package enum Input: Sendable {
     case transferLeadership(to: NodeID?)
     /// Entries up to here may be forgotten.
     case compacted(through: LogIndex)
+    /// Holes in the log were filled: these entries follow what it holds, and are durable. For a
+    /// member that may not vote meanwhile.
+    case recovered([LogEntry])
     /// While false this member neither votes, nor campaigns, nor acknowledges anything; it says
     /// only what it lacks. Starts true.
     case votingAllowed(Bool)

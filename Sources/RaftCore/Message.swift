@@ -34,6 +34,16 @@ package struct Message: Equatable, Sendable {
     package var entries: [LogEntry] {
         if case .appendEntries(let append) = body { append.entries } else { [] }
     }
+
+    /// Entries as `appendEntries` encodes them, for other messages that carry some.
+    package static func carrying(_ entries: [LogEntry]) -> Message {
+        Message(
+            term: entries.last?.term ?? .zero,
+            body: .appendEntries(
+                AppendEntries(
+                    prevLogIndex: entries.first?.index.previous ?? .zero, prevLogTerm: .zero,
+                    leaderCommit: .zero, entries: entries)))
+    }
 }
 
 package struct RequestVote: Equatable, Sendable {

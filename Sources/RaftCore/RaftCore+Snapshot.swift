@@ -8,6 +8,17 @@ extension RaftCore {
         configurations.compact(through: log.snapshotIndex)
     }
 
+    /// The log is as it was before it was damaged. Nobody was told of these entries meanwhile, and
+    /// nothing else took their place.
+    mutating func recovered(_ entries: [LogEntry], into effects: inout [Effect]) {
+        guard case .follower = state, let first = entries.first, let last = entries.last,
+            first.index == log.lastIndex.next, first.term >= lastTerm
+        else { return }
+        log.append(entries)
+        for entry in entries where entry.kind == .configuration { adopt(entry, into: &effects) }
+        writes.cover(through: last.index)
+    }
+
     /// The state machine was replaced by a snapshot. A log that holds the snapshot's last entry
     /// stays as it is, what follows included; any other makes room (Figure 13, receiver, steps 6
     /// and 7).

@@ -106,6 +106,7 @@ package struct RaftCore: Sendable {
                 LogPosition(index: index, term: term), configuration: configuration, into: &effects)
         case .transferLeadership(let target): transferRequested(to: target, into: &effects)
         case .compacted(let index): compacted(through: index)
+        case .recovered(let entries): recovered(entries, into: &effects)
         case .votingAllowed(let isAllowed):
             isAdmitted = isAllowed
             votingChanged(into: &effects)

@@ -16,7 +16,8 @@ package struct Admission: Sendable {
     package private(set) var isFresh: Bool
     package private(set) var hasHoles: Bool
     private var acceptedBy: [NodeID] = []
-    private var rejected = false
+    /// A peer remembers more than this disk offers: under this id it takes part no more.
+    package private(set) var rejected = false
 
     package init(
         members: [NodeID], self member: NodeID, isFresh: Bool = false, hasHoles: Bool = false

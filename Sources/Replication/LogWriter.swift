@@ -13,6 +13,8 @@ package enum LogJob: Sendable {
     case retry
     /// A snapshot at this index or later makes up for holes, however far they go.
     case heals(from: LogIndex)
+    /// The entries of all holes, in order.
+    case fill([LogEntry])
 }
 
 /// What a ``LogWriter`` has to tell.
@@ -24,6 +26,8 @@ package enum LogReport: Sendable {
     /// A snapshot took the place of a log with holes: the node may take part again once its peers
     /// have judged what it holds now.
     case healed
+    /// The holes are filled: the entries from the first hole on, all durable. Before ``healed``.
+    case recovered([LogEntry])
     /// The disk is full. What was asked from here on waits, in its order: nothing of it is durable,
     /// and so nothing of it acknowledged, until ``roomAgain``. The node must take no part in votes
     /// and acknowledgements, and have ``LogJob/retry`` done now and then.
@@ -152,7 +156,7 @@ package struct LogWriter {
         var isWorthTrying = false
         for job in jobs {
             switch job {
-            case .write: try wait(job)
+            case .write, .fill: try wait(job)
             case .remember where remembersWaiting > 0: try wait(job)
             case .remember: _ = try takeOrWait(job, report)
             case .load(let first, let last, let bytesMax, let purpose):
@@ -197,6 +201,8 @@ package struct LogWriter {
             for entry in write.entries { waitingBytes += entry.weightBytes }
             let start = write.startAfter == nil ? write.truncateFrom : .zero
             if let start { waitingTruncation = min(waitingTruncation ?? start, start) }
+        case .fill(let entries):
+            for entry in entries { waitingBytes += entry.weightBytes }
         case .remember: remembersWaiting += 1
         case .load, .release, .retry, .heals: break
         }
@@ -227,6 +233,12 @@ package struct LogWriter {
             report(.remembered(ticket))
         case .retry: break
         case .heals(let index): healsFrom = index
+        case .fill(let entries):
+            // A snapshot that was turned away is what the replica goes on from.
+            guard isRotten, !hasTurnedAway, let recovered = try log.fill(entries) else { return }
+            isRotten = false
+            report(.recovered(recovered))
+            report(.healed)
         }
     }
 
@@ -239,7 +251,9 @@ package struct LogWriter {
             return try log.read(from: first, through: last, bytesMax: bytesMax)
         } catch {
             switch (purpose, error) {
-            case (.replication, .rot), (.replication, .io), (.replication, .notInLog): return []
+            case (.replication, .rot), (.replication, .io), (.replication, .notInLog),
+                (.filling, .rot), (.filling, .io), (.filling, .notInLog):
+                return []
             case (_, _): throw error
             }
         }

@@ -46,6 +46,10 @@ package struct NodeStorage {
 
     package var log: SegmentedLog { writer.log }
     package var boot: BootNumber { start.boot }
+    /// Holes that peers can fill in, where what the replica starts from ends before the first.
+    package var fillable: [LogHole] {
+        restored.lastIndex == log.intactThrough ? log.fillable : []
+    }
 
     /// Who may speak to the node, and whether it may take part, as the start finds it.
     package func gate(_ identity: PeerIdentity, voters: [NodeID]) -> PeerGate {

@@ -1,5 +1,6 @@
 package import Primitives
 import RaftCore
+import Storage
 
 /// One byte of kind and then the fields, little-endian. Frames around it carry length and checksum.
 extension PeerMessage {
@@ -14,7 +15,7 @@ extension PeerMessage {
         case raft = 1
         case forward, forwardRefused, readRequest, readResponse, readRefused
         case leaseRenew, leaseRemaining, leaseAnswers, digest
-        case snapshotRequest, snapshotFloor
+        case snapshotRequest, snapshotFloor, entriesRequest, entriesResponse
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -57,6 +58,16 @@ extension PeerMessage {
             writer.write(Kind.snapshotFloor.rawValue)
             writer.write(boot.rawValue)
             writer.write(index.rawValue)
+        case .entriesRequest(let boot, let hole):
+            writer.write(Kind.entriesRequest.rawValue)
+            writer.write(boot.rawValue)
+            writer.write(hole.first.rawValue)
+            writer.write(hole.last.rawValue)
+            writer.write(hole.nextTerm.rawValue)
+        case .entriesResponse(let boot, let entries):
+            writer.write(Kind.entriesResponse.rawValue)
+            writer.write(boot.rawValue)
+            Message.carrying(entries).encode(into: &writer)
         }
     }
 
@@ -112,6 +123,15 @@ extension PeerMessage {
         case .snapshotRequest:
             return .snapshotRequest(
                 boot: BootNumber(try reader.read()), Term(try reader.read()))
+        case .entriesRequest:
+            let boot = BootNumber(try reader.read())
+            let (first, last) = (try index(from: &reader), try index(from: &reader))
+            return .entriesRequest(
+                boot: boot,
+                LogHole(first: first, last: last, nextTerm: Term(try reader.read())))
+        case .entriesResponse:
+            let boot = BootNumber(try reader.read())
+            return .entriesResponse(boot: boot, try Message.decode(&reader).entries)
         case .snapshotFloor:
             return .snapshotFloor(
                 boot: BootNumber(try reader.read()), try index(from: &reader))

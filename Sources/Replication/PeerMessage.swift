@@ -1,5 +1,6 @@
 package import Primitives
 package import RaftCore
+package import Storage
 
 /// What one node says to another: consensus, and requests on their way to the leader.
 package enum PeerMessage: Equatable, Sendable {
@@ -25,6 +26,11 @@ package enum PeerMessage: Equatable, Sendable {
     /// The leader's answer: a snapshot at this index or later has everything that the member may
     /// ever have acknowledged.
     case snapshotFloor(boot: BootNumber, LogIndex)
+    /// A member whose log has a hole asks for its entries from whoever holds an entry of this term
+    /// behind it.
+    case entriesRequest(boot: BootNumber, LogHole)
+    /// Entries of such a hole from the first one that was asked for on, in order; perhaps not all.
+    case entriesResponse(boot: BootNumber, [LogEntry])
 
     /// Whether it carries log entries: the messages that are large, and alike for several peers.
     package var hasEntries: Bool {
@@ -33,6 +39,9 @@ package enum PeerMessage: Equatable, Sendable {
 
     /// About how many bytes it takes encoded, where that is easily known.
     package var encodedByteCountHint: Int {
+        if case .entriesResponse(_, let entries) = self {
+            return entries.reduce(64) { $0 + $1.payload.count + 16 }
+        }
         guard case .raft(let message) = self else { return 256 }
         return message.entries.reduce(128) { $0 + $1.payload.count + 16 }
     }
@@ -43,7 +52,8 @@ package enum PeerMessage: Equatable, Sendable {
         switch self {
         case .raft(let message): message.isUrgent
         case .forward, .forwardRefused, .readRequest, .readResponse, .readRefused, .leaseRenew,
-            .leaseRemaining, .leaseAnswers, .digest, .snapshotRequest, .snapshotFloor:
+            .leaseRemaining, .leaseAnswers, .digest, .snapshotRequest, .snapshotFloor,
+            .entriesRequest, .entriesResponse:
             false
         }
     }

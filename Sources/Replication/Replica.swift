@@ -101,7 +101,13 @@ package struct Replica {
         case .compacted(let index): run(.compacted(through: index), into: &effects)
         case .votingAllowed(let allowed): run(.votingAllowed(allowed), into: &effects)
         case .storageFull(let isFull): run(.storageFull(isFull), into: &effects)
-        case .holes(let hasHoles): healing.hasHoles = hasHoles
+        case .loaded(let first, let entries, .filling(let hole, let member, let boot)):
+            answerHole(hole, first, entries, to: member, boot, into: &effects)
+        case .holes(let fillable):
+            healing.hasHoles = true
+            healing.holes = fillable
+        case .healed: healing = Healing()
+        case .recovered(let entries): run(.recovered(entries), into: &effects)
         case .continueApplying:
             isContinuing = false
             applyCommitted(into: &effects)
@@ -221,6 +227,10 @@ package struct Replica {
             takeSnapshotRequest(boot, term, from: sender, into: &effects)
         case .snapshotFloor(let boot, let index):
             if healing.hasHoles, boot == settings.boot { effects.append(.healsFrom(index)) }
+        case .entriesRequest(let boot, let hole):
+            takeEntriesRequest(hole, boot, from: sender, into: &effects)
+        case .entriesResponse(let boot, let entries):
+            takeEntries(entries, boot, from: sender, into: &effects)
         }
     }
 }

@@ -1,6 +1,7 @@
 package import Primitives
 package import RaftCore
 package import StateMachine
+package import Storage
 
 /// How a proposal ended.
 package enum ReplicaOutcome: Sendable {
@@ -24,6 +25,8 @@ package enum LeaseAnswer: Equatable, Sendable {
 package enum LoadPurpose: Sendable, Equatable {
     case replication
     case applying
+    /// For a member whose log has this hole, which asked in the start with this boot number.
+    case filling(LogHole, for: NodeID, boot: BootNumber)
 }
 
 /// What a replica wants done. Sequences name requests that the driver handed in.
@@ -45,6 +48,8 @@ package enum ReplicaEffect: Sendable {
     /// A snapshot at this index or later makes up for every hole of this node's log, however far it
     /// goes: ``LogJob/heals(from:)``.
     case healsFrom(LogIndex)
+    /// All entries of this node's holes are here: ``LogJob/fill(_:)``.
+    case fillHoles([LogEntry])
     /// More is committed than one step applies: step again with `.continueApplying` soon.
     case continueApplying
     /// This node must stop: its state cannot be trusted, or it met what it does not know.
@@ -87,7 +92,12 @@ package enum ReplicaInput: Sendable {
     case compacted(through: LogIndex)
     case votingAllowed(Bool)
     case storageFull(Bool)
-    /// The log has holes: what a leader sends is not taken, a snapshot is asked for.
-    case holes(Bool)
+    /// The log has holes: what a leader sends is not taken; a snapshot is asked for, and the
+    /// entries of those that can be filled in.
+    case holes(fillable: [LogHole])
+    /// The log has holes no more.
+    case healed
+    /// The log's holes are filled: these are its entries from the first hole on.
+    case recovered([LogEntry])
     case continueApplying
 }

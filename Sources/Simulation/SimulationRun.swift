@@ -2,6 +2,7 @@ import Primitives
 import RaftCore
 import Replication
 import StateMachine
+import Storage
 
 /// What one run came to.
 package struct RunResult: Sendable {
@@ -82,8 +83,14 @@ extension SimulatedCluster {
     private static let calmMicros: Micros = .seconds(30)
 
     /// Machines that have to take part in the end: whose disk holds what it should, and whose disk
-    /// was damaged and has mended itself from the others.
-    var healthy: [SimulatedMachine] { machines.filter { !$0.isSacrificed } }
+    /// was damaged and has mended itself from the others. Damage at the log's very end may look as
+    /// if nothing had been there; then the others know better, and turn the machine away.
+    var healthy: [SimulatedMachine] {
+        machines.filter { machine in
+            let isTurnedAway = machine.process?.gate.admission.rejected ?? false
+            return !machine.isSacrificed && !(machine.isRotten && isTurnedAway)
+        }
+    }
 
     private var isConverged: Bool {
         let processes = healthy.compactMap(\.process)
@@ -162,6 +169,8 @@ extension SimulatedCluster {
                 + " commit \(raft.commitIndex) applied \(process.replica.appliedIndex)"
                 + " leader \(raft.leader ?? .none)"
                 + (process.gate.admission.isAdmitted ? "" : " not admitted")
+                + (process.writer.log.rotten.isEmpty ? "" : " with \(process.writer.log.rotten)")
+                + (process.gate.admission.rejected ? " turned away" : "")
                 + (machine.isSacrificed ? " sacrificed" : "")
         }.joined(separator: "; ")
     }

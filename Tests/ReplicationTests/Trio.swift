@@ -25,6 +25,9 @@ struct Trio {
     /// What each member was told about its holes, and the snapshots that it was to send.
     var healsFrom: [[LogIndex]] = [[], [], []]
     var snapshots: [[(to: NodeID, leastIndex: LogIndex)]] = [[], [], []]
+    /// The entries that each member was sent for its holes.
+    var filled: [[[LogEntry]]] = [[], [], []]
+    var onDisk: [[LogEntry]] = [[], [], []]
     private var mail: [(from: Int, to: Int, PeerMessage)] = []
 
     init(_ change: (inout ReplicaSettings) -> Void = { _ in }) {
@@ -139,6 +142,8 @@ struct Trio {
         case .send(let message, let peer): send(message, from: node, to: peer)
         case .persist where withoutDisk.contains(node): break
         case .persist(let write):
+            onDisk[node].removeAll { $0.index >= write.truncateFrom ?? .init(.max) }
+            onDisk[node] += write.entries
             for envelope in write.thenSend {
                 send(.raft(envelope.message), from: node, to: envelope.to)
             }
@@ -150,8 +155,15 @@ struct Trio {
         case .applied(let batch): applied[node] += batch
         case .continueApplying: replicas[node].step(.continueApplying, into: &effects)
         case .healsFrom(let index): healsFrom[node].append(index)
+        case .fillHoles(let entries): filled[node].append(entries)
+        case .load(let first, let last, _, let purpose):
+            guard case .filling = purpose else { break }
+            let entries = (first.rawValue...last.rawValue).compactMap { index in
+                onDisk[node].first { $0.index == LogIndex(index) }
+            }
+            replicas[node].step(.loaded(first: first, entries, purpose), into: &effects)
         case .sendSnapshot(let peer, let index): snapshots[node].append((peer, index))
-        case .load, .roleChanged, .configurationChanged, .halt: break
+        case .roleChanged, .configurationChanged, .halt: break
         }
     }
 

@@ -114,7 +114,7 @@ struct WriterBench {
         case .persisted(let writes): persisted += writes.map(\.id.rawValue)
         case .loaded(_, let entries, _): loaded.append(entries.count)
         case .remembered: rememberedCount += 1
-        case .healed: break
+        case .healed, .recovered: break
         case .outOfSpace:
             shortageReports += 1
             isShort = true

@@ -20,10 +20,11 @@ extension Node: LogThreadDelegate {
             if let last = writes.last { step(.persisted(last.id)) }
         case .loaded(let first, let entries, let purpose):
             step(.loaded(first: first, entries, purpose))
+        case .recovered(let entries): step(.recovered(entries))
         case .healed:
             logger.notice("a snapshot took the place of the damaged log: its peers judge it anew")
             gate.admission.healed()
-            step(.holes(false))
+            step(.healed)
             transport.redialAll()
         case .remembered(let ticket):
             gate.memory.remembered(ticket)

@@ -21,6 +21,7 @@ package final class Node: @unchecked Sendable {
     let identity: PeerIdentity
     /// Holds the lock of the data directory for as long as the node lives.
     let directory: DataDirectory
+    private let fillable: [LogHole]
     var logThread: LogThread?
     var completions = CompletionTable()
     var effects: [ReplicaEffect] = []
@@ -62,6 +63,7 @@ package final class Node: @unchecked Sendable {
         self.replica = replica
         self.identity = identity
         directory = storage.directory
+        fillable = storage.fillable
         self.logger = logger
         transport = PeerTransport(loop: loop, logger: logger)
         gate = storage.gate(identity, voters: replica.raft.configuration.voters)
@@ -83,7 +85,7 @@ package final class Node: @unchecked Sendable {
     func start() {
         eventLoop.assertInEventLoop()
         if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
-        if gate.admission.hasHoles { step(.holes(true)) }
+        if gate.admission.hasHoles { step(.holes(fillable: fillable)) }
         for member in configuration.initialCluster where member.id != identity.memberID {
             transport.addPeer(member.id, host: member.peerHost, port: member.peerPort)
         }
@@ -170,6 +172,7 @@ package final class Node: @unchecked Sendable {
         case .configurationChanged(let configuration, _):
             gate.admission.members = configuration.voters
         case .healsFrom(let index): submitLog(.heals(from: index))
+        case .fillHoles(let entries): submitLog(.fill(entries))
         case .continueApplying:
             eventLoop.assumeIsolated().execute { [self] in step(.continueApplying) }
         case .halt(let reason): halt(.replica(reason))

@@ -13,6 +13,8 @@ package final class SimulationCampaign: Sendable {
         package var threads: Int
         /// One seed in so many runs twice, and must come to the same trace. Zero: none.
         package var repeatEvery = 100
+        /// How many lines of a trace are kept for whoever looks for the cause.
+        package var traceLinesMax = Trace.linesMaxDefault
 
         package init(
             firstSeed: UInt64, seedsMax: Int?, nanosecondsMax: UInt64?, safetyMicros: Micros,
@@ -84,7 +86,8 @@ package final class SimulationCampaign: Sendable {
     }
 
     private func runOnce(_ seed: UInt64, _ runsTwice: Bool) -> RunResult {
-        let settings = RunSettings(seed: seed, safetyMicros: plan.safetyMicros)
+        var settings = RunSettings(seed: seed, safetyMicros: plan.safetyMicros)
+        settings.traceLinesMax = plan.traceLinesMax
         var result = SimulationRun(settings).result()
         guard runsTwice, result.violation == nil else { return result }
         let again = SimulationRun(settings).result()

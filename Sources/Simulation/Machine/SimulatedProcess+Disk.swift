@@ -66,10 +66,11 @@ extension SimulatedProcess {
             if let last = writes.last { step(.persisted(last.id)) }
         case .loaded(let first, let entries, let purpose):
             step(.loaded(first: first, entries, purpose))
+        case .recovered(let entries): step(.recovered(entries))
         case .healed:
             gate.admission.healed()
             world.counters.count(CoverageMark.rotHealed)
-            step(.holes(false))
+            step(.healed)
             redialAll()
         case .remembered(let ticket):
             gate.memory.remembered(ticket)

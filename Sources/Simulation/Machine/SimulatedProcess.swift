@@ -16,6 +16,7 @@ final class SimulatedProcess {
     var writer: LogWriter
     let checkpoints: CheckpointStore
     let directory: DataDirectory
+    private let fillable: [LogHole]
     var plan: CheckpointPlan
     var gate: PeerGate
     var hub: WatchHub
@@ -70,6 +71,7 @@ final class SimulatedProcess {
         writer = storage.writer
         checkpoints = storage.checkpoints
         directory = storage.directory
+        fillable = storage.fillable
         plan = CheckpointPlan(
             newest: storage.checkpoints.newest?.index ?? .zero,
             entriesMin: settings.snapshotCount, catchUpEntries: settings.catchUpEntries)
@@ -89,7 +91,7 @@ final class SimulatedProcess {
 
     func start() {
         if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
-        if gate.admission.hasHoles { step(.holes(true)) }
+        if gate.admission.hasHoles { step(.holes(fillable: fillable)) }
         for peer in peers.indices where peer != machine.index { startDialling(peer) }
         scheduleTick()
     }
@@ -178,6 +180,7 @@ final class SimulatedProcess {
         case .configurationChanged(let configuration, _):
             gate.admission.members = configuration.voters
         case .healsFrom(let index): submit(.heals(from: index))
+        case .fillHoles(let entries): submit(.fill(entries))
         case .continueApplying:
             after(world.random.draw(1...30), .work) { [unowned self] in step(.continueApplying) }
         case .halt(let reason): halt(.replica(reason))

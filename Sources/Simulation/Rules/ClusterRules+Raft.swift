@@ -18,7 +18,10 @@ extension ClusterRules {
         }
         if leaders[term] == nil { world.counters.count(CoverageMark.electionWon) }
         leaders[term] = machine.index
-        let last = model.lastIndex
+        // Whose vote came late may be elected after a later leader has committed: it need not have
+        // what is of a later term than its own.
+        var last = model.lastIndex
+        while let step = model.step(last), step.term > term { last = last.previous }
         guard let committed = model.step(last), last > process.replica.raft.snapshotIndex else {
             return
         }

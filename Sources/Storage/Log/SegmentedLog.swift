@@ -82,6 +82,7 @@ package final class SegmentedLog: @unchecked Sendable {
             try log.copyActiveSegment(recovered)
         }
         for path in recovered.obsolete { try log.pool.add(recycled: path) }
+        try log.heedMark()
         log.checkInvariants()
         return log
     }
@@ -437,6 +438,7 @@ package final class SegmentedLog: @unchecked Sendable {
             }
             unreadable = []
             for segment in old { try pool.add(recycled: segment.path) }
+            try removeMark()
         } catch { throw fail(error) }
         checkInvariants()
     }
@@ -462,7 +464,7 @@ package final class SegmentedLog: @unchecked Sendable {
         return low == 0 ? nil : termRuns[low - 1].term
     }
 
-    private func truncateMemory(from index: LogIndex) {
+    func truncateMemory(from index: LogIndex) {
         for segment in segments.reversed() {
             guard let last = segment.batches.last else { continue }
             if last.end <= index { break }

@@ -134,7 +134,12 @@ final class SparePool: Sendable {
 
     private func fill(_ old: UInt64?, as number: UInt64) throws(StorageError) {
         let temporary = path(.spare(number)) + ".tmp"
-        if let old { try fileSystem.rename(path(.recycled(old)), to: temporary) }
+        if let old {
+            // The old name is gone, durably, before the new one comes: a crash that kept both would
+            // have one file twice, to be filled with zeros while a segment is in it.
+            try fileSystem.rename(path(.recycled(old)), to: temporary)
+            try fileSystem.syncDirectory(directory)
+        }
         let file = try fileSystem.open(temporary, .openOrCreate)
         if try file.size() > segmentBytes { try file.truncate(to: segmentBytes) }
         try file.allocate(segmentBytes)

@@ -3,7 +3,9 @@ import Storage
 import Testing
 
 @Suite("Scenarios: disks")
-struct DiskScenarioTests {
+final class DiskScenarioTests {
+    private var damaged: Set<String> = []
+
     @Test("D01 a torn tail is cut, and is no rot")
     func tornTail() throws {
         var cut = 0
@@ -55,13 +57,32 @@ struct DiskScenarioTests {
         try stage.finish()
     }
 
+    @Test("D03 scattered rot is mended while one good copy of each entry is left", arguments: seeds)
+    func scatteredRot(seed: UInt64) throws {
+        let stage = Stage(nodes: 3, seed: seed) { $0.snapshotCount = 100_000 }
+        _ = try stage.settle()
+        try stage.play(2 * second)
+        for node in 0..<3 { stage.kill(node) }
+        for (node, part) in [0.2, 0.5, 0.8].enumerated() {
+            try rot(stage, node, at: part)
+            try rot(stage, node, at: part + 0.05)
+        }
+        for node in 0..<3 { stage.start(node) }
+        for node in 0..<3 { try expectMended(stage, node) }
+        #expect(stage.times(.rotHealed) >= 3)
+        try stage.finish()
+    }
+
     @Test("D04 rot in all copies is a halt that loses nothing silently", arguments: seeds)
     func totalRot(seed: UInt64) throws {
         let stage = Stage(nodes: 3, seed: seed) { $0.snapshotCount = 100_000 }
         _ = try stage.settle()
         try stage.play(2 * second)
         for node in 0..<3 { stage.kill(node) }
-        for node in 0..<3 { try rot(stage, node, at: 0.3) }
+        for node in 0..<3 {
+            for part in 0...20 { try rot(stage, node, at: Double(part) / 20) }
+            for part in 0...200 { try rot(stage, node, at: 0.4 + Double(part) / 2000) }
+        }
         for node in 0..<3 { stage.start(node) }
         try stage.play(30 * second)
         #expect(stage.leader == nil)
@@ -289,8 +310,11 @@ struct DiskScenarioTests {
             return (path: path, starts: starts)
         }.first { !$0.starts.isEmpty }
         let (path, starts) = try #require(found)
+        // A second flip of the same bit would undo the first.
         let batch = starts[Int(Double(starts.count - 1) * part)]
-        stage.flipBit(node, path, at: batch + 96)
+        if damaged.insert("\(node) \(path) \(batch)").inserted {
+            stage.flipBit(node, path, at: batch + 96)
+        }
     }
 
     private func expectMended(_ stage: Stage, _ node: Int) throws {

@@ -41,6 +41,32 @@ struct SpareCrashTests {
         #expect(log?.lastIndex == LogIndex(last + 2))
     }
 
+    @Test("a recycled file that becomes a spare is one file, whatever of its names a crash keeps")
+    func recycledTwice() throws {
+        for operations in 0..<24 {
+            for seed in UInt64(1)...16 {
+                let disk = try LogFixture.fileSystem(seed: seed)
+                var log: SegmentedLog? = try LogFixture.open(disk)
+                try log?.append(LogFixture.entries(1...60, count: 900))
+                try log?.sync()
+                try log?.release(through: LogIndex(50))
+                disk.failPower(afterOperations: operations)
+                while (try? log?.prepareSpare()) == true {}
+                log = nil
+                disk.crash(.reorder)
+                log = try LogFixture.open(disk, boot: 2)
+                while try log?.prepareSpare() == true {}
+                let fresh = LogFixture.entries(61...70, count: 900)
+                try log?.append(fresh)
+                try log?.sync()
+                while try log?.prepareSpare() == true {}
+                let read = try log?.read(
+                    from: LogIndex(61), through: LogIndex(70), bytesMax: 1 << 20)
+                #expect(read == fresh, "after \(operations) operations, seed \(seed)")
+            }
+        }
+    }
+
     @Test("a spare whose use failed is used no more")
     func failedSync() throws {
         let disk = try LogFixture.fileSystem()

@@ -49,7 +49,13 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .long, help: "Write what was run and found to this file, as JSON.")
     var report: String?
 
+    @Option(name: .long, help: "How many of a trace's last lines are printed where one is broken.")
+    var traceLines: Int = Trace.linesMaxDefault
+
     func validate() throws {
+        guard traceLines > 0, traceLines <= 10_000_000 else {
+            throw ValidationError("--trace-lines is from 1 to 10000000")
+        }
         guard simulatedMinutes > 0, simulatedMinutes <= 10_000 else {
             throw ValidationError("--simulated-minutes is from above 0 to 10000")
         }
@@ -70,6 +76,7 @@ struct SimulateCommand: ParsableCommand {
             threads: seed == nil ? jobs ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1)
         if plan.seedsMax == nil, plan.nanosecondsMax == nil { plan.seedsMax = 100 }
         if seed != nil { plan.repeatEvery = 0 }
+        plan.traceLinesMax = traceLines
         let progress = SimulationProgress(isSingle: seed != nil)
         let campaign = SimulationCampaign(
             plan, onBegin: { progress.began($0) }, onProgress: { progress.came(to: $0) })
