@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive chaos bench bench-quick bench-large clean
+.PHONY: help setup build run test verify fix survive chaos mutants bench bench-quick bench-large clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -38,6 +38,9 @@ survive: ## the whole chaos run with real processes: 30 leaders killed, 10 total
 
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh
+
+mutants: ## plants every bug of Mutant.swift in turn, and sees it found by simulation or test
+	@scripts/mutants.sh
 
 bench: ## compares three Keelson nodes with three etcd nodes: a table of ratios
 	@scripts/bench.sh full

@@ -1,14 +1,19 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .unsafeFlags(["-warnings-as-errors"]),
-    // Small accessors are inlined across rooms: without it each is a call that copies its struct.
-    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
-]
+/// Bugs that are planted to see whether the tests find them: `make mutants`, and nowhere else.
+let mutants: [SwiftSetting] =
+    Context.environment["KEELSON_MUTANTS"] == nil ? [] : [.define("KEELSON_MUTANTS")]
+
+let strict: [SwiftSetting] =
+    mutants + [
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .unsafeFlags(["-warnings-as-errors"]),
+        // Small accessors are inlined across rooms: otherwise each call copies its struct.
+        .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    ]
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")

@@ -57,6 +57,15 @@ step sockets 600 swift test "${flags[@]}" --skip-build --disable-xctest --parall
 step real 1500 swift test "${flags[@]}" --skip-build --disable-xctest --no-parallel \
   --filter "$real"
 
+# Seeds that nobody has run before: what they find, `keelson simulate --seed N` shows again.
+step seeds 300 "$KEELSON_BIN" simulate --minutes "${KEELSON_SEED_MINUTES:-3}" --from "$(date +%s)"
+# Planted bugs, in the same build folder, which is put back afterwards.
+step mutants-build 900 env KEELSON_MUTANTS=1 swift build "${flags[@]}" --product keelson
+step mutants 300 python3 scripts/mutants.py --build .build --smoke --seeds 60
+step rebuild 900 swift build "${flags[@]}" --product keelson
+
+tail -n 1 "$logs/seeds.log"
+tail -n 1 "$logs/mutants.log"
 closing unit
 closing sockets
 closing real

@@ -47,6 +47,9 @@ extension RaftCore {
 
     /// Whether a leader was heard from so recently that no election is helped (§4.2.3).
     private var isSticky: Bool {
+        #if KEELSON_MUTANTS
+            if planted(.disturbsLeaders) { return false }
+        #endif
         switch state {
         case .leader: return true
         case .follower, .preCandidate, .candidate: break
@@ -162,6 +165,9 @@ extension RaftCore {
             becomeFollower(term: requestTerm, leader: nil, into: &effects)
         }
         let isFree = hardState.votedFor == nil && leader == nil
+        #if KEELSON_MUTANTS
+            if planted(.votesTwice), requestTerm == term { hardState.votedFor = nil }
+        #endif
         let isGranted =
             requestTerm == term && (isFree || hardState.votedFor == candidate)
             && isUpToDate(request)
@@ -206,7 +212,10 @@ extension RaftCore {
 
     /// §5.4.1: the log with the later last term is more up to date, then the longer one.
     private func isUpToDate(_ request: RequestVote) -> Bool {
-        (request.lastLogTerm, request.lastLogIndex) >= (log.lastTerm, log.lastIndex)
+        #if KEELSON_MUTANTS
+            if planted(.votesForShorterLogs) { return true }
+        #endif
+        return (request.lastLogTerm, request.lastLogIndex) >= (log.lastTerm, log.lastIndex)
     }
 
     // MARK: Counting
@@ -248,7 +257,13 @@ extension RaftCore {
 
     /// The own vote must be durable even where others suffice: a leader never forgets its term.
     private func hasWon(_ candidacy: Candidacy) -> Bool {
-        candidacy.hasGranted(settings.id)
+        #if KEELSON_MUTANTS
+            if planted(.countsAnyVotes), candidacy.hasGranted(settings.id) {
+                let granted = configuration.voters.count { candidacy.hasGranted($0) }
+                return 2 * granted >= configuration.voters.count
+            }
+        #endif
+        return candidacy.hasGranted(settings.id)
             && Quorum.holds(configuration.voters) { candidacy.hasGranted($0) }
             && Quorum.holds(configuration.outgoingVoters) { candidacy.hasGranted($0) }
     }

@@ -93,6 +93,12 @@ extension RaftCore {
             let entry = entries[start]
             guard let held = log.term(at: entry.index) else { break }
             if held != entry.term {
+                #if KEELSON_MUTANTS
+                    if planted(.keepsConflictingEntries) {
+                        start += 1
+                        continue
+                    }
+                #endif
                 truncate(from: entry.index, into: &effects)
                 break
             }
@@ -125,6 +131,11 @@ extension RaftCore {
         follower.matchedIndex = max(follower.matchedIndex, matched)
         state = .follower(follower)
         commitIndex = max(commitIndex, min(follower.leaderCommit, follower.matchedIndex))
+        #if KEELSON_MUTANTS
+            if planted(.commitsUnmatched) {
+                commitIndex = max(commitIndex, min(follower.leaderCommit, log.lastIndex))
+            }
+        #endif
     }
 
     /// The acknowledgement says that the log is durable through `index`, so it waits for the write
@@ -142,6 +153,11 @@ extension RaftCore {
             return
         }
         let body = Message.Body.appendEntriesResponse(.matched(index))
+        #if KEELSON_MUTANTS
+            if planted(.acknowledgesBeforeSync) {
+                return sendWithoutPromise(body, to: sender, into: &effects)
+            }
+        #endif
         if index <= writes.durableIndex, draft.startAfter == nil {
             send(body, to: sender, into: &effects)
         } else {

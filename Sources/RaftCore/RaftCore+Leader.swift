@@ -102,6 +102,9 @@ extension RaftCore {
     mutating func leaderPersisted(into effects: inout [Effect]) {
         guard let slot = leading.slot(of: settings.id) else { return }
         leading.members[slot].matchIndex = writes.durableIndex
+        #if KEELSON_MUTANTS
+            if planted(.countsUnsyncedLeader) { leading.members[slot].matchIndex = log.lastIndex }
+        #endif
         advanceCommit(into: &effects)
     }
 
@@ -109,10 +112,19 @@ extension RaftCore {
     /// of the current term; everything before it is then too (§5.4.2).
     mutating func advanceCommit(into effects: inout [Effect]) {
         let reached = LogIndex(leading.reached { $0.matchIndex.rawValue })
+        #if KEELSON_MUTANTS
+            if planted(.commitsWithoutMajority) {
+                let highest = leading.members.map(\.matchIndex).max() ?? .zero
+                if highest > commitIndex, log.term(at: highest) == term { commitIndex = highest }
+            }
+        #endif
         if reached > leading.reachedIndex {
             leading.reachedIndex = reached
             leading.reachedTick = now
         }
+        #if KEELSON_MUTANTS
+            if planted(.commitsOldTerms), reached > commitIndex { commitIndex = reached }
+        #endif
         if reached <= commitIndex || log.term(at: reached) != term { return }
         commitIndex = reached
         while let batch = leading.uncommitted.first, batch.last <= reached {
@@ -166,6 +178,9 @@ extension RaftCore {
 
     /// CheckQuorum (dissertation §6.2): a leader that no majority answers is none.
     private var hasActiveQuorum: Bool {
+        #if KEELSON_MUTANTS
+            if planted(.leadsWithoutQuorum) { return true }
+        #endif
         guard case .leader(let leading) = state else { return false }
         return leading.reached { isActive($0) ? 1 : 0 } >= 1
     }
@@ -186,6 +201,9 @@ extension RaftCore {
     }
 
     private var isStuck: Bool {
+        #if KEELSON_MUTANTS
+            if planted(.clingsToOffice) { return false }
+        #endif
         let patience = UInt64(2 * settings.electionTicks)
         return (log.lastIndex > commitIndex && now - leading.reachedTick >= patience)
             || (writes.oldestTick.map { now - $0 >= patience } ?? false)

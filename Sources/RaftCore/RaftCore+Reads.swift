@@ -12,6 +12,12 @@ extension RaftCore {
         _ id: ReadID, into effects: inout [Effect]
     ) throws(ProposalRefusal) {
         guard role == .leader else { throw .notLeader(leader: leader) }
+        #if KEELSON_MUTANTS
+            if planted(.readsWithoutRound) {
+                effects.append(.readReady([id], commitIndex))
+                return finish(into: &effects)
+            }
+        #endif
         if hasCommittedInTerm, settings.leaseReads, now < leading.leaseEndTick {
             effects.append(.readReady([id], commitIndex))
         } else {
@@ -24,15 +30,24 @@ extension RaftCore {
     /// Begins a round for the reads that wait, unless one is on its way, or nothing of this term is
     /// committed: before that a leader does not know what is (§6.4, step 1).
     mutating func beginWaitingReads(into effects: inout [Effect]) {
+        #if KEELSON_MUTANTS
+            let mayRead = hasCommittedInTerm || planted(.readsBeforeFirstCommit)
+        #else
+            let mayRead = hasCommittedInTerm
+        #endif
         guard case .leader(let current) = state, !current.reads.waiting.isEmpty,
-            !current.reads.isReading, hasCommittedInTerm
+            !current.reads.isReading, mayRead
         else { return }
         beginRound(isToAll: false, into: &effects)
     }
 
     /// One numbered heartbeat to every voter, or to every member.
     mutating func beginRound(isToAll: Bool, into effects: inout [Effect]) {
-        let takesReads = hasCommittedInTerm
+        #if KEELSON_MUTANTS
+            let takesReads = hasCommittedInTerm || planted(.readsBeforeFirstCommit)
+        #else
+            let takesReads = hasCommittedInTerm
+        #endif
         let number = leading.reads.begin(index: commitIndex, takesReads: takesReads, tick: now)
         let configuration = configuration
         for slot in leading.members.indices {
@@ -53,6 +68,11 @@ extension RaftCore {
         leading.members[slot].contactTick = now
         leading.members[slot].beatTick = now
         if response.context > leading.reads.lastNumber { return }
+        #if KEELSON_MUTANTS
+            if planted(.takesAnyAnswerForReads) {
+                leading.members[slot].answeredRound = leading.reads.lastNumber
+            }
+        #endif
         leading.members[slot].answeredRound = max(
             leading.members[slot].answeredRound, response.context)
         confirmRounds(into: &effects)

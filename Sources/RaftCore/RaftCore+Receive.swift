@@ -11,6 +11,14 @@ extension RaftCore {
             receive(request, term: message.term, from: sender, into: &effects)
             return
         }
+        #if KEELSON_MUTANTS
+            if planted(.heedsBygoneLeaders), case .appendEntries(let append) = message.body,
+                case .follower(let follower) = state,
+                follower.leader == nil || follower.leader == sender
+            {
+                return receive(append, from: sender, into: &effects)
+            }
+        #endif
         if message.term < term {
             answerBygone(message, from: sender, into: &effects)
             return

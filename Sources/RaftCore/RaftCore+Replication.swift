@@ -92,6 +92,11 @@ extension RaftCore {
             // Not heard from, as far as a quorum is asked for.
             if index > log.lastIndex { return }
             leading.members[slot].received(index)
+            #if KEELSON_MUTANTS
+                if planted(.countsReceivedAsDurable) {
+                    return receive(.matched(index), from: sender, into: &effects)
+                }
+            #endif
             sendAppends(to: slot, into: &effects)
         case .matched(let index):
             leading.members[slot].contactTick = now

@@ -26,6 +26,14 @@ extension RaftCore {
         _ position: LogPosition, configuration: ClusterConfiguration, into effects: inout [Effect]
     ) {
         if position.index <= appliedIndex { return }
+        #if KEELSON_MUTANTS
+            if planted(.keepsLogBesideSnapshot), position.index <= log.lastIndex {
+                commitIndex = max(commitIndex, position.index)
+                announcedCommit = max(announcedCommit, position.index)
+                appliedIndex = position.index
+                return
+            }
+        #endif
         if position.term > term {
             // The snapshot came faster than any message of its sender's term.
             becomeFollower(term: position.term, leader: nil, into: &effects)

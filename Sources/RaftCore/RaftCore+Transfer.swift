@@ -24,6 +24,14 @@ extension RaftCore {
 
     /// Sends timeoutNow as soon as the target holds the whole log.
     mutating func pushTransfer(into effects: inout [Effect]) {
+        #if KEELSON_MUTANTS
+            if planted(.transfersToAnybody), case .leader(let current) = state,
+                let transfer = current.transfer, !transfer.isSent
+            {
+                leading.transfer?.isSent = true
+                return send(.timeoutNow, to: transfer.target, into: &effects)
+            }
+        #endif
         guard case .leader(let current) = state, let transfer = current.transfer,
             !transfer.isSent, let slot = current.slot(of: transfer.target),
             current.members[slot].matchIndex == log.lastIndex

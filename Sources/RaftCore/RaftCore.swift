@@ -29,7 +29,13 @@ package struct RaftCore: Sendable {
     /// What the driver last said with ``Input/votingAllowed(_:)`` and ``Input/storageFull(_:)``.
     private var isAdmitted = true
     package private(set) var isStorageFull = false
-    package var isVotingAllowed: Bool { isAdmitted && !isStorageFull }
+    package var isVotingAllowed: Bool {
+        #if KEELSON_MUTANTS
+            if planted(.votesWithoutAdmission) { return !isStorageFull }
+            if planted(.votesOnFullDisk) { return isAdmitted }
+        #endif
+        return isAdmitted && !isStorageFull
+    }
     /// Ticks since the start.
     var now: UInt64 = 0
     /// When the election timer runs out.
@@ -171,6 +177,12 @@ package struct RaftCore: Sendable {
     ) {
         let message = Message(term: messageTerm ?? hardState.term, body: body)
         let envelope = Envelope(to: peer, message: message)
+        #if KEELSON_MUTANTS
+            if planted(.votesBeforeDurable), case .requestVoteResponse = body {
+                effects.append(.send(envelope))
+                return
+            }
+        #endif
         if isHardStateDirty || !writes.isHardStateDurable {
             draft.thenSend.append(envelope)
         } else {

@@ -31,6 +31,11 @@ package struct Admission: Sendable {
     package var isAdmitted: Bool {
         let others = members.filter { $0 != member }
         let majorityOfOthers = others.isEmpty ? 0 : others.count / 2 + 1
+        #if KEELSON_MUTANTS
+            if planted(.freshDisksNeedFewer) {
+                return !hasHoles && acceptedBy.count(where: others.contains) >= members.count / 2
+            }
+        #endif
         let needed = isFresh ? majorityOfOthers : members.count / 2
         return !hasHoles && !rejected && acceptedBy.count(where: others.contains) >= needed
     }

@@ -52,6 +52,9 @@ struct LeaseDuty: Sendable {
             keeper.isExpiring(lease.id) || checkpointsInFlight[lease.id] != nil
         if !isEntryInFlight {
             if lease.remainingSeconds == 0 { return false }
+            #if KEELSON_MUTANTS
+                if planted(.keepsRemainders) { return false }
+            #endif
             if waitingForEntry[lease.id] == nil { toClear.append(lease.id) }
         }
         let isKnown = waitingForEntry[lease.id, default: []].contains {

@@ -156,6 +156,9 @@ package struct LogWriter {
         var isWorthTrying = false
         for job in jobs {
             switch job {
+            #if KEELSON_MUTANTS
+                case .write where planted(.dropsWritesOnFullDisk): break
+            #endif
             case .write, .fill: try wait(job)
             case .remember where remembersWaiting > 0: try wait(job)
             case .remember: _ = try takeOrWait(job, report)
@@ -282,6 +285,9 @@ package struct LogWriter {
     /// acknowledged behind the holes.
     private func heals(_ write: Write) -> Bool {
         guard let position = write.startAfter else { return false }
+        #if KEELSON_MUTANTS
+            if planted(.healsFromAnySnapshot) { return true }
+        #endif
         if let healsFrom, healsFrom <= position.index { return true }
         return position.index >= log.lastIndex
             && log.rotten.allSatisfy { $0.isKnown(through: position.index) }

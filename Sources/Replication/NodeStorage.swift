@@ -174,6 +174,11 @@ package struct NodeStorage {
             return restored
         }
         if log.lastIndex < index || conflicts(log, with: loaded, at: index) {
+            #if KEELSON_MUTANTS
+                if planted(.forgetsRotBehindCheckpoint) {
+                    try log.reset(to: index, term: loaded.term)
+                }
+            #endif
             if log.rotten.allSatisfy({ $0.isKnown(through: index) }) {
                 try log.reset(to: index, term: loaded.term)
             }

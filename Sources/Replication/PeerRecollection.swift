@@ -82,14 +82,23 @@ package struct PeerRecollection: Sendable {
     private static func less(
         _ hello: PeerHello, than known: PeerMemory, isSuperseded: Bool
     ) -> String? {
+        #if KEELSON_MUTANTS
+            if planted(.admitsOtherDisks) { return nil }
+        #endif
         if hello.boot.disk != known.boot.disk {
             return "it knows this member with another disk, which was lost or emptied"
         }
+        #if KEELSON_MUTANTS
+            if planted(.admitsOlderBoots) { return nil }
+        #endif
         if hello.boot <= known.boot {
             return "it knows start \(known.boot) of this member, this one is \(hello.boot)"
         }
         // A disk that was set back draws numbers once more, and is past the known one after some
         // starts: but it never had the nonce that belongs to that.
+        #if KEELSON_MUTANTS
+            if planted(.forgetsEarlierStarts) { return nil }
+        #endif
         let place = hello.boot.rawValue - known.boot.rawValue - 1
         if place < UInt64(hello.earlierNonces.count), known.nonce != 0,
             hello.earlierNonces[Int(place)] != known.nonce

@@ -98,6 +98,13 @@ extension Replica {
 
     private mutating func startLeaseRound(into effects: inout [ReplicaEffect]) {
         guard let duty = leases, !duty.gathered.isEmpty else { return }
+        #if KEELSON_MUTANTS
+            if planted(.renewsWithoutRound) {
+                leases?.gathered = []
+                for asked in duty.gathered { answerLease(asked, into: &effects) }
+                return
+            }
+        #endif
         let round = reads.newID()
         leases?.rounds[round] = duty.gathered
         leases?.gathered = []
@@ -140,7 +147,12 @@ extension Replica {
                     remainingSeconds: min(Int64(clamping: left), lease.grantedSeconds)),
                 to: asked, into: &effects)
         }
-        if leases?.holdBack(asked, about: lease) == true { return }
+        #if KEELSON_MUTANTS
+            let mayWait = !planted(.renewsWhateverIsInFlight)
+        #else
+            let mayWait = true
+        #endif
+        if mayWait, leases?.holdBack(asked, about: lease) == true { return }
         startTime(of: leaseID, seconds: lease.grantedSeconds)
         reply(
             .alive(grantedSeconds: lease.grantedSeconds, remainingSeconds: lease.grantedSeconds),
@@ -170,6 +182,9 @@ extension Replica {
     private mutating func settleStarts(owed: Int) {
         for (leaseID, seconds) in leases?.started ?? []
         where leases?.keeper.endTick(of: leaseID) != nil {
+            #if KEELSON_MUTANTS
+                if planted(.forgetsTicksOwed) { continue }
+            #endif
             startKeeper(leaseID, endsAt: now + UInt64(owed) + 1 + ticks(seconds), seconds)
         }
         leases?.started.removeAll(keepingCapacity: true)
@@ -289,6 +304,9 @@ extension Replica {
             let known = lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
             if left < known { batch.append(LeaseBatch.Item(lease, remainingSeconds: left)) }
         }
+        #if KEELSON_MUTANTS
+            if planted(.neverWritesRemainders) { return }
+        #endif
         if !batch.isEmpty { _ = proposeFenced(.leaseCheckpoint, batch, into: &effects) }
     }
 

@@ -160,7 +160,12 @@ extension Replica {
     ) {
         // A forward for another term is dropped without a word: its origin learns from the log,
         // when an entry of a later term is applied, that it is gone.
-        guard isLeader, raft.term == term else { return }
+        #if KEELSON_MUTANTS
+            let isForMe = raft.term == term || planted(.takesForwardsOfOtherTerms)
+        #else
+            let isForMe = raft.term == term
+        #endif
+        guard isLeader, isForMe else { return }
         var batch: [(EntryKind, [UInt8])] = []
         var sequences: [UInt64] = []
         var refused: [UInt64] = []
@@ -170,7 +175,14 @@ extension Replica {
             }
             if let taken = proposals.takenForwards[sender] {
                 if request.boot < taken.boot { continue }
-                if request.boot == taken.boot, request.sequence <= taken.sequence { continue }
+                #if KEELSON_MUTANTS
+                    let isKnown = !planted(.takesForwardsTwice)
+                #else
+                    let isKnown = true
+                #endif
+                if request.boot == taken.boot, request.sequence <= taken.sequence, isKnown {
+                    continue
+                }
             }
             proposals.takenForwards[sender] = (request.boot, request.sequence)
             // An entry of a kind that this version does not know would stop every node, and so
@@ -221,6 +233,13 @@ extension Replica {
 
     /// A snapshot took the place of entries: nobody can tell which of the pending were among them.
     mutating func answerSkippedProposals(into effects: inout [ReplicaEffect]) {
+        #if KEELSON_MUTANTS
+            if planted(.callsSkippedRefused) {
+                for sequence in proposals.settleFront(while: { _ in true }) {
+                    effects.append(.answer(sequence: sequence, .refused(.leaderChanged)))
+                }
+            }
+        #endif
         for sequence in proposals.settleFront(while: { _ in true }) {
             effects.append(.answer(sequence: sequence, .unknown(.timedOutLeaderFailure)))
         }
@@ -229,6 +248,12 @@ extension Replica {
     mutating func tickRequests(into effects: inout [ReplicaEffect]) {
         let now = now
         for sequence in proposals.settleFront(while: { $0.deadline <= now }) {
+            #if KEELSON_MUTANTS
+                if planted(.callsUnknownRefused) {
+                    effects.append(.answer(sequence: sequence, .refused(.leaderChanged)))
+                    continue
+                }
+            #endif
             effects.append(.answer(sequence: sequence, .unknown(.timedOut)))
         }
         while let first = proposals.parked.first, first.deadline <= now {

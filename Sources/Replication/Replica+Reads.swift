@@ -125,7 +125,12 @@ extension Replica {
         _ id: UInt64, _ index: LogIndex, into effects: inout [ReplicaEffect]
     ) {
         guard let asked = reads.takeAsked(id) else { return }
-        if store.appliedIndex >= index {
+        #if KEELSON_MUTANTS
+            let isThere = store.appliedIndex >= index || planted(.readsBeforeApplying)
+        #else
+            let isThere = store.appliedIndex >= index
+        #endif
+        if isThere {
             reads.finished(asked.sequences.count)
             effects.append(.answerReads(sequences: asked.sequences, nil))
         } else {

@@ -1,3 +1,7 @@
+#if KEELSON_MUTANTS
+    internal import Primitives
+#endif
+
 /// The superseded versions of one key, oldest first.
 ///
 /// Most keys have few: they are in `recent`. Full blocks move to `blocks`, so that a key written a
@@ -110,6 +114,9 @@ package final class HistoryBlock: @unchecked Sendable {
 extension Record {
     /// Whether `(modRevision, sub)` is at or below `(revision, sub)`.
     package func isAtMost(_ revision: Int64, _ sub: Int32) -> Bool {
+        #if KEELSON_MUTANTS
+            if planted(.readsOneRevisionBack) { return self.header.modRevision < revision }
+        #endif
         let header = self.header
         return header.modRevision != revision
             ? header.modRevision < revision : header.sub <= sub

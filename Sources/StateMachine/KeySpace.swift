@@ -104,6 +104,14 @@ struct KeySpace: Sendable {
     mutating func raiseFloor(to revision: Int64) {
         // A deletion at the old floor had to stay: it is looked at again, also by a purge under
         // way.
+        #if KEELSON_MUTANTS
+            if planted(.purgesNothingTwice) {
+                purgeCursor = ChunkID(main: floor + 1, sub: 0)
+                floor = revision
+                isPurgePending = true
+                return
+            }
+        #endif
         purgeCursor = min(purgeCursor, ChunkID(main: floor, sub: 0))
         floor = revision
         isPurgePending = true
@@ -120,6 +128,11 @@ extension KeySpace {
     /// A version at the floor itself stays, deletions too: a watch may begin there.
     static func isGarbage(_ record: Record, next: Record?, floor: Int64) -> Bool {
         let header = record.header
+        #if KEELSON_MUTANTS
+            if planted(.purgesAtTheFloor), header.modRevision == floor, header.isTombstone {
+                return true
+            }
+        #endif
         guard header.modRevision < floor else { return false }
         return header.isTombstone || next.map { $0.modRevision <= floor } ?? false
     }

@@ -35,7 +35,12 @@ extension Store {
             clock = max(clock, header.clock)
             applied.request = header.request
             let body = UnsafeRawBufferPointer(rebasing: payload[bodyOffset...])
-            if header.fenceTerm != .zero, header.fenceTerm != term {
+            #if KEELSON_MUTANTS
+                let isFenced = !planted(.ignoresFences)
+            #else
+                let isFenced = true
+            #endif
+            if isFenced, header.fenceTerm != .zero, header.fenceTerm != term {
                 throw .fenced(decidedIn: header.fenceTerm.rawValue, committedIn: term.rawValue)
             }
             try refuseUnderAlarm(header.kind)
@@ -49,6 +54,9 @@ extension Store {
 
     /// CORRUPT refuses every write. What NOSPACE refuses is decided where the cost is known.
     private func refuseUnderAlarm(_ kind: CommandKind) throws(StoreError) {
+        #if KEELSON_MUTANTS
+            if planted(.ignoresAlarms) { return }
+        #endif
         if alarms.raised.isEmpty { return }
         switch kind {
         case .put, .leaseGrant:

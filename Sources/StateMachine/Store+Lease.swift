@@ -59,6 +59,9 @@ extension Store {
 
     /// The lease that a leader's decision is about, unless that life of its id is over.
     private func lease(of item: LeaseBatch.Item) -> Lease? {
+        #if KEELSON_MUTANTS
+            if planted(.endsLaterLives) { return leases.lease(item.id) }
+        #endif
         guard let lease = leases.lease(item.id), lease.grantIndex == item.grantIndex else {
             return nil
         }
@@ -68,6 +71,17 @@ extension Store {
     /// Deletes the lease's keys, in key order and in one revision, and the lease.
     private func revoke(_ id: Int64, _ applied: inout Applied) {
         var batch = beginWrite()
+        #if KEELSON_MUTANTS
+            if planted(.revokesOneKey), let key = leases.keys(of: id).first {
+                key.storage.withUnsafeBytes { key in
+                    if let live = client.get(key, at: .max) { delete(live, &batch) }
+                }
+                leases.remove(id, stamp: appliedIndex.rawValue)
+                endWrite(batch, &applied)
+                applied.leaseChanges.append(.revoked(id: id))
+                return
+            }
+        #endif
         for key in leases.keys(of: id) {
             key.storage.withUnsafeBytes { key in
                 if let live = client.get(key, at: .max) { delete(live, &batch) }

@@ -17,6 +17,9 @@ extension Store {
 
     /// Makes the changes the store's newest revision; without changes, nothing happened.
     func endWrite(_ batch: WriteBatch, _ applied: inout Applied) {
+        #if KEELSON_MUTANTS
+            if planted(.countsEmptyRevisions) { mainRevision = batch.revision }
+        #endif
         guard !batch.events.isEmpty else { return }
         mainRevision = batch.revision
         applied.events += batch.events
@@ -77,6 +80,12 @@ extension Store {
         digest.fold(record, .client)
         let oldLease = previous?.lease ?? 0
         if oldLease != lease {
+            #if KEELSON_MUTANTS
+                if planted(.keepsOldAttachments), lease != 0 {
+                    leases.attach(view.key, to: lease)
+                    return (record, previous)
+                }
+            #endif
             if oldLease != 0 { leases.detach(view.key, from: oldLease) }
             if lease != 0 { leases.attach(view.key, to: lease) }
         }

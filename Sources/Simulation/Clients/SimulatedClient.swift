@@ -95,8 +95,8 @@ final class SimulatedClient {
         if isProbing {
             if case .written = outcome {
                 isProbing = false
-            } else if let process = world.machines[target].process {
-                return probe(process)
+            } else {
+                return probeAgain()
             }
         }
         switch outcome {
@@ -124,6 +124,13 @@ final class SimulatedClient {
         case .remaining: break
         }
         thinkAgain()
+    }
+
+    private func probeAgain() {
+        world.schedule(after: 10_000, .client, machine: -1, life: 0) { [self] in
+            guard let process = world.machines[target].process else { return probeAgain() }
+            probe(process)
+        }
     }
 
     /// Writes once through this process, however long it takes, again where it was refused.

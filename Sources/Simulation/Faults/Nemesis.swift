@@ -52,6 +52,7 @@ final class Nemesis {
             machine.setClockRate(1_000_000, at: world.now)
             machine.disk.setRates(FaultRates())
             machine.disk.setCapacity(.max)
+            machine.disk.forgetPlans()
             machine.shortLives = 0
             if machine.isDoomed {
                 machine.isDoomed = false

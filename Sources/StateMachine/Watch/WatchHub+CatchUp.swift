@@ -23,6 +23,13 @@ extension WatchHub {
                 invariant(false, "a watcher in the queue is behind")
                 return outputs
             }
+            #if KEELSON_MUTANTS
+                if planted(.leapsOverCompaction), next < log.compactedRevision.rawValue {
+                    turn += 1
+                    advance(id, to: log.compactedRevision.rawValue)
+                    continue
+                }
+            #endif
             if next < log.compactedRevision.rawValue {
                 remove(id)
                 outputs.append(.overtaken(id, compacted: log.compactedRevision))
@@ -56,6 +63,12 @@ extension WatchHub {
         var reached = first
         var isComplete = true
         log.forEachRecord(from: Revision(first), through: Revision(last)) { record in
+            #if KEELSON_MUTANTS
+                if planted(.splitsRevisions), readCount >= recordsMax {
+                    isComplete = false
+                    return false
+                }
+            #endif
             if record.modRevision != reached {
                 if readCount >= recordsMax || byteCount >= Self.catchUpBytesMax {
                     isComplete = false
@@ -69,6 +82,11 @@ extension WatchHub {
             }
             return true
         }
+        #if KEELSON_MUTANTS
+            if planted(.losesTheRestOfAWindow) { isComplete = true }
+            if planted(.tellsTheLastAgain), last > first { reached -= 1 }
+            if planted(.tellsTheLastAgain), last > first { isComplete = false }
+        #endif
         finish(participants, next: (isComplete ? last : reached) + 1, into: &outputs)
         for group in touched { groups[group].pending = [] }
         return max(1, readCount)

@@ -135,6 +135,9 @@ package struct WatchHub: Sendable {
         let next = revision.rawValue + 1
         revision = newRevision
         for group in groups.indices {
+            #if KEELSON_MUTANTS
+                if planted(.skipsWhatWasJumped) { continue }
+            #endif
             let members = groups[group].synced
             groups[group].synced = []
             for id in members { enqueue(id, next: max(next, watchers[id.slot].start)) }

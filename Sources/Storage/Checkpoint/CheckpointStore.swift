@@ -194,7 +194,12 @@ package final class CheckpointStore: @unchecked Sendable {
         return sequences.firstIndex(of: highest)
     }
 
-    private var nextSlot: Int { newestSlot == 0 ? 1 : 0 }
+    private var nextSlot: Int {
+        #if KEELSON_MUTANTS
+            if planted(.overwritesTheNewest), let newestSlot { return newestSlot }
+        #endif
+        return newestSlot == 0 ? 1 : 0
+    }
 
     /// A whole new checkpoint is written beside the file whose place it takes.
     private func freshFile(_ slot: Int) -> CheckpointFile {

@@ -46,6 +46,9 @@ package final class BootFile: Sendable {
         let (last, nonces) = try decode(value, directory + "/" + name)
         let start = NodeStart(
             boot: last.next, nonce: nonce, earlierNonces: Array(nonces.prefix(earlierMax)))
+        #if KEELSON_MUTANTS
+            if planted(.drawsBootNumbersTwice) { return start }
+        #endif
         try file.store(encode(start.boot, [nonce] + start.earlierNonces))
         return start
     }

@@ -63,6 +63,9 @@ package final class HardStateFile: Sendable {
             throw .corrupt(
                 path: path, offset: 0, reason: "\(value.count) bytes are no term and vote")
         }
+        #if KEELSON_MUTANTS
+            if planted(.forgetsVotes) { return HardState(term: Term(term), votedFor: nil) }
+        #endif
         return HardState(term: Term(term), votedFor: vote == 0 ? nil : NodeID(vote))
     }
 }

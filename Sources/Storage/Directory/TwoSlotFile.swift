@@ -142,6 +142,9 @@ final class TwoSlotFile: @unchecked Sendable {
         for number in [Int(next % 2), Int(1 - next % 2)] {
             try file.write(slot, at: number * kind.slotBytes)
             sequence = next
+            #if KEELSON_MUTANTS
+                if planted(.skipsSyncsOfSlots) { continue }
+            #endif
             try file.sync()
         }
     }

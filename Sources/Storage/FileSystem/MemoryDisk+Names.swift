@@ -73,11 +73,13 @@ extension MemoryDisk {
         guard names.directories[path] != nil else { throw .notFound(path: path) }
         try begin("sync", path)
         syncs += 1
-        let own = unsyncedNames.filter { $0.directory == path }
-        unsyncedNames.removeAll { $0.directory == path }
         if strikes(.directorySyncError, path, rate: rates.syncError) {
+            // Unlike data, names wait in the file system's journal: the next sync that succeeds
+            // brings them too, or the file system is dead (ext4, XFS).
             throw .syncFailed(path: path, errno: EIO)
         }
+        let own = unsyncedNames.filter { $0.directory == path }
+        unsyncedNames.removeAll { $0.directory == path }
         for entry in own { durableNames.apply(entry.change) }
         collect()
     }

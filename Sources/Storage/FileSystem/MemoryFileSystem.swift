@@ -130,6 +130,9 @@ extension MemoryFileSystem {
         disk.withLock { $0.planned.append((path, fault)) }
     }
 
+    /// What was planned and has not struck will not.
+    package func forgetPlans() { disk.withLock { $0.planned = [] } }
+
     package func setRates(_ rates: FaultRates) { disk.withLock { $0.rates = rates } }
 
     /// The disk is full when all files together reach `bytes`.

@@ -83,10 +83,19 @@ struct SegmentScanner {
     private func add(_ batch: BatchHeader, to scan: inout SegmentScan, synced: Int) -> Bool {
         let condition = BatchDecoder.condition(
             bytes, at: batch.offset, batch, seed: header.chainSeed)
+        #if KEELSON_MUTANTS
+            if planted(.cutsRot), condition != .good, successor == .none {
+                scan.tornBytes = lastByte(behind: batch.offset) - batch.offset
+                return false
+            }
+        #endif
         if condition == .torn, batch.offset >= synced, successor == .none {
             scan.tornBytes = lastByte(behind: batch.offset) - batch.offset
             return false
         }
+        #if KEELSON_MUTANTS
+            if planted(.ignoresTheChain) { scan.chain = batch.previousChecksum }
+        #endif
         if batch.previousChecksum != scan.chain {
             scan.items.append(.broken(offset: batch.offset))
         }

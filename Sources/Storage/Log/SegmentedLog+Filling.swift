@@ -46,7 +46,11 @@ extension SegmentedLog {
     package func fill(_ found: [LogEntry]) throws(StorageError) -> [LogEntry]? {
         try checkUsable()
         guard let entries = try merged(found), let first = entries.first else { return nil }
-        try writeMark(first.index)
+        #if KEELSON_MUTANTS
+            if !planted(.fillsWithoutMark) { try writeMark(first.index) }
+        #else
+            try writeMark(first.index)
+        #endif
         try append(entries, truncatingFrom: first.index)
         try sync()
         try removeMark()

@@ -1,6 +1,19 @@
 package import Primitives
 
 extension SegmentedLog {
+    /// The term of an entry, or of the one before the first; nil outside the log.
+    package func term(at index: LogIndex) -> Term? {
+        if index == baseIndex { return baseTerm }
+        guard index > baseIndex, index <= lastIndex else { return nil }
+        var low = 0
+        var high = termRuns.count
+        while low < high {
+            let middle = (low + high) / 2
+            if termRuns[middle].first <= index { low = middle + 1 } else { high = middle }
+        }
+        return low == 0 ? nil : termRuns[low - 1].term
+    }
+
     /// Entries from `from` on, up to `through` or until `bytesMax` (``LogEntry/weightBytes``) is
     /// reached, at least one. Checks what it reads.
     ///

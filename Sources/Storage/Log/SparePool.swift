@@ -1,5 +1,9 @@
 internal import Synchronization
 
+#if KEELSON_MUTANTS
+    internal import Primitives
+#endif
+
 /// The files that wait to become segments: zero-filled and durable, so that a write into one
 /// changes data only and `fdatasync` has no metadata to journal.
 ///
@@ -75,6 +79,9 @@ final class SparePool: Sendable {
     /// written into it: a crash leaves a temporary file, which the next start removes.
     private func withdraw(_ spare: UInt64) throws(StorageError) -> String {
         let taken = path(.spare(spare)) + ".tmp"
+        #if KEELSON_MUTANTS
+            if planted(.keepsNamesOfSpares) { return path(.spare(spare)) }
+        #endif
         try fileSystem.rename(path(.spare(spare)), to: taken)
         try fileSystem.syncDirectory(directory)
         return taken
@@ -138,13 +145,23 @@ final class SparePool: Sendable {
             // The old name is gone, durably, before the new one comes: a crash that kept both would
             // have one file twice, to be filled with zeros while a segment is in it.
             try fileSystem.rename(path(.recycled(old)), to: temporary)
-            try fileSystem.syncDirectory(directory)
+            #if KEELSON_MUTANTS
+                if !planted(.recyclesFilesTwice) { try fileSystem.syncDirectory(directory) }
+            #else
+                try fileSystem.syncDirectory(directory)
+            #endif
         }
         let file = try fileSystem.open(temporary, .openOrCreate)
         if try file.size() > segmentBytes { try file.truncate(to: segmentBytes) }
         try file.allocate(segmentBytes)
         // Synced piece by piece: one sync of the whole would hold up the log's own syncs behind it.
         let zeros = [UInt8](repeating: 0, count: min(segmentBytes, Self.fillBytes))
+        #if KEELSON_MUTANTS
+            if planted(.offersUsedSegments) {
+                try fileSystem.rename(temporary, to: path(.spare(number)))
+                return try fileSystem.syncDirectory(directory)
+            }
+        #endif
         for offset in stride(from: 0, to: segmentBytes, by: zeros.count) {
             let count = min(zeros.count, segmentBytes - offset)
             try file.write(count == zeros.count ? zeros : Array(zeros[..<count]), at: offset)

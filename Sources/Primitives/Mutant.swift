@@ -1,0 +1,181 @@
+#if KEELSON_MUTANTS
+    #if canImport(Glibc)
+        internal import Glibc
+    #elseif canImport(Musl)
+        internal import Musl
+    #endif
+
+    /// A bug that is planted on purpose, to see it found. Compiled only where `KEELSON_MUTANTS` is
+    /// in the environment of the build (`make mutants`); one process has at most one, named by
+    /// `KEELSON_MUTANT` in its environment.
+    package enum Mutant: String, CaseIterable, Sendable {
+        // Elections
+        /// A member votes for two candidates of one term.
+        case votesTwice
+        /// A member votes for candidates that lack entries which it has (Raft §5.4.1).
+        case votesForShorterLogs
+        /// A vote leaves before it is durable.
+        case votesBeforeDurable
+        /// A restart forgets for whom it voted.
+        case forgetsVotes
+        /// Half of the votes are enough.
+        case countsAnyVotes
+        /// Members help an election against a leader that they hear from.
+        case disturbsLeaders
+        /// A leader that nobody answers goes on leading (no CheckQuorum).
+        case leadsWithoutQuorum
+        /// A leader that can commit nothing stays.
+        case clingsToOffice
+        /// A leader hands over to a member that lacks entries.
+        case transfersToAnybody
+
+        // Replication and commitment
+        /// A leader counts its own entries before they are durable (B02).
+        case countsUnsyncedLeader
+        /// One member's acknowledgement commits.
+        case commitsWithoutMajority
+        /// Entries of earlier terms are committed by counting (Raft §5.4.2, Figure 8).
+        case commitsOldTerms
+        /// A follower acknowledges before its write is durable.
+        case acknowledgesBeforeSync
+        /// A follower commits what it has, whether it is the leader's or not.
+        case commitsUnmatched
+        /// A follower keeps entries that differ from its leader's.
+        case keepsConflictingEntries
+        /// A follower takes entries from a leader of an earlier term.
+        case heedsBygoneLeaders
+        /// A write that was superseded counts as the later one of the same index.
+        case countsSupersededWrites
+        /// A log that differs from an installed snapshot stays.
+        case keepsLogBesideSnapshot
+
+        // Reads
+        /// A leader answers reads without asking whether it leads (B18).
+        case readsWithoutRound
+        /// Any answer confirms the newest round of reads (B17).
+        case takesAnyAnswerForReads
+        /// A new leader answers reads before it knows what is committed.
+        case readsBeforeFirstCommit
+        /// A read is served before the store has reached its index.
+        case readsBeforeApplying
+
+        // Disks that lost something
+        /// A member with an older disk, or with holes, votes and acknowledges.
+        case votesWithoutAdmission
+        /// Boot numbers may go back.
+        case admitsOlderBoots
+        /// Only the last boot number tells an older image.
+        case forgetsEarlierStarts
+        /// An emptied disk is as good as the one before.
+        case admitsOtherDisks
+        /// A fresh disk needs no more peers than a known one.
+        case freshDisksNeedFewer
+        /// Any snapshot makes up for any hole.
+        case healsFromAnySnapshot
+        /// A checkpoint behind a hole that may reach past it heals it.
+        case forgetsRotBehindCheckpoint
+        /// Every start draws the same boot number.
+        case drawsBootNumbersTwice
+
+        // A full disk
+        /// A member whose disk is full votes and acknowledges.
+        case votesOnFullDisk
+        /// What a full disk did not take counts as durable.
+        case countsReceivedAsDurable
+        /// What finds no room is dropped.
+        case dropsWritesOnFullDisk
+
+        // Requests
+        /// A forward that arrives twice is proposed twice (B24).
+        case takesForwardsTwice
+        /// A forward that was meant for another term is proposed.
+        case takesForwardsOfOtherTerms
+        /// A timeout is called a refusal.
+        case callsUnknownRefused
+        /// What a snapshot skipped is called refused.
+        case callsSkippedRefused
+
+        // Log and files
+        /// The log is not synced (B21).
+        case skipsSyncsOfTheLog
+        /// Term and vote are not synced.
+        case skipsSyncsOfSlots
+        /// Damage in the last batch is cut like a torn tail (D05).
+        case cutsRot
+        /// Batches need not follow on each other.
+        case ignoresTheChain
+        /// A spare keeps its name while it is written.
+        case keepsNamesOfSpares
+        /// A recycled file may keep its old name beside the new one.
+        case recyclesFilesTwice
+        /// A used file is offered as one of zeros.
+        case offersUsedSegments
+        /// A checkpoint is written over the newest one.
+        case overwritesTheNewest
+        /// Holes are filled without a mark.
+        case fillsWithoutMark
+
+        // Store
+        /// A delete of nothing takes a revision.
+        case countsEmptyRevisions
+        /// Ranges in transactions are checked only where they are answered (B12).
+        case checksOnlyWhereAnswered
+        /// A compare with a key that is missing holds.
+        case comparesMissingAsEqual
+        /// Compacted revisions are served.
+        case servesCompactedReads
+        /// A read of the past sees the revision before.
+        case readsOneRevisionBack
+        /// A compaction at a deletion drops the tombstone (B10).
+        case purgesAtTheFloor
+        /// What the last purge left is not looked at again (B13).
+        case purgesNothingTwice
+        /// CORRUPT and NOSPACE refuse nothing.
+        case ignoresAlarms
+
+        // Leases
+        /// A key stays attached to the lease that it had before.
+        case keepsOldAttachments
+        /// A revocation deletes one key only.
+        case revokesOneKey
+        /// An expiry ends a later lease of the same id.
+        case endsLaterLives
+        /// A deposed leader's decisions count (B29).
+        case ignoresFences
+        /// Renewals are acknowledged without asking whether the leader leads (B28).
+        case renewsWithoutRound
+        /// Renewals are acknowledged while an expiry is on its way.
+        case renewsWhateverIsInFlight
+        /// A renewal leaves the shorter remainder in the log.
+        case keepsRemainders
+        /// What remains of leases is never written (B30).
+        case neverWritesRemainders
+        /// A lease that starts while its leader is behind its clock ends early.
+        case forgetsTicksOwed
+
+        // Watches
+        /// After a snapshot, watches go on behind it (B06).
+        case skipsWhatWasJumped
+        /// A watch that compaction overtook goes on without a word (B08).
+        case leapsOverCompaction
+        /// A watch that catches up loses what did not fit.
+        case losesTheRestOfAWindow
+        /// A watch that catches up is told the last revision again (B07).
+        case tellsTheLastAgain
+        /// A revision is told in parts.
+        case splitsRevisions
+
+        /// The one of this process.
+        package static let planted: Mutant? = {
+            guard let text = getenv("KEELSON_MUTANT") else { return nil }
+            let name = String(cString: text)
+            guard let mutant = Mutant(rawValue: name) else {
+                invariant(false, "there is no mutant \(name)")
+                return nil
+            }
+            return mutant
+        }()
+    }
+
+    package func planted(_ mutant: Mutant) -> Bool { Mutant.planted == mutant }
+#endif
