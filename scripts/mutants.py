@@ -20,8 +20,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REGISTRY = ROOT / "Sources/Primitives/Mutant.swift"
-SEEDS_MAX = 300
-SECONDS_MAX = 400
+SEEDS_MAX = 60
+SECONDS_MAX = 90
 TEST_SECONDS_MAX = 900
 TESTS = "^(RaftCoreTests|ReplicationTests|StateMachineTests|StorageTests|SimulationTests)\\."
 SMOKE = [
@@ -130,7 +130,8 @@ def main() -> int:
     trial = Trial(arguments.build.resolve(), arguments.seeds, not arguments.smoke)
     results: dict[str, dict] = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for result in pool.map(trial.run, names):
+        for done in concurrent.futures.as_completed(pool.submit(trial.run, n) for n in names):
+            result = done.result()
             results[result["mutant"]] = result
             how = result["killed_by"] or "SURVIVES"
             print(

@@ -20,9 +20,16 @@ extension Node: LogThreadDelegate {
             if let last = writes.last { step(.persisted(last.id)) }
         case .loaded(let first, let entries, let purpose):
             step(.loaded(first: first, entries, purpose))
-        case .recovered(let entries): step(.recovered(entries))
+        case .recovered(let entries):
+            logger.notice(
+                "other members had what the damaged log lost",
+                metadata: [
+                    "first": "\(entries.first?.index ?? .zero)",
+                    "last": "\(entries.last?.index ?? .zero)",
+                ])
+            step(.recovered(entries))
         case .healed:
-            logger.notice("a snapshot took the place of the damaged log: its peers judge it anew")
+            logger.notice("the log is whole again: the other members judge it anew")
             gate.admission.healed()
             step(.healed)
             transport.redialAll()

@@ -132,7 +132,7 @@ package final class Server: @unchecked Sendable {
             ])
         for rot in storage.log.rotten {
             logger.error(
-                "the log is damaged: this node serves what it has and does not vote",
+                "the log is damaged: this node does not vote until the others have mended it",
                 metadata: ["where": "\(rot)"])
         }
         return Node(

@@ -136,6 +136,17 @@ extension Stage {
         process.proposeOwn(.compact, writer.bytes)
     }
 
+    /// Leases that nobody renews, all at once, with ids from 1,000,000 on.
+    package func grantLeases(_ count: Int, seconds: Int64) {
+        guard let leader, let process = world.machines[leader].process else { return }
+        for number in 0..<count {
+            var writer = ProtobufWriter()
+            writer.field(1, seconds)
+            writer.field(2, Int64(1_000_000 + number))
+            process.proposeOwn(.leaseGrant, writer.bytes)
+        }
+    }
+
     /// Every watch goes on at another node.
     package func moveWatches() {
         for watcher in world.watchers { watcher.hop() }

@@ -85,6 +85,24 @@ struct LeaseScenarioTests {
         try stage.finish()
     }
 
+    @Test("E05 thousands of leases that end together end in batches, and writes go on")
+    func expireTogether() throws {
+        let stage = Stage(nodes: 3, seed: 5)
+        let leader = try stage.settle()
+        stage.pinAll(to: leader)
+        let before = stage.now
+        try stage.play(10 * second)
+        let p99 = stage.p99OfWrites(since: before, by: 0)
+        stage.grantLeases(5000, seconds: 10)
+        try stage.play(5 * second)
+        #expect(stage.liveLeases >= 5000)
+        let ending = stage.now
+        try stage.play(10 * second)
+        #expect(stage.times(.leaseExpired) >= 5000)
+        #expect(stage.p99OfWrites(since: ending, by: 0) < 2 * p99)
+        try stage.finish()
+    }
+
     @Test("X01 the leader changes while a snapshot is on its way", arguments: seeds)
     func leaderChangesMidTransfer(seed: UInt64) throws {
         let stage = Stage(nodes: 3, seed: seed, Self.smallLogs)
@@ -197,6 +215,22 @@ struct LeaseScenarioTests {
             }
         }
         #expect(stage.times(.watchResumed) > 50)
+        try stage.finish()
+    }
+
+    @Test("X08 hundreds of watches, many of them slow, miss and repeat nothing", arguments: seeds)
+    func slowWatches(seed: UInt64) throws {
+        let stage = Stage(nodes: 3, seed: seed) {
+            $0.watcherCount = 200
+            $0.thinkMicros = 2000
+        }
+        for round in 0..<6 {
+            _ = try stage.settle()
+            try stage.play(2 * second)
+            if round % 2 == 0 { stage.compact(keeping: 100) }
+            if round % 3 == 2 { stage.moveWatches() }
+        }
+        #expect(stage.times(.watchHeld) > 0)
         try stage.finish()
     }
 

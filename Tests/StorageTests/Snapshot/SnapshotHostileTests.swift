@@ -15,7 +15,7 @@ struct SnapshotHostileTests {
         return reader
     }
 
-    @Test("a chunk with any bit changed is refused and the stream goes on with the right one")
+    @Test("X05 a chunk with any bit changed is refused and the stream goes on with the right one")
     func everyBit() throws {
         let chunks = try SnapshotFixture.chunks(Array(rows[..<3]), chunk: 100)
         for (number, chunk) in chunks.enumerated() {
@@ -32,7 +32,7 @@ struct SnapshotHostileTests {
         }
     }
 
-    @Test("a chunk that is cut anywhere, or goes on behind its end, is refused")
+    @Test("X05 a chunk that is cut anywhere, or goes on behind its end, is refused")
     func everyLength() throws {
         let chunks = try SnapshotFixture.chunks(Array(rows[..<3]), chunk: 100)
         for (number, chunk) in chunks.enumerated() {
