@@ -13,6 +13,16 @@ struct EventQueue {
     /// What an event concerns, for the trace.
     enum Kind: UInt8, CaseIterable {
         case tick, flush, disk, report, work, frame, dial, closed, client, watcher, nemesis, life
+
+        /// What stays in order among itself when a process has been paused.
+        var source: Int {
+            switch self {
+            case .tick, .flush, .nemesis, .life: 0
+            case .disk, .report, .work: 1
+            case .frame, .dial, .closed: 2
+            case .client, .watcher: 3
+            }
+        }
     }
 
     struct Event: Comparable {

@@ -107,15 +107,22 @@ package final class SimulatedCluster {
         if !ended.isEmpty { ended = [] }
     }
 
-    /// A paused process goes on: what came meanwhile is handled at once, in order.
+    /// A paused process goes on: what came meanwhile is handled at once. Each of its sources is in
+    /// order; which of them an event loop looks at first is chance: clients, say, before the clock.
     func resume(_ machine: SimulatedMachine) {
         guard machine.isPaused else { return }
         machine.isPaused = false
-        let deferred = machine.deferred
+        var sources: [[EventQueue.Event]] = [[], [], [], []]
+        for event in machine.deferred { sources[event.kind.source].append(event) }
         machine.deferred = []
-        for event in deferred {
-            queue.add(
-                at: now, event.kind, machine: Int(event.machine), life: event.life, event.body)
+        var time = now
+        while !sources.isEmpty {
+            let source = sources.remove(at: random.draw(0...sources.count - 1))
+            for event in source {
+                queue.add(
+                    at: time, event.kind, machine: Int(event.machine), life: event.life, event.body)
+            }
+            time += random.draw(0...100)
         }
     }
 

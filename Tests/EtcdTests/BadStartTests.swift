@@ -136,7 +136,7 @@ struct BadStartTests {
         }
     }
 
-    @Test("O04 a peer of another cluster is turned away and changes nothing", .enabled(if: isKeelson))
+    @Test("O04 a peer of another cluster is turned away, changes nothing", .enabled(if: isKeelson))
     func peerOfAnotherCluster() throws {
         let program = try ServerProgram.underTest()
         let cluster = try ServerCluster("home", program)

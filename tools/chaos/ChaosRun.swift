@@ -20,6 +20,7 @@ struct ChaosRun {
     private var leftOut: [String] = []
     private var lastProgress: Int64 = 0
 
+    private static let smallDiskBytes = 1 << 30
     /// After the last fault, so long that leases that were prolonged by a new leader end.
     private static let quietSeconds = Mix.leaseSecondsMax + 5
 
@@ -33,9 +34,19 @@ struct ChaosRun {
             atPath: options.history, withIntermediateDirectories: true)
         // libfaketime and jemalloc wait for each other before a server has begun.
         leftOut.append("steps of wall clocks")
+        let kinds = options.kinds(hasNetwork: network != nil)
+        var sites = network?.sites ?? Array(repeating: ServerSite(), count: options.nodes)
+        var smallDisk: RamDisk?
+        if kinds.contains(.fillDisk), geteuid() == 0 {
+            let disk = try RamDisk(options.name, bytes: Self.smallDiskBytes)
+            sites[options.nodes - 1].dataDirectory = disk.path + "/data"
+            smallDisk = disk
+        } else if kinds.contains(.fillDisk) {
+            leftOut.append("full disks: that needs root")
+        }
         cluster = try ServerCluster(
             options.name, program, nodeCount: options.nodes,
-            arguments: ["--snapshot-count", "2000"], sites: network?.sites ?? [])
+            arguments: ["--snapshot-count", "2000"], sites: sites)
         historyPath = URL(filePath: options.history).appending(path: "history.jsonl").path
         let loop = group.next()
         control = Control(loop: loop, cluster: cluster)
@@ -45,9 +56,7 @@ struct ChaosRun {
             callsPerSecond: options.rate, random: random.fork())
         nemesis = Nemesis(
             cluster: cluster, links: network.map { Links($0) }, control: control,
-            clients: clients,
-            kinds: options.kinds(hasNetwork: network != nil),
-            random: random.fork())
+            clients: clients, kinds: kinds, smallDisk: smallDisk, random: random.fork())
     }
 
     /// Without root, `ip netns` or iptables there are only faults of processes.

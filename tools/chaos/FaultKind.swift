@@ -22,13 +22,15 @@ enum FaultKind: String, CaseIterable, Sendable {
     case lose
     /// Clients do not reach it; the others do.
     case cutClients
+    /// The disk of the last node, which is a small one, is full for a while.
+    case fillDisk
     /// A byte of an old file of a node that is down is changed.
     case corrupt
 
     var needsNetwork: Bool {
         switch self {
         case .isolate, .cutLink, .deafen, .mute, .lose, .cutClients: true
-        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt: false
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt, .fillDisk: false
         }
     }
 
@@ -46,13 +48,15 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .lose: 4
         case .cutClients: 1
         case .corrupt: 2
+        case .fillDisk: 2
         }
     }
 
     /// Whether the node that it strikes may be of no use to the others meanwhile.
     var impairs: Bool {
         switch self {
-        case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .corrupt:
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .corrupt,
+            .fillDisk:
             true
         case .cutLink, .lose, .cutClients: false
         }

@@ -22,6 +22,7 @@ extension Nemesis {
         case .lose: return try lose(node)
         case .cutClients: return try cutClients(node)
         case .corrupt: return try corrupt(node)
+        case .fillDisk: return try fillDisk()
         }
     }
 
@@ -110,6 +111,22 @@ extension Nemesis {
             try self.note("continue", self.name(node))
             child.send(signal: SIGCONT)
             self.states[node] = .up
+        }
+        return true
+    }
+
+    // MARK: - Disks
+
+    private func fillDisk() throws -> Bool {
+        guard let smallDisk, !isDiskFull else { return false }
+        let node = cluster.nodes.count - 1
+        let bytes = smallDisk.fill()
+        try note("fillDisk", "\(name(node)), \(bytes >> 20) MiB were left")
+        isDiskFull = true
+        later(500...8000, node) {
+            smallDisk.empty()
+            self.isDiskFull = false
+            try self.note("emptyDisk", self.name(node))
         }
         return true
     }

@@ -18,6 +18,9 @@ final class Nemesis {
     let control: Control
     let clients: Clients
     let kinds: [FaultKind]
+    /// What the last node's data is on.
+    let smallDisk: RamDisk?
+    var isDiskFull = false
     var random: SplitMix64
     var states: [ProcessState]
     /// How many running faults make each node useless to the others.
@@ -33,13 +36,14 @@ final class Nemesis {
 
     init(
         cluster: ServerCluster, links: Links?, control: Control, clients: Clients,
-        kinds: [FaultKind], random: SplitMix64
+        kinds: [FaultKind], smallDisk: RamDisk?, random: SplitMix64
     ) {
         self.cluster = cluster
         self.links = links
         self.control = control
         self.clients = clients
         self.kinds = kinds
+        self.smallDisk = smallDisk
         self.random = random
         states = Array(repeating: .up, count: cluster.nodes.count)
         impairments = Array(repeating: 0, count: cluster.nodes.count)

@@ -63,8 +63,13 @@ extension ClusterRules {
 
     /// L4: nobody renews a lease that was known to be gone.
     func renewed(_ id: Int64, floor: LogIndex, on process: SimulatedProcess) {
+        // Which life of the id was renewed is known of a leader that answers for itself.
+        let life =
+            process.replica.isLeader
+            ? process.replica.store.leases.lease(id)?.grantIndex : nil
         let mayLive = model.leases.contains {
             $0.id == id && ($0.endedAt.map { $0 > floor } ?? true)
+                && (life == nil || life == $0.grantedAt)
         }
         if !mayLive {
             violated(

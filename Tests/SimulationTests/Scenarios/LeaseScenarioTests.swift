@@ -36,6 +36,28 @@ struct LeaseScenarioTests {
         try stage.finish()
     }
 
+    /// So long that clients give up on it and ask it again for what has ended meanwhile.
+    @Test("E02 a leader that slept through its end renews nothing that is gone", arguments: seeds)
+    func renewAfterSleep(seed: UInt64) throws {
+        let stage = Stage(nodes: 3, seed: seed) {
+            $0.clientCount = 24
+            $0.thinkMicros = 2000
+            $0.leaseSecondsMax = 3
+        }
+        for _ in 0..<6 {
+            let leader = try stage.settle()
+            for client in 0..<24 {
+                stage.pin(client: client, to: client % 2 == 0 ? leader : (leader + 1) % 3)
+            }
+            try stage.play(2 * second)
+            stage.pause(leader)
+            try stage.play(12 * second)
+            stage.resume(leader)
+            try stage.play(second)
+        }
+        try stage.finish()
+    }
+
     @Test("E03 a renewal and a revocation that race: one of them wins", arguments: seeds)
     func renewAgainstRevoke(seed: UInt64) throws {
         let stage = Stage(nodes: 3, seed: seed) {

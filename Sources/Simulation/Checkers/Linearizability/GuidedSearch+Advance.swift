@@ -207,8 +207,10 @@ extension GuidedSearch {
         else { return }
         // The lowest that will do leaves most to everybody else.
         let horizon = state.horizon
+        let highest = floorLimits.highest(before: horizon)
         for compact in index.compactions {
             guard case .compact(let revision) = state.items[compact].request else { continue }
+            if revision > highest { return }
             if revision >= floor, revision <= state.model.revision, !state.isPlaced[compact],
                 state.items[compact].start <= horizon
             {
@@ -230,6 +232,7 @@ extension GuidedSearch {
     private mutating func addEnds(
         of lease: Int64, _ held: ModelStore.Lease, into moves: inout [SearchState.Move]
     ) {
+        if mustLive(lease, beyond: state.model.revision) { return }
         let horizon = state.horizon
         for revoke in index.revocations[lease] ?? []
         where !state.isPlaced[revoke] && state.items[revoke].start <= horizon {

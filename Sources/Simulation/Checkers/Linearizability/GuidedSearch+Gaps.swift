@@ -2,9 +2,17 @@ internal import Primitives
 
 /// The unanswered calls, by what they might explain.
 struct UnansweredIndex {
+    /// What a put leaves behind.
+    struct Written: Hashable {
+        var slot: Int
+        /// Nil: the value that was there.
+        var value: Bytes?
+    }
+
     /// All that may change a key, by start.
     private(set) var writes: [Int] = []
     private(set) var deletions: [Int] = []
+    private(set) var puts: [Written: [Int]] = [:]
     private(set) var putsOfSlot: [Int: [Int]] = [:]
     private(set) var grants: [Int64: [Int]] = [:]
     private(set) var revocations: [Int64: [Int]] = [:]
@@ -25,9 +33,12 @@ struct UnansweredIndex {
             case .put, .deleteRange, .txn:
                 writes.append(item)
                 if request.hasDeletion { deletions.append(item) }
-                var slots: Set<Int> = []
+                var known: Set<Written> = []
                 request.forEachPut { put in
-                    if let slot = model.slot(put.key), slots.insert(slot).inserted {
+                    guard let slot = model.slot(put.key) else { return }
+                    let written = Written(slot: slot, value: put.ignoresValue ? nil : put.value)
+                    if known.insert(written).inserted { puts[written, default: []].append(item) }
+                    if putsOfSlot[slot]?.last != item {
                         putsOfSlot[slot, default: []].append(item)
                     }
                 }
@@ -97,9 +108,15 @@ extension GuidedSearch {
     private func candidates(_ known: [RecordedEvent]?) -> [Int] {
         guard let known else { return evidence.writes == nil ? index.writes : [] }
         for event in known where event.kind == .put {
-            return state.model.slot(event.key).flatMap { index.putsOfSlot[$0] } ?? []
+            guard let slot = state.model.slot(event.key) else { return [] }
+            // Who saw only the key does not know the value.
+            if event.pair.value.isEmpty { return index.putsOfSlot[slot] ?? [] }
+            return [event.pair.value, nil].flatMap { value in
+                index.puts[UnansweredIndex.Written(slot: slot, value: value)] ?? []
+            }
         }
-        return known.isEmpty ? index.writes : index.deletions
+        guard let first = known.first else { return index.writes }
+        return index.deletions.filter { state.items[$0].request.mayDelete(first.key) }
     }
 
     private func endingLeases(_ known: [RecordedEvent]?) -> [Int64] {
@@ -133,11 +150,36 @@ extension GuidedSearch {
             found.append((.min, .item(answered)))
             return
         }
+        if mustLive(lease, beyond: next) { return }
         for revoke in index.revocations[lease] ?? []
         where !state.isPlaced[revoke] && state.items[revoke].start <= horizon {
             found.append((rank, .item(revoke)))
             break
         }
         if state.deadline(of: held) <= horizon { found.append((rank, .expiry(lease))) }
+    }
+
+    /// Whether something that was answered, and can only come later, found the lease there. Without
+    /// this an end that is put too early shows only many revisions on.
+    mutating func mustLive(_ lease: Int64, beyond revision: Int64) -> Bool {
+        let horizon = state.horizon
+        if (index.grants[lease] ?? []).contains(where: { !state.isPlaced[$0] }) { return false }
+        let open = (itemsOfLease[lease] ?? []).filter { !state.isPlaced[$0] }
+        // It may be granted anew in between.
+        if open.contains(where: { isGrant($0) }) { return false }
+        return open.contains { item in
+            guard state.items[item].revision > revision || state.items[item].start > horizon,
+                case .answer(let answer) = state.items[item].expected
+            else { return false }
+            return switch (state.items[item].request, answer) {
+            case (.put, _), (.leaseRevoke, _): true
+            case (.leaseKeepAlive, .leaseKeepAlive(let seconds)): seconds > 0
+            case (_, _): false
+            }
+        }
+    }
+
+    private func isGrant(_ item: Int) -> Bool {
+        if case .leaseGrant = state.items[item].request { true } else { false }
     }
 }

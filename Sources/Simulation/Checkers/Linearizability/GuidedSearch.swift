@@ -32,6 +32,7 @@ struct GuidedSearch {
     var levels: RevisionLevels
     let evidence: GapEvidence
     let index: UnansweredIndex
+    let floorLimits: FloorLimits
     let options: LinearizabilityOptions
     /// Everything up to here has to be explained.
     let lastRevision: Int64
@@ -44,7 +45,10 @@ struct GuidedSearch {
     /// Required items that name a lease, by lease and then by start.
     let itemsOfLease: [Int64: [Int]]
     var deadEnd = DeadEnd()
+    private let stepsMax: Int
     private var attempt = 0
+    /// In this attempt.
+    private var hasGoneBack = false
     private var attemptEnd: Int
     private var random = SplitMix64(seed: 1)
 
@@ -55,6 +59,7 @@ struct GuidedSearch {
         evidence = GapEvidence(
             history, items: items, model: model, usesWatches: options.usesWatches)
         index = UnansweredIndex(items, model)
+        floorLimits = FloorLimits(items)
         levels = RevisionLevels(items)
         state = SearchState(items: items, model: model, leaseSlack: options.leaseSlack)
         self.options = options
@@ -70,14 +75,21 @@ struct GuidedSearch {
             for lease in items[item].leases { ofLease[lease, default: []].append(item) }
         }
         itemsOfLease = ofLease
-        attemptEnd = items.count * 4 + 1000
+        attemptEnd = items.count * Self.stepsOfAttempt + 1000
+        stepsMax =
+            options.stepsMax < LinearizabilityOptions.stepsMaxDefault
+            ? options.stepsMax
+            : max(options.stepsMax, items.count * options.stepsMaxOfOperation)
     }
+
+    /// For each operation, in the first attempt.
+    private static let stepsOfAttempt = 16
 
     mutating func run() -> LinearizabilityVerdict {
         if let impossible = checkRevisions() { return .violation(impossible) }
         while true {
-            if state.steps > attemptEnd, state.steps <= options.stepsMax { startAgain() }
-            if state.steps > options.stepsMax {
+            if state.steps > attemptEnd, hasGoneBack, state.steps <= stepsMax { startAgain() }
+            if state.steps > stepsMax {
                 return .unknown(
                     "given up after \(state.steps) steps; deepest dead end: \(deadEnd.reason)")
             }
@@ -98,8 +110,9 @@ struct GuidedSearch {
         takeBack(to: 0)
         choices = []
         visited = []
+        hasGoneBack = false
         attempt += 1
-        attemptEnd = state.steps + state.items.count * 4 << attempt
+        attemptEnd = state.steps + state.items.count * Self.stepsOfAttempt << attempt
     }
 
     /// The moves by rank; in later attempts, now and then in another order.
@@ -170,6 +183,7 @@ struct GuidedSearch {
 
     /// Takes back moves until one is reached that has another way to go, and goes it.
     private mutating func goBack() -> Bool {
+        hasGoneBack = true
         while !choices.isEmpty {
             takeBack(to: choices[choices.count - 1].depth)
             if takeNext() { return true }

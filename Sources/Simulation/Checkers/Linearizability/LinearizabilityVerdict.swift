@@ -39,8 +39,10 @@ package enum LinearizabilityVerdict: Equatable, Sendable {
 }
 
 package struct LinearizabilityOptions: Sendable {
-    /// Attempts to place an operation, before the search is given up.
+    /// Attempts to place an operation, before the search is given up; so many for each operation
+    /// where that is more.
     package var stepsMax: Int
+    package var stepsMaxOfOperation = 500
     /// How much earlier than its time a lease may run out on the histories' clock, in nanoseconds:
     /// what the servers' clocks may gain on it meanwhile.
     package var leaseSlack: Int64
@@ -50,9 +52,11 @@ package struct LinearizabilityOptions: Sendable {
     /// more runs.
     package var findsEarliestFailure: Bool
 
+    package static let stepsMaxDefault = 10_000_000
+
     package init(
-        stepsMax: Int = 10_000_000, leaseSlack: Int64 = 0, usesWatches: Bool = true,
-        findsEarliestFailure: Bool = true
+        stepsMax: Int = LinearizabilityOptions.stepsMaxDefault, leaseSlack: Int64 = 0,
+        usesWatches: Bool = true, findsEarliestFailure: Bool = true
     ) {
         self.stepsMax = stepsMax
         self.leaseSlack = leaseSlack
