@@ -101,7 +101,7 @@ extension SimulatedCluster {
             $0.replica.appliedIndex == first.replica.appliedIndex
                 && $0.replica.store.digest == first.replica.store.digest
                 && $0.replica.raft.commitIndex == $0.replica.raft.lastIndex
-                && $0.replica.raft.leader != nil
+                && $0.replica.raft.leader != nil && !$0.writer.log.isPreparingDue
         }
     }
 

@@ -91,7 +91,7 @@ extension Node {
     /// no write waits for one: in this order, where there is not room for both.
     func prepareSpareSegment() {
         guard !stopping, !checkpoints.preparingSpare, let logThread,
-            !logThread.hasSpare || space.isReserveDue,
+            logThread.isPreparingDue || space.isReserveDue,
             NIODeadline.now() >= checkpoints.spareNotBefore
         else { return }
         checkpoints.preparingSpare = true
@@ -100,7 +100,7 @@ extension Node {
         checkpoints.worker.submit { [weak self, eventLoop] in
             let result = Result { () throws(StorageError) in
                 try store.refillReserve()
-                if !logThread.hasSpare { try logThread.prepareSpare() }
+                if logThread.isPreparingDue { try logThread.prepareSpare() }
             }
             eventLoop.execute { [weak self] in self?.sparePrepared(result) }
         }

@@ -58,6 +58,7 @@ final class LogThread: @unchecked Sendable {
     var hasSpare: Bool { log.spareCount >= log.sparesWanted }
 
     /// Makes the next segment, on the calling thread, which is not the log's.
+    var isPreparingDue: Bool { log.isPreparingDue }
     func prepareSpare() throws(StorageError) { _ = try log.prepareSpare() }
 
     private func perform(_ jobs: [LogJob]) {

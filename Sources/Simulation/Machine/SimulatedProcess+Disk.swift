@@ -172,7 +172,7 @@ extension SimulatedProcess {
     }
 
     func prepareSpare() {
-        guard !isPreparingSpare, isAlive, writer.log.spareCount < writer.log.sparesWanted else {
+        guard !isPreparingSpare, isAlive, writer.log.isPreparingDue else {
             return
         }
         isPreparingSpare = true

@@ -135,7 +135,7 @@ extension MemoryDisk {
             case .unlink, .makeDirectory: nil
             }
         }
-        let kept = (named + pending).sorted()
+        let kept = Set(named + pending)
         files = files.filter { $0.value.handles > 0 || kept.contains($0.key) }
     }
 }

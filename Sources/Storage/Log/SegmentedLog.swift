@@ -48,6 +48,8 @@ package final class SegmentedLog: @unchecked Sendable {
     package var intactThrough: LogIndex { rotten.first.map { $0.first.previous } ?? lastIndex }
     package var segmentCount: Int { segments.count }
     package var spareCount: Int { pool.spareCount }
+    /// Whether ``prepareSpare()`` has something to do.
+    package var isPreparingDue: Bool { pool.isPreparingDue }
     /// How many spares ``prepareSpare()`` keeps ready.
     package var sparesWanted: Int { options.spareSegments }
     /// Whether an append has not been synced yet.

@@ -45,6 +45,10 @@ final class SparePool: Sendable {
     private static let fillBytes = 1 << 20
 
     var spareCount: Int { state.withLock { $0.spares.count } }
+    /// Whether ``prepare()`` has something to do: spares are missing, or old files are left.
+    var isPreparingDue: Bool {
+        state.withLock { $0.spares.count < sparesMax || !$0.recycled.isEmpty }
+    }
 
     /// The path of a file of zeros for the caller to use and rename. Makes one, without stalling
     /// for long, when none is ready: then its blocks are reserved but not written, and syncs cost
@@ -91,11 +95,20 @@ final class SparePool: Sendable {
         state.withLock { $0.recycled.isEmpty ? nil : $0.recycled.removeFirst() }
     }
 
-    /// Takes over a segment that the log no longer needs: renames it, durably.
+    /// Old files that are kept to become spares. While segments are needed faster than spares can
+    /// be made, new files are, and old ones would pile up.
+    private static let recycledMax = 4
+
+    /// Takes over a segment that the log no longer needs: renames it, durably, or removes it.
     func add(recycled segment: String) throws(StorageError) {
-        let number = state.withLock { state in
+        let number = state.withLock { state -> UInt64? in
+            if state.recycled.count >= Self.recycledMax { return nil }
             state.nextNumber += 1
             return state.nextNumber - 1
+        }
+        guard let number else {
+            try fileSystem.remove(segment)
+            return try fileSystem.syncDirectory(directory)
         }
         try fileSystem.rename(segment, to: path(.recycled(number)))
         try fileSystem.syncDirectory(directory)
