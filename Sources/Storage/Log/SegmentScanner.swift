@@ -60,7 +60,9 @@ struct SegmentScanner {
                 continue
             }
             let next = nextBatch(behind: offset)
-            if case .zeros = place, offset >= synced, successor == .none {
+            if case .zeros = place, offset >= synced, successor == .none,
+                !holdsMisplacedBatch(meantFor: offset)
+            {
                 scan.tornBytes = lastByte(behind: offset) - offset
                 return scan
             }
@@ -122,6 +124,22 @@ struct SegmentScanner {
         let stop = min(offset + BatchHeader.sectorBytes, bytes.count)
         let sector = UnsafeRawBufferPointer(rebasing: bytes[offset..<stop])
         return sector.isAllZeros ? .zeros : .bad
+    }
+
+    /// Whether a whole header of this segment stands where it does not belong, and belongs at or
+    /// behind `offset`: a write landed elsewhere, and may have been acknowledged.
+    private func holdsMisplacedBatch(meantFor offset: Int) -> Bool {
+        var place = SegmentHeader.areaBytes
+        while bytes.count - place >= BatchHeader.fixedBytes {
+            let claimed = Int(clamping: bytes.integer(at: place + 24, as: UInt64.self))
+            if claimed != place, claimed >= offset,
+                BatchHeader.decode(bytes, at: place, in: claimed, of: header) != nil
+            {
+                return true
+            }
+            place += BatchHeader.sectorBytes
+        }
+        return false
     }
 
     private func nextBatch(behind offset: Int) -> BatchHeader? {

@@ -38,6 +38,19 @@ private func entry(_ index: UInt64) -> LogEntry { LogFixture.entry(index, count:
 
 @Suite("Torn or rotten? (DESIGN §5)")
 struct LogRotTests {
+    @Test("a last write that landed a sector further on is rot, not a torn tail")
+    func misplacedTail() throws {
+        let scene = try Scene(synced: 3)
+        let log = try scene.open()
+        scene.fileSystem.plan(.misdirectedWrite(by: 512), path: ".log")
+        try log.append([entry(4)])
+        try log.sync()
+        scene.fileSystem.crash(.keep)
+        let again = try LogFixture.open(scene.fileSystem, boot: 3)
+        #expect(again.tornBytesCut == 0)
+        #expect(again.rotten.map(\.first) == [LogIndex(4)])
+    }
+
     @Test(
         "a sector of the last batch that still holds zeros is a torn tail: cut, and gone for good")
     func tornBody() throws {
