@@ -29,7 +29,7 @@ TESTS = [
 SMOKE = [
     "votesTwice", "acknowledgesBeforeSync", "commitsUnmatched", "readsWithoutRound",
     "votesWithoutAdmission", "takesForwardsTwice", "skipsSyncsOfTheLog", "countsEmptyRevisions",
-    "checksOnlyWhereAnswered", "renewsWithoutRound", "losesTheRestOfAWindow", "revokesOneKey",
+    "checksOnlyWhereAnswered", "keepsRemainders", "losesTheRestOfAWindow", "revokesOneKey",
 ]
 
 
