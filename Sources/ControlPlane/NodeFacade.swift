@@ -36,6 +36,14 @@ package protocol NodeFacade: AnyObject {
         _ kind: CommandKind, proposedID: Int64, body: [UInt8],
         _ done: @escaping (ProposalOutcome) -> Void)
 
+    /// Has a change of the members agreed on, and calls back once the configuration that this node
+    /// has applied follows it. `kind` is one of those that ``CommandKind/changesMembers``.
+    func changeMembers(
+        _ kind: CommandKind, body: [UInt8], _ done: @escaping (ProposalOutcome) -> Void)
+
+    /// Hands leadership to another voter.
+    func transferLeadership(to target: NodeID, _ done: @escaping (TransferOutcome) -> Void)
+
     /// Calls back once ``store`` may serve linearizable reads, with nil, or with why it may not.
     func linearizableRead(_ done: @escaping (ReadFailure?) -> Void)
 
@@ -101,6 +109,23 @@ package enum ProposalFailure: Error, Equatable, Sendable, CaseIterable {
     case notSupportedForLearner
     /// The CORRUPT alarm is raised: no writes.
     case corrupt
+    /// A change of the members would leave a majority that has never started.
+    case notEnoughStartedMembers
+    /// A change of the members would leave no majority that answers.
+    case unhealthyCluster
+    /// The learner has not caught up.
+    case learnerNotReady
+}
+
+/// How handing over leadership went.
+package enum TransferOutcome: Equatable, Sendable {
+    case moved
+    /// Only the leader can hand over.
+    case notLeader
+    /// The target is no voter.
+    case badTarget
+    /// The target did not take over in time.
+    case timedOut
 }
 
 /// Why a linearizable read cannot be served. Reads have no effect, so all of them are definite.

@@ -14,21 +14,14 @@ extension Cluster {
             isLearner: answer.isLearner, errors: answer.errors)
     }
 
-    /// The members of the cluster; with `linearizable` false, as one member knows them.
-    public func members(
-        linearizable: Bool = true, timeout: Duration? = nil
-    ) async throws(ClusterError) -> MemberList {
-        var request = EtcdMemberListRequest()
-        request.linearizable = linearizable
-        let answer: EtcdMemberListResponse = try await call(
-            "/etcdserverpb.Cluster/MemberList", request, isRead: true, timeout: timeout)
-        return MemberList(
-            header: AnswerHeader(answer.header),
-            members: answer.members.map {
-                Member(
-                    id: $0.id, name: $0.name, peerURLs: $0.peerUrls, clientURLs: $0.clientUrls,
-                    isLearner: $0.isLearner)
-            })
+    /// Hands leadership to a voter. Only the leader does it: talk to its endpoint.
+    public func moveLeader(
+        to member: UInt64, timeout: Duration? = nil
+    ) async throws(ClusterError) {
+        var request = EtcdMoveLeaderRequest()
+        request.targetID = member
+        let _: EtcdMoveLeaderResponse = try await call(
+            "/etcdserverpb.Maintenance/MoveLeader", request, isRead: false, timeout: timeout)
     }
 
     /// The alarms that are raised.

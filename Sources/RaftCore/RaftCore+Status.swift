@@ -85,7 +85,8 @@ extension RaftCore {
                 mode: member.id == settings.id ? .replicate : mode,
                 matchIndex: member.matchIndex, nextIndex: member.nextIndex,
                 inflightMessages: member.inflightMessages,
-                isRecentlyActive: isActive(member))
+                isRecentlyActive: isActive(member),
+                beatAge: member.id == settings.id ? 0 : now - member.beatTick)
         }
     }
 

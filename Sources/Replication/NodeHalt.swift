@@ -7,6 +7,7 @@ package enum NodeHalt: Error, Sendable, CustomStringConvertible {
 
     package var exitStatus: Int32 {
         switch self {
+        case .replica(.removed): 0
         case .replica: 65
         case .storage(let error): error.exitStatus
         }

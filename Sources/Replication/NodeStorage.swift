@@ -7,8 +7,6 @@ package import Storage
 package struct NodePlace: Sendable {
     package var path: String
     package var identity: NodeIdentity
-    /// The members with which the cluster begins, this one among them.
-    package var initialVoters: [NodeID]
     package var logOptions: LogOptions
     /// Drawn at random for each start; a directory that is initialised keeps it for ever, so that
     /// peers tell an emptied directory from the one that they knew.
@@ -17,14 +15,13 @@ package struct NodePlace: Sendable {
     package var nonce: UInt64
 
     package init(
-        path: String, identity: NodeIdentity, initialVoters: [NodeID], freshDisk: UInt32,
-        nonce: UInt64, logOptions: LogOptions = NodePlace.defaultLogOptions
+        path: String, identity: NodeIdentity, freshDisk: UInt32, nonce: UInt64,
+        logOptions: LogOptions = NodePlace.defaultLogOptions
     ) {
         self.freshDisk = freshDisk
         self.nonce = nonce
         self.path = path
         self.identity = identity
-        self.initialVoters = initialVoters
         self.logOptions = logOptions
     }
 
@@ -34,6 +31,7 @@ package struct NodePlace: Sendable {
 /// Everything of one node that is on disk, opened and checked.
 package struct NodeStorage {
     package var directory: DataDirectory
+    package var clusterID: ClusterID
     package var memberID: NodeID
     package var start: NodeStart
     /// The log with the files that are written in its order.
@@ -43,6 +41,9 @@ package struct NodeStorage {
     /// What the replica starts from.
     package var restored: RestoredLog
     package var store: Store
+    /// The members as they are when all that the log holds is committed: where a node that has just
+    /// started looks for its peers, which tell it what is.
+    package var foreseen: MemberTable
 
     package var log: SegmentedLog { writer.log }
     package var boot: BootNumber { start.boot }
@@ -91,7 +92,10 @@ package struct NodeStorage {
         progress: (String) -> Void
     ) throws -> NodeStorage {
         let fileSystem = directory.fileSystem
-        let identity = place.identity
+        var identity = place.identity
+        if let known = directory.identity?.initialVoters, !known.isEmpty {
+            identity.initialVoters = known
+        }
         let start = try BootFile.draw(
             fileSystem: fileSystem, directory: directory.path, nonce: place.nonce)
         let hardState = try HardStateFile.open(fileSystem: fileSystem, directory: directory.path)
@@ -99,18 +103,22 @@ package struct NodeStorage {
         let checkpoints = try CheckpointStore.open(
             fileSystem, directory: directory.checkpointPath, clusterID: identity.clusterID,
             memberID: identity.memberID, reserve: reserve)
-        let loaded = try loadCheckpoint(checkpoints, place.initialVoters, progress: progress)
+        let loaded = try loadCheckpoint(
+            checkpoints, identity.initialVoters, progress: progress)
         let log = try SegmentedLog.open(
             fileSystem: fileSystem, directory: directory.logPath, identity: identity,
             options: place.logOptions, boot: start.boot)
+        var foreseen = loaded.store.members
         let restored = try restore(
-            log, loaded, hardState: try raise(hardState, to: loaded.term), progress: progress)
+            log, loaded, hardState: try raise(hardState, to: loaded.term), &foreseen,
+            progress: progress)
         return NodeStorage(
-            directory: directory, memberID: identity.memberID, start: start,
+            directory: directory, clusterID: identity.clusterID, memberID: identity.memberID,
+            start: start,
             writer: LogWriter(log: log, hardState: hardState, peers: peers),
             checkpoints: checkpoints,
             memory: PeerRecollection(peers.loaded, self: identity.memberID), restored: restored,
-            store: loaded.store)
+            store: loaded.store, foreseen: foreseen)
     }
 
     /// A snapshot can come faster than any message of its sender's term, and its checkpoint be
@@ -162,7 +170,8 @@ package struct NodeStorage {
     ///
     /// While damage is left in ``SegmentedLog/rotten`` the node does not vote.
     private static func restore(
-        _ log: SegmentedLog, _ loaded: Loaded, hardState: HardState, progress: (String) -> Void
+        _ log: SegmentedLog, _ loaded: Loaded, hardState: HardState,
+        _ foreseen: inout MemberTable, progress: (String) -> Void
     ) throws -> RestoredLog {
         let index = loaded.store.appliedIndex
         var restored = RestoredLog(
@@ -186,7 +195,7 @@ package struct NodeStorage {
         }
         try log.disown(through: index, term: loaded.term)
         progress("reading the log from \(index.next) to \(log.intactThrough)")
-        try readTail(log, behind: index, into: &restored)
+        try readTail(log, behind: index, into: &restored, &foreseen)
         return restored
     }
 
@@ -205,7 +214,8 @@ package struct NodeStorage {
     }
 
     private static func readTail(
-        _ log: SegmentedLog, behind index: LogIndex, into restored: inout RestoredLog
+        _ log: SegmentedLog, behind index: LogIndex, into restored: inout RestoredLog,
+        _ foreseen: inout MemberTable
     ) throws {
         var bytes = 0
         var recent: [LogEntry] = []
@@ -216,6 +226,7 @@ package struct NodeStorage {
             next = next + entries.count
             for entry in entries {
                 try note(entry, in: &restored)
+                foreseen.foresee(entry)
                 recent.append(entry)
                 bytes += entry.weightBytes
             }

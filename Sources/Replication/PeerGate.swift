@@ -1,5 +1,6 @@
 package import Primitives
 package import RaftCore
+package import StateMachine
 
 /// Who may speak to this node, and whether its peers let it take part (DESIGN §5, amnesia; §9).
 package struct PeerGate: Sendable {
@@ -16,13 +17,17 @@ package struct PeerGate: Sendable {
     /// The answer to a peer's hello. Where `mustRememberFirst`, it may leave only once what
     /// ``PeerRecollection/takeRecords()`` gives is durable.
     package mutating func judge(
-        _ hello: PeerHello, peers: [NodeID], _ raft: RaftCore
+        _ hello: PeerHello, peers: [NodeID], _ raft: RaftCore,
+        members: MemberTable = MemberTable()
     ) -> (welcome: PeerWelcome, mustRememberFirst: Bool) {
         var welcome = PeerWelcome(
             verdict: .known, sender: identity.memberID, boot: identity.boot,
             nonce: identity.nonce,
             remembered: PeerMark(boot: .zero, term: .zero, index: .zero), reason: "")
-        if let refusal = refusal(of: hello, peers: peers) {
+        // Without a leader a node may not know all members yet, and whom it does not know may be
+        // the next one (dissertation §4.1).
+        let isCertain = raft.leader != nil && raft.leader != hello.sender
+        if let refusal = refusal(of: hello, peers: isCertain ? peers : nil, members) {
             welcome.verdict = refusal.verdict
             welcome.reason = refusal.reason
             return (welcome, false)
@@ -37,7 +42,7 @@ package struct PeerGate: Sendable {
     }
 
     private func refusal(
-        of hello: PeerHello, peers: [NodeID]
+        of hello: PeerHello, peers: [NodeID]?, _ members: MemberTable
     ) -> (verdict: PeerVerdict, reason: String)? {
         let version = PeerProtocol.version
         if hello.protocolMin > version || hello.protocolMax < version {
@@ -61,7 +66,12 @@ package struct PeerGate: Sendable {
                     + "check the peer URLs in --initial-cluster"
             )
         }
-        if !peers.contains(hello.sender) {
+        if members.isRemoved(hello.sender) {
+            return (
+                .removedMember, "member \(hello.sender) was removed from this cluster"
+            )
+        }
+        if let peers, !peers.contains(hello.sender) {
             return (.unknownMember, "member \(hello.sender) is not in this cluster")
         }
         return nil
@@ -76,6 +86,8 @@ package struct PeerGate: Sendable {
         case rejected
         /// The peer wants no connection.
         case refused
+        /// The cluster has removed this member.
+        case removed
     }
 
     package mutating func welcomed(by peer: NodeID, _ welcome: PeerWelcome) -> Change {
@@ -85,6 +97,7 @@ package struct PeerGate: Sendable {
             memory.admitted()
             return .admitted
         case .behind: return admission.reject() ? .rejected : .nothing
+        case .removedMember: return .removed
         case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: return .refused
         }
     }

@@ -7,12 +7,13 @@ package import Storage
 //     hello  := "KEELPEER" | protocol min u16 | max u16 | cluster u64 | sender u64 | receiver u64
 //               | boot u64 | nonce u64 | current term u64 | last term u64 | last index u64
 //               | channel u8 | count u16 | nonces of the starts before, the last one first u64*
+//               | the sender's peer URL (length-prefixed text)
 //     answer := protocol u16 | verdict u8 | sender u64 | boot u64 | nonce u64
 //               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
 
 package enum PeerProtocol {
     static let magic: [UInt8] = Array("KEELPEER".utf8)
-    package static let version: UInt16 = 3
+    package static let version: UInt16 = 4
     /// Bytes of a hello or of its answer.
     package static let handshakeBytesMax = 4096
 }
@@ -70,11 +71,16 @@ package struct PeerHello: Equatable, Sendable {
     package var lastIndex: LogIndex
     package var channel: PeerChannelKind
     package var earlierNonces: [UInt64]
+    /// Where the sender is found by a node that does not know of it yet.
+    package var peerURL: String
+
+    package static let urlBytesMax = 1024
 
     package init(
         from identity: PeerIdentity, to receiver: NodeID, currentTerm: Term, lastTerm: Term,
-        lastIndex: LogIndex, channel: PeerChannelKind
+        lastIndex: LogIndex, channel: PeerChannelKind, peerURL: String = ""
     ) {
+        self.peerURL = peerURL.utf8.count <= Self.urlBytesMax ? peerURL : ""
         self.currentTerm = currentTerm
         clusterID = identity.clusterID
         sender = identity.memberID
@@ -103,6 +109,7 @@ package struct PeerHello: Equatable, Sendable {
         writer.write(channel.rawValue)
         writer.write(UInt16(earlierNonces.count))
         for nonce in earlierNonces { writer.write(nonce) }
+        writer.writeLengthPrefixed(peerURL)
         return writer.bytes
     }
 
@@ -130,6 +137,7 @@ package struct PeerHello: Equatable, Sendable {
             throw .invalid(field: "peer channel", offset: offset)
         }
         var earlier: [UInt64] = []
+        var peerURL = ""
         // An older version says hello without them; its protocol is refused by name.
         if protocolMax >= PeerProtocol.version {
             let count = Int(try reader.read(UInt16.self))
@@ -137,13 +145,14 @@ package struct PeerHello: Equatable, Sendable {
                 throw .invalid(field: "peer starts", offset: offset + 1)
             }
             for _ in 0..<count { earlier.append(try reader.read()) }
+            peerURL = try reader.readString(limit: urlBytesMax)
         }
         var hello = PeerHello(
             from: PeerIdentity(
                 clusterID: cluster, memberID: sender, boot: boot, nonce: nonce,
                 earlierNonces: earlier),
             to: receiver, currentTerm: currentTerm, lastTerm: term, lastIndex: index,
-            channel: channel)
+            channel: channel, peerURL: peerURL)
         hello.protocolMin = protocolMin
         hello.protocolMax = protocolMax
         return hello
@@ -162,13 +171,16 @@ package enum PeerVerdict: UInt8, Sendable {
     case wrongMember = 4
     case unknownMember = 5
     case unsupportedProtocol = 6
+    /// The sender was a member once.
+    case removedMember = 7
 
     /// Whether the connection may be used. One whose disk is behind is listened to; it does not
     /// vote.
     package var isWelcome: Bool {
         switch self {
         case .neverHeard, .known, .behind: true
-        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: false
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol, .removedMember:
+            false
         }
     }
 }

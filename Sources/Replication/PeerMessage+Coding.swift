@@ -28,9 +28,9 @@ extension PeerMessage {
             writer.write(term.rawValue)
             writer.write(UInt32(commands.count))
             for command in commands { writer.writeLengthPrefixed(command) }
-        case .forwardRefused(let sequences, let tooMany):
+        case .forwardRefused(let sequences, let reason):
             writer.write(Kind.forwardRefused.rawValue)
-            writer.write(UInt8(tooMany ? 1 : 0))
+            writer.write(reason.rawValue)
             writer.write(UInt32(sequences.count))
             for sequence in sequences { writer.write(sequence) }
         case .readRequest(let id):
@@ -107,10 +107,12 @@ extension PeerMessage {
         case .raft: return .raft(try Message.decode(&reader))
         case .forward: return try decodeForward(from: &reader)
         case .forwardRefused:
-            let tooMany = try reader.read(UInt8.self) != 0
+            guard let reason = ForwardRefusal(rawValue: try reader.read()) else {
+                throw .invalid(field: "forward refusal", offset: reader.offset - 1)
+            }
             var sequences: [UInt64] = []
             for _ in 0..<(try count(from: &reader)) { sequences.append(try reader.read()) }
-            return .forwardRefused(sequences: sequences, tooMany: tooMany)
+            return .forwardRefused(sequences: sequences, reason)
         case .readRequest: return .readRequest(id: try reader.read())
         case .readResponse:
             return .readResponse(id: try reader.read(), index: try index(from: &reader))

@@ -8,7 +8,7 @@ package enum PeerMessage: Equatable, Sendable {
     /// Commands for the leader of exactly this term, in the order of their request sequences.
     case forward(Term, [[UInt8]])
     /// The leader took none of these sequences into its log, and never will.
-    case forwardRefused(sequences: [UInt64], tooMany: Bool)
+    case forwardRefused(sequences: [UInt64], ForwardRefusal)
     /// Asks the leader for an index at which reads that began before now are linearizable.
     case readRequest(id: UInt64)
     case readResponse(id: UInt64, index: LogIndex)
@@ -78,5 +78,24 @@ package struct LeaseReply: Equatable, Sendable {
     package init(sequence: UInt64, answer: LeaseAnswer) {
         self.sequence = sequence
         self.answer = answer
+    }
+}
+
+/// Why a leader took none of what was forwarded to it. Part of the peer protocol.
+package enum ForwardRefusal: UInt8, Sendable, CaseIterable {
+    case leaderChanged = 0
+    case tooManyRequests = 1
+    case notEnoughStartedMembers = 2
+    case unhealthyCluster = 3
+    case learnerNotReady = 4
+
+    package var failure: RequestFailure {
+        switch self {
+        case .leaderChanged: .leaderChanged
+        case .tooManyRequests: .tooManyRequests
+        case .notEnoughStartedMembers: .notEnoughStartedMembers
+        case .unhealthyCluster: .unhealthyCluster
+        case .learnerNotReady: .learnerNotReady
+        }
     }
 }

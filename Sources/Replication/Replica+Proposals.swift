@@ -93,6 +93,9 @@ extension Replica {
         _ batch: inout [(EntryKind, [UInt8])], _ sequences: [UInt64], deadline: UInt64,
         into effects: inout [ReplicaEffect]
     ) {
+        var sequences = sequences
+        refuseMembershipChanges(&batch, &sequences, into: &effects)
+        if batch.isEmpty { return }
         for position in batch.indices { Command.stamp(&batch[position].1, clock: clock) }
         do {
             _ = try raft.propose(batch, into: &raftEffects)
@@ -193,32 +196,37 @@ extension Replica {
                 refused.append(request.sequence)
                 continue
             }
+            if let reason = membershipRefusal(of: command, kind) {
+                effects.append(
+                    .send(.forwardRefused(sequences: [request.sequence], reason), to: sender))
+                continue
+            }
+            noteMembershipChange(kind, behind: raft.lastIndex + batch.count + 1)
             var stamped = command
             Command.stamp(&stamped, clock: clock)
             batch.append((.command, stamped))
             sequences.append(request.sequence)
         }
         if !refused.isEmpty {
-            effects.append(.send(.forwardRefused(sequences: refused, tooMany: false), to: sender))
+            effects.append(
+                .send(.forwardRefused(sequences: refused, .leaderChanged), to: sender))
         }
         guard !batch.isEmpty else { return }
         do {
             _ = try raft.propose(batch, into: &raftEffects)
             drainRaft(into: &effects)
         } catch {
-            var tooMany = false
-            if case .tooManyUncommittedBytes = error { tooMany = true }
-            effects.append(
-                .send(.forwardRefused(sequences: sequences, tooMany: tooMany), to: sender))
+            var reason = ForwardRefusal.leaderChanged
+            if case .tooManyUncommittedBytes = error { reason = .tooManyRequests }
+            effects.append(.send(.forwardRefused(sequences: sequences, reason), to: sender))
         }
     }
 
     mutating func forwardRefused(
-        _ sequences: [UInt64], tooMany: Bool, into effects: inout [ReplicaEffect]
+        _ sequences: [UInt64], _ reason: ForwardRefusal, into effects: inout [ReplicaEffect]
     ) {
         for sequence in sequences where proposals.settle(sequence) {
-            effects.append(
-                .answer(sequence: sequence, .refused(tooMany ? .tooManyRequests : .leaderChanged)))
+            effects.append(.answer(sequence: sequence, .refused(reason.failure)))
         }
     }
 

@@ -47,6 +47,7 @@ package struct Replica {
     var isContinuing = false
     var halted = false
     var healing = Healing()
+    var membership = MembershipDuty()
 
     package init(
         settings: ReplicaSettings, restored: RestoredLog, store: Store
@@ -87,6 +88,7 @@ package struct Replica {
             tickRequests(into: &effects)
             tickLeases(owed: owed, into: &effects)
             tickHealing(into: &effects)
+            tickMembership(into: &effects)
         case .received(let message, let sender): receive(message, from: sender, into: &effects)
         case .persisted(let id): run(.persisted(id), into: &effects)
         case .loaded(let first, let entries, .replication):
@@ -196,6 +198,7 @@ package struct Replica {
             leases = nil
         }
         healing.floors = [:]
+        membership = MembershipDuty()
         effects.append(.roleChanged(role, term, leader: leader))
         if leader != nil { leaderAppeared(into: &effects) }
     }
@@ -210,8 +213,8 @@ package struct Replica {
             run(.received(message, from: sender), into: &effects)
         case .forward(let term, let commands):
             takeForward(term, commands, from: sender, into: &effects)
-        case .forwardRefused(let sequences, let tooMany):
-            forwardRefused(sequences, tooMany: tooMany, into: &effects)
+        case .forwardRefused(let sequences, let reason):
+            forwardRefused(sequences, reason, into: &effects)
         case .readRequest(let id): takeReadRequest(id, from: sender, into: &effects)
         case .readResponse(let id, let index): readResponse(id, index, into: &effects)
         case .readRefused(let id): readRefused(id)

@@ -62,6 +62,8 @@ package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
     case unknownCommand(index: LogIndex)
     /// A majority of the members has another digest at the same index.
     case diverged(index: LogIndex, mine: UInt64, majority: UInt64)
+    /// The cluster has removed this member.
+    case removed
 
     package var description: String {
         switch self {
@@ -72,6 +74,9 @@ package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
             "this node's state differs from the majority's at log index \(index) "
                 + "(digest \(String(mine, radix: 16)), theirs \(String(majority, radix: 16))): "
                 + "remove its data directory and let it rejoin as a new member"
+        case .removed:
+            "this member was removed from the cluster: to take part again it has to be added "
+                + "(keelson member add) and started with an empty data directory"
         }
     }
 }

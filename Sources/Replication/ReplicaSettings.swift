@@ -1,5 +1,6 @@
 package import Primitives
 package import RaftCore
+package import StateMachine
 
 /// Who this replica is and the limits that it keeps. Times are in ticks.
 package struct ReplicaSettings: Sendable {
@@ -32,6 +33,9 @@ package struct ReplicaSettings: Sendable {
     /// What remains of a lease that is not renewed is written to the log after so many ticks at the
     /// latest, and again; after two fifths of a shorter lease's time.
     package var leaseCheckpointTicks: Int
+    /// The members with which the cluster began, where this node knows them: the first leader puts
+    /// them on record.
+    package var initialMembers: [MemberAttributes] = []
     /// Digests are compared at multiples of this many log entries.
     package var digestIntervalEntries: UInt64
 

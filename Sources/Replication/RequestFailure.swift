@@ -20,4 +20,10 @@ package enum RequestFailure: Error, Equatable, Sendable {
     case stopped
     /// This node may not take part (its disk does not hold what it once acknowledged).
     case outOfService
+    /// The change would leave a majority that has never started.
+    case notEnoughStartedMembers
+    /// The change would leave no majority that answers.
+    case unhealthyCluster
+    /// The learner has not caught up.
+    case learnerNotReady
 }

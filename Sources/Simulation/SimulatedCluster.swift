@@ -137,8 +137,8 @@ package final class SimulatedCluster {
         let place = NodePlace(
             path: "/data",
             identity: NodeIdentity(
-                clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)"),
-            initialVoters: machines.map(\.id),
+                clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)",
+                initialVoters: machines.map(\.id)),
             freshDisk: UInt32(truncatingIfNeeded: random.next()) | 1, nonce: random.next() | 1,
             logOptions: LogOptions(
                 segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,

@@ -48,6 +48,8 @@ package enum Outcome: Sendable {
     case leaseGrant(id: Int64, seconds: Int64)
     case leaseRevoke
     case alarms([AlarmMember])
+    /// The member that was added or changed.
+    case member(NodeID)
     case failed(StoreError)
 }
 

@@ -4,9 +4,24 @@ extension CommandKind {
     /// Decided by a leader for its own term, and never for anybody else.
     package var isLeadersOwn: Bool {
         switch self {
-        case .leaseExpire, .leaseCheckpoint: true
+        case .leaseExpire, .leaseCheckpoint, .memberFoundation: true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm,
-            .clusterVersion, .memberAttributes, .memberRemoval:
+            .clusterVersion, .memberAttributes, .memberRemoval, .memberAddition, .memberUpdate,
+            .memberPromotion:
+            false
+        }
+    }
+
+    package var concernsMembers: Bool {
+        changesMembers || self == .memberAttributes || self == .memberFoundation
+    }
+
+    /// Changes who is a member, or as what: the leader looks at the cluster's health first.
+    package var changesMembers: Bool {
+        switch self {
+        case .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion: true
+        case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
+            .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberFoundation:
             false
         }
     }

@@ -16,6 +16,11 @@ package enum CommandKind: UInt8, Sendable, CaseIterable {
     case clusterVersion = 10
     case memberAttributes = 11
     case memberRemoval = 12
+    /// The leader's own: the members with which the cluster began.
+    case memberFoundation = 13
+    case memberAddition = 14
+    case memberUpdate = 15
+    case memberPromotion = 16
 }
 
 /// Names a request for ever: the member that took it, that member's boot, and a number.

@@ -100,8 +100,8 @@ package struct FrozenStore: Sendable {
     func encodeMembers() -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
         writer.writeLengthPrefixed(members.clusterVersion)
-        writer.write(UInt32(members.attributes.count))
-        for attributes in members.attributes { attributes.encode(into: &writer) }
+        writer.write(UInt32(members.records.count))
+        for record in members.records { record.encode(into: &writer) }
         writer.write(UInt32(members.removed.count))
         for member in members.removed { writer.write(member.rawValue) }
         writer.write(UInt32(alarms.raised.count))

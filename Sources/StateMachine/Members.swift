@@ -29,10 +29,7 @@ package struct MemberAttributes: Equatable, Sendable {
     func encode(into writer: inout ByteWriter) {
         writer.write(member.rawValue)
         writer.writeLengthPrefixed(name)
-        for urls in [clientURLs, peerURLs] {
-            writer.write(UInt32(urls.count))
-            for url in urls { writer.writeLengthPrefixed(url) }
-        }
+        for urls in [clientURLs, peerURLs] { Self.encode(urls, into: &writer) }
         writer.writeLengthPrefixed(version)
     }
 
@@ -49,7 +46,12 @@ package struct MemberAttributes: Equatable, Sendable {
             version: version)
     }
 
-    private static func decodeURLs(_ reader: inout ByteReader) throws(DecodingError) -> [String] {
+    static func encode(_ urls: [String], into writer: inout ByteWriter) {
+        writer.write(UInt32(urls.count))
+        for url in urls { writer.writeLengthPrefixed(url) }
+    }
+
+    static func decodeURLs(_ reader: inout ByteReader) throws(DecodingError) -> [String] {
         let start = reader.offset
         let count = Int(try reader.read(UInt32.self))
         guard count <= MemberTable.urlsMax else { throw .invalid(field: "urls", offset: start) }
@@ -59,46 +61,110 @@ package struct MemberAttributes: Equatable, Sendable {
     }
 }
 
-/// The members' attributes by id, the ids that were removed and are never used again, and the
-/// cluster version that gates new kinds of entries (DESIGN §6).
+/// One member as the cluster has agreed on it. Consensus follows: the leader changes the
+/// configuration until every member has its role there.
+package struct MemberRecord: Equatable, Sendable {
+    package var id: NodeID
+    /// What the member is to be.
+    package var role: MemberRole
+    /// Empty until the member has started once, unless it is one of the first.
+    package var name = ""
+    package var peerURLs: [String]
+    /// What the member itself published: empty until it has started once.
+    package var clientURLs: [String] = []
+    package var version = ""
+
+    package init(id: NodeID, role: MemberRole, peerURLs: [String]) {
+        self.id = id
+        self.role = role
+        self.peerURLs = peerURLs
+    }
+
+    /// Whether the member has ever taken part.
+    package var hasStarted: Bool { !version.isEmpty }
+
+    /// Whether this is what the member said of itself. Where its peers find it is the cluster's to
+    /// say.
+    package func hasPublished(_ attributes: MemberAttributes) -> Bool {
+        name == attributes.name && clientURLs == attributes.clientURLs
+            && version == attributes.version
+    }
+
+    /// As a ``MemberAttributes``, with the role before it.
+    func encode(into writer: inout ByteWriter) {
+        writer.write(role.rawValue)
+        MemberAttributes(
+            member: id, name: name, clientURLs: clientURLs, peerURLs: peerURLs, version: version
+        ).encode(into: &writer)
+    }
+
+    static func decode(_ reader: inout ByteReader) throws(DecodingError) -> MemberRecord {
+        let start = reader.offset
+        guard let role = MemberRole(rawValue: try reader.read()) else {
+            throw .invalid(field: "member role", offset: start)
+        }
+        let attributes = try MemberAttributes.decode(&reader)
+        var record = MemberRecord(id: attributes.member, role: role, peerURLs: attributes.peerURLs)
+        record.publish(attributes)
+        return record
+    }
+
+    mutating func publish(_ attributes: MemberAttributes) {
+        name = attributes.name
+        clientURLs = attributes.clientURLs
+        version = attributes.version
+    }
+}
+
+/// The members by id, the ids that were removed and are never used again, and the cluster version
+/// that gates new kinds of entries (DESIGN §6).
 package struct MemberTable: Equatable, Sendable {
     static let textBytesMax = 4096
     static let urlsMax = 64
+    package static let membersMax = 1024
 
-    package internal(set) var attributes: [MemberAttributes] = []
+    /// Sorted by id.
+    package internal(set) var records: [MemberRecord] = []
     package internal(set) var removed: [NodeID] = []
     /// `major.minor.patch`; empty until one was committed.
     package internal(set) var clusterVersion = ""
 
     package init() {}
 
-    package func attributes(of member: NodeID) -> MemberAttributes? {
-        let place = firstPlace(attributes, member)
-        guard place < attributes.count, attributes[place].member == member else { return nil }
-        return attributes[place]
+    package subscript(id: NodeID) -> MemberRecord? {
+        let place = firstPlace(id)
+        return place < records.count && records[place].id == id ? records[place] : nil
     }
 
     package func isRemoved(_ member: NodeID) -> Bool { removed.contains(member) }
 
-    mutating func set(_ new: MemberAttributes) {
-        guard !isRemoved(new.member) else { return }
-        let place = firstPlace(attributes, new.member)
-        if place < attributes.count, attributes[place].member == new.member {
-            attributes[place] = new
+    /// The members that are to vote, sorted.
+    package var voters: [NodeID] { records.filter { $0.role == .voter }.map(\.id) }
+
+    mutating func set(_ record: MemberRecord) {
+        guard !isRemoved(record.id) else { return }
+        let place = firstPlace(record.id)
+        if place < records.count, records[place].id == record.id {
+            records[place] = record
         } else {
-            attributes.insert(new, at: place)
+            records.insert(record, at: place)
         }
     }
 
     mutating func remove(_ member: NodeID) {
-        attributes.removeAll { $0.member == member }
+        records.removeAll { $0.id == member }
         if !isRemoved(member) {
             removed.append(member)
             removed.sort()
         }
     }
 
-    private func firstPlace(_ attributes: [MemberAttributes], _ member: NodeID) -> Int {
-        attributes.firstIndex { $0.member >= member } ?? attributes.count
+    /// Whether another member than `id` is found at one of these URLs.
+    func isTaken(_ peerURLs: [String], byOtherThan id: NodeID) -> Bool {
+        records.contains { $0.id != id && $0.peerURLs.contains(where: peerURLs.contains) }
+    }
+
+    private func firstPlace(_ member: NodeID) -> Int {
+        records.firstIndex { $0.id >= member } ?? records.count
     }
 }

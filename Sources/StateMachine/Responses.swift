@@ -3,10 +3,11 @@ package import Primitives
 /// Encoders of etcdserverpb's responses. Each message knows its size before it is written, so that
 /// nested ones go into one buffer and a large one can be sent piece by piece.
 extension Outcome {
-    /// The response message, or nil for an outcome that has none (``none``, ``failed``).
+    /// The response message, or nil for an outcome that has none (``none``, ``failed``,
+    /// ``member``).
     package func encodeResponse(_ header: ResponseHeader) -> [UInt8]? {
         switch self {
-        case .none, .failed: return nil
+        case .none, .failed, .member: return nil
         case .put(let previous): return Response.put(header, previous: previous)
         case .deleteRange(let deleted, let previous):
             return Response.deleteRange(header, deleted: deleted, previous: previous)

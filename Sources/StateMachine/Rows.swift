@@ -19,7 +19,7 @@ package struct StoreRow: Equatable, Sendable {
 /// ```
 /// state       key empty        versions of format and digest, revision, floors, applied index and
 ///                              term, clock, digest
-/// members     key empty        cluster version, attributes, removed ids, alarms
+/// members     key empty        cluster version, members, removed ids, alarms
 /// leases      u8 bucket        the leases of the bucket: count, then of each its id, granted and
 ///                              remaining seconds and the index of its grant
 /// client,     u64 main, u32    a chunk of the revision log: count, then the records; the key
@@ -41,7 +41,7 @@ package enum StoreTable: UInt8, Sendable {
 }
 
 /// Version of the rows' format.
-let rowFormatVersion: UInt32 = 2
+let rowFormatVersion: UInt32 = 3
 
 /// How a checkpoint differs from an older one.
 package struct RowChanges: Sendable {

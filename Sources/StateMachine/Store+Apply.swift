@@ -64,7 +64,9 @@ extension Store {
             if alarms.isRaised(.noSpace) { throw .noSpace }
         case .deleteRange, .txn, .compact, .leaseRevoke, .leaseExpire:
             if alarms.isRaised(.corrupt) { throw .corrupt }
-        case .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberRemoval: break
+        case .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberRemoval,
+            .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion:
+            break
         }
     }
 
@@ -83,12 +85,13 @@ extension Store {
         case .leaseCheckpoint: return try checkpointLeases(body, &applied)
         case .alarm: return try alarm(body, &applied)
         case .clusterVersion: return try setClusterVersion(body, &applied)
-        case .memberAttributes: return try setMemberAttributes(body, &applied)
-        case .memberRemoval: return try removeMember(body, &applied)
+        case .memberAttributes, .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate,
+            .memberPromotion:
+            return try changeMembers(header.kind, body, &applied)
         }
     }
 
-    // MARK: - Membership and alarms
+    // MARK: - Alarms and the cluster's version
 
     private func alarm(
         _ body: UnsafeRawBufferPointer, _ applied: inout Applied
@@ -113,34 +116,6 @@ extension Store {
         members.clusterVersion = text
         applied.membershipChanged = true
         digest.fold(.member, Array(body))
-        return .none
-    }
-
-    private func setMemberAttributes(
-        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
-    ) throws(StoreError) -> Outcome {
-        var reader = ByteReader(Array(body))
-        let attributes: MemberAttributes
-        do throws(DecodingError) {
-            attributes = try MemberAttributes.decode(&reader)
-        } catch {
-            throw .malformed(offset: reader.offset)
-        }
-        if members.isRemoved(attributes.member) { throw .memberNotFound }
-        members.set(attributes)
-        applied.membershipChanged = true
-        digest.fold(.member, Array(body))
-        return .none
-    }
-
-    private func removeMember(
-        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
-    ) throws(StoreError) -> Outcome {
-        guard body.count == 8 else { throw .malformed(offset: body.count) }
-        let member = NodeID(UInt64(littleEndian: body.loadUnaligned(as: UInt64.self)))
-        members.remove(member)
-        applied.membershipChanged = true
-        digest.fold(.member, member.rawValue)
         return .none
     }
 }

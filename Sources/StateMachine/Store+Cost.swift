@@ -22,7 +22,7 @@ extension Store {
             case .leaseCheckpoint:
                 return 1 + ((try? LeaseBatch.decode(body))?.items.count ?? 0)
             case .put, .compact, .leaseGrant, .alarm, .clusterVersion, .memberAttributes,
-                .memberRemoval:
+                .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion:
                 return 1
             }
         }

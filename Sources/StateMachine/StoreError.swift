@@ -20,6 +20,10 @@ package enum StoreError: Error, Equatable, Sendable {
     case corrupt
     case permissionDenied
     case memberNotFound
+    case peerURLExists
+    case memberNotLearner
+    case tooManyMembers
+    case noVoterLeft
     /// The command was decided in another term than the one it was committed in (DESIGN §6, the
     /// fence).
     case fenced(decidedIn: UInt64, committedIn: UInt64)
@@ -34,10 +38,11 @@ package enum StoreError: Error, Equatable, Sendable {
         case .emptyKey, .keyNotFound, .valueProvided, .leaseProvided, .tooManyOperations,
             .duplicateKey, .invalidSortOption, .requestTooLarge, .nestedTooDeep:
             return 3
+        case .noVoterLeft: return 2
         case .leaseNotFound, .memberNotFound: return 5
         case .permissionDenied: return 7
         case .noSpace: return 8
-        case .leaseExists: return 9
+        case .leaseExists, .peerURLExists, .memberNotLearner, .tooManyMembers: return 9
         case .compacted, .futureRevision, .leaseTimeTooLarge: return 11
         case .malformed: return 13
         case .fenced: return 14
@@ -65,6 +70,11 @@ package enum StoreError: Error, Equatable, Sendable {
         case .corrupt: return "etcdserver: corrupt cluster"
         case .permissionDenied: return "etcdserver: permission denied"
         case .memberNotFound: return "etcdserver: member not found"
+        case .peerURLExists: return "etcdserver: Peer URLs already exists"
+        case .memberNotLearner: return "etcdserver: can only promote a learner member"
+        case .tooManyMembers: return "etcdserver: too many learner members in cluster"
+        case .noVoterLeft:
+            return "etcdserver: re-configuration failed due to not enough started members"
         case .fenced(let decided, let committed):
             return "keelson: decided in term \(decided), committed in term \(committed)"
         case .malformed(let offset): return "keelson: malformed message at byte \(offset)"

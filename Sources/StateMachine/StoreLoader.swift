@@ -92,8 +92,8 @@ package struct StoreLoader {
         var reader = ByteReader(value)
         do throws(DecodingError) {
             members.clusterVersion = try reader.readString(limit: MemberTable.textBytesMax)
-            let attributeCount: UInt32 = try reader.read()
-            for _ in 0..<attributeCount { members.set(try MemberAttributes.decode(&reader)) }
+            let recordCount: UInt32 = try reader.read()
+            for _ in 0..<recordCount { members.set(try MemberRecord.decode(&reader)) }
             let removedCount: UInt32 = try reader.read()
             for _ in 0..<removedCount { members.remove(NodeID(try reader.read())) }
             let alarmCount: UInt32 = try reader.read()

@@ -50,3 +50,11 @@ struct CutConnectionTests {
         #expect(output.text.contains("STALE"), "\(output.text)")
     }
 }
+
+@Suite("Members that come and go", .serialized)
+struct MembersTests {
+    @Test(
+        "three become five and three again, and a dead one is replaced, without a write lost",
+        .enabled(if: FullDiskTests.isKeelson, "etcd counts a member before it has started"))
+    func members() throws { try survives("members") }
+}

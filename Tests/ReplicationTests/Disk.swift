@@ -19,14 +19,14 @@ struct Disk {
     func open(disk: UInt32 = 7) throws -> NodeStorage {
         fileSystem.crash(.keep)
         let identity = NodeIdentity(
-            clusterID: Self.cluster, memberID: Self.member, name: "n1")
+            clusterID: Self.cluster, memberID: Self.member, name: "n1", initialVoters: Self.voters)
         let options = LogOptions(
             segmentBytes: Self.segmentBytes, batchBytesMax: 512, compressionMinBytes: .max,
             spareSegments: 0)
         return try NodeStorage.open(
             NodePlace(
-                path: "/n1", identity: identity, initialVoters: Self.voters, freshDisk: disk,
-                nonce: 1, logOptions: options), fileSystem: fileSystem, progress: { _ in })
+                path: "/n1", identity: identity, freshDisk: disk, nonce: 1,
+                logOptions: options), fileSystem: fileSystem, progress: { _ in })
     }
 
     static func entry(_ index: UInt64, term: UInt64 = 1) -> LogEntry {

@@ -31,7 +31,7 @@ struct ForwardTests {
             into: &effects)
         #expect(trio.replicas[leader].raft.lastIndex == before + 2)
         var refused: [[UInt64]] = []
-        for case .send(.forwardRefused(let sequences, false), sender) in effects {
+        for case .send(.forwardRefused(let sequences, .leaderChanged), sender) in effects {
             refused.append(sequences)
         }
         #expect(refused == [[1, 3, 4]])

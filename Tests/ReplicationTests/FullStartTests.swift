@@ -8,8 +8,9 @@ import Testing
 struct FullStartTests {
     private static let place = NodePlace(
         path: "/data",
-        identity: NodeIdentity(clusterID: ClusterID(0xC1), memberID: NodeID(1), name: "n1"),
-        initialVoters: [NodeID(1), NodeID(2), NodeID(3)], freshDisk: 7, nonce: 1,
+        identity: NodeIdentity(
+            clusterID: ClusterID(0xC1), memberID: NodeID(1), name: "n1",
+            initialVoters: [NodeID(1), NodeID(2), NodeID(3)]), freshDisk: 7, nonce: 1,
         logOptions: LogOptions(segmentBytes: 16 << 10, spareSegments: 0))
 
     private static func open(_ disk: MemoryFileSystem) throws -> NodeStorage {

@@ -113,7 +113,7 @@ struct LimitTests {
             .received(
                 .forward(trio.replicas[leader].raft.term, [command(8, 300), command(9, 10)]),
                 from: origin), into: &effects)
-        guard case .send(.forwardRefused(let refused, tooMany: false), origin) = effects.first
+        guard case .send(.forwardRefused(let refused, .leaderChanged), origin) = effects.first
         else {
             Issue.record("\(effects)")
             return

@@ -1,6 +1,7 @@
 import Primitives
 import RaftCore
 import Replication
+import StateMachine
 import Storage
 import Testing
 
@@ -68,6 +69,76 @@ private func noop(_ index: UInt64, term: UInt64) -> LogEntry {
 
 @Suite("Who may take part (DESIGN §5, amnesia; §9)")
 struct PeerGateTests {
+    @Test("a removed member is told so, by its id")
+    func removed() {
+        var a = Node(1)
+        let b = Node(2)
+        let store = Store()
+        let attributes = MemberAttributes(
+            member: NodeID(2), name: "n2", clientURLs: [], peerURLs: [], version: "")
+        var other = attributes
+        other.member = NodeID(1)
+        let removal = MemberCommand.removal(NodeID(1))
+        var index: UInt64 = 0
+        for (kind, body) in [
+            (CommandKind.memberAttributes, attributes.encode()),
+            (.memberAttributes, other.encode()),
+            (.memberRemoval, removal),
+        ] {
+            index += 1
+            let header = CommandHeader(
+                kind: kind,
+                request: RequestID(origin: NodeID(2), boot: BootNumber(1), sequence: index))
+            _ = store.apply(
+                LogEntry(
+                    index: LogIndex(index), term: Term(1), kind: .command,
+                    payload: Command.encode(header, body: body)))
+        }
+        var gate = b.gate
+        let judged = gate.judge(a.hello(to: b), peers: a.voters, b.raft, members: store.members)
+        #expect(judged.welcome.verdict == .removedMember)
+        #expect(judged.welcome.reason.contains("was removed from this cluster"))
+        #expect(a.gate.welcomed(by: NodeID(2), judged.welcome) == .removed)
+    }
+
+    @Test("a node that knows no leader listens to members that it does not know yet")
+    func unknown() {
+        let a = Node(9)
+        var b = Node(2)
+        let judged = b.gate.judge(a.hello(to: b), peers: b.voters, b.raft)
+        #expect(judged.welcome.verdict == .neverHeard)
+        var effects: [Effect] = []
+        let heartbeat = Heartbeat(context: 0, leaderCommit: .zero, leaderCommitTerm: .zero)
+        b.raft.step(
+            .received(Message(term: Term(1), body: .heartbeat(heartbeat)), from: NodeID(1)),
+            into: &effects)
+        #expect(b.raft.leader == NodeID(1))
+        let later = b.gate.judge(Node(8).hello(to: b), peers: b.voters, b.raft)
+        #expect(later.welcome.verdict == .unknownMember)
+    }
+
+    @Test("questions and answers about joining come back as they were; damaged ones never trap")
+    func joining() throws {
+        let question = JoinQuestion(peerURLs: ["http://a:1", "http://b:2"])
+        #expect(JoinQuestion.isOne(question.encode()))
+        #expect(try JoinQuestion.decode(question.encode()) == question)
+        var answer = JoinAnswer(
+            .welcome, clusterID: ClusterID(7), memberID: NodeID(8), reason: "why")
+        answer.voters = [JoinAnswer.Voter(id: NodeID(1), peerURL: "http://c:3")]
+        #expect(try JoinAnswer.decode(answer.encode()) == answer)
+        for bytes in [question.encode(), answer.encode()] {
+            for count in 0..<bytes.count {
+                _ = try? JoinQuestion.decode(Array(bytes[..<count]))
+                _ = try? JoinAnswer.decode(Array(bytes[..<count]))
+            }
+        }
+        answer.voters = (1...200).map {
+            JoinAnswer.Voter(id: NodeID($0), peerURL: "http://a-rather-long-name-\($0):2380")
+        }
+        #expect(answer.encode().count <= PeerProtocol.handshakeBytesMax)
+        #expect(try JoinAnswer.decode(answer.encode()).voters.count > 50)
+    }
+
     @Test("three fresh members that start at once admit each other")
     func freshCluster() {
         var (a, b, c) = (Node(1), Node(2), Node(3))

@@ -8,7 +8,7 @@ struct PeerMessageTests {
     static let samples: [PeerMessage] = [
         .raft(Message(term: Term(3), body: .timeoutNow)),
         .forward(Term(7), [[1, 2, 3], []]),
-        .forwardRefused(sequences: [1, .max], tooMany: true),
+        .forwardRefused(sequences: [1, .max], .tooManyRequests),
         .readRequest(id: 9), .readResponse(id: 9, index: LogIndex(12)), .readRefused(id: 9),
         .leaseRenew([LeaseQuestion(sequence: 4, leaseID: -5)]),
         .leaseRemaining([LeaseQuestion(sequence: 4, leaseID: .max)]),

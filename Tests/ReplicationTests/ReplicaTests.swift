@@ -137,7 +137,7 @@ struct ReplicaTests {
             replica.flush(into: &effects)
             effects = []
             replica.step(
-                .received(.forwardRefused(sequences: first, tooMany: false), from: NodeID(2)),
+                .received(.forwardRefused(sequences: first, .leaderChanged), from: NodeID(2)),
                 into: &effects)
             #expect(!effects.contains { if case .answer = $0 { true } else { false } })
             #expect(replica.pendingRequests == 1)

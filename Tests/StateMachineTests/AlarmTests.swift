@@ -85,10 +85,10 @@ struct AlarmTests {
         var other = one
         other.member = NodeID(3)
         driver.apply(.memberAttributes, other.encode())
-        #expect(driver.store.members.attributes.map(\.member) == [NodeID(3), NodeID(9)])
-        #expect(driver.store.members.attributes(of: NodeID(9)) == one)
+        #expect(driver.store.members.records.map(\.id) == [NodeID(3), NodeID(9)])
+        #expect(driver.store.members[NodeID(9)]?.name == one.name)
         driver.apply(.memberRemoval, [9, 0, 0, 0, 0, 0, 0, 0])
-        #expect(driver.store.members.attributes(of: NodeID(9)) == nil)
+        #expect(driver.store.members[NodeID(9)] == nil)
         #expect(driver.store.members.isRemoved(NodeID(9)))
         #expect(driver.apply(.memberAttributes, one.encode()).error == .memberNotFound)
         #expect(driver.store.revision == Revision(1))

@@ -22,8 +22,8 @@ struct Keelson: AsyncParsableCommand {
         subcommands: [
             ServerCommand.self, DevCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
-            MemberCommand.self, AlarmCommand.self, CompactCommand.self, BenchCommand.self,
-            SimulateCommand.self,
+            MemberCommand.self, MoveLeaderCommand.self, AlarmCommand.self, CompactCommand.self,
+            BenchCommand.self, SimulateCommand.self,
         ])
 
     static func main() async {

@@ -5,16 +5,21 @@ import Synchronization
 /// Real server processes on the loopback, with data under `.build/clusters/NAME`. What they logged
 /// and stored stays there until a cluster of the same name is made again.
 package final class ServerCluster: Sendable {
-    package let nodes: [ServerNode]
+    /// The servers that are members now.
+    package var nodes: [ServerNode] { members.withLock { $0 } }
+    /// Servers that can be added: ``start(_:)`` leaves them alone.
+    package let spares: [ServerNode]
+    private let members: Mutex<[ServerNode]>
     package let folder: URL
     private let guardian: Guardian
 
     /// Makes the folder and the nodes; ``start(_:)`` starts them.
     ///
     /// - Parameter sites: where the nodes run; those that it says nothing about, on the loopback.
+    /// - Parameter spareCount: how many more servers there are to be, which join when they start.
     package init(
-        _ name: String, _ program: ServerProgram, nodeCount: Int = 3, arguments: [String] = [],
-        token: String? = nil, sites: [ServerSite] = []
+        _ name: String, _ program: ServerProgram, nodeCount: Int = 3, spareCount: Int = 0,
+        arguments: [String] = [], token: String? = nil, sites: [ServerSite] = []
     ) throws(LocalClusterError) {
         let folder = ServerProgram.repositoryRoot.appending(path: ".build/clusters/\(name)")
         self.folder = folder
@@ -23,25 +28,32 @@ package final class ServerCluster: Sendable {
         let guardian = try Guardian(folder: folder, token: token ?? name)
         self.guardian = guardian
 
-        let ports = try Ports.free(2 * nodeCount)
-        let names = (1...nodeCount).map { "node\($0)" }
+        let ports = try Ports.free(2 * (nodeCount + spareCount))
+        let names = (1...(nodeCount + spareCount)).map { "node\($0)" }
         let sites = names.indices.map { $0 < sites.count ? sites[$0] : ServerSite() }
-        let initial = names.indices.map {
+        let urls = names.indices.map {
             "\(names[$0])=http://\(sites[$0].host):\(ports[2 * $0 + 1])"
         }
-        let shared =
-            [
-                "--initial-cluster", initial.joined(separator: ","),
-                "--initial-cluster-state", "new",
-                "--initial-cluster-token", token ?? name,
-            ] + arguments
-        nodes = names.indices.map { index in
-            ServerNode(
+        let all = names.indices.map { index in
+            let isSpare = index >= nodeCount
+            let named = isSpare ? urls : Array(urls[..<nodeCount])
+            let shared =
+                [
+                    "--initial-cluster", named.joined(separator: ","),
+                    "--initial-cluster-state", isSpare ? "existing" : "new",
+                    "--initial-cluster-token", token ?? name,
+                ] + arguments
+            return ServerNode(
                 name: names[index], ports: ports[(2 * index)..<(2 * index + 2)], folder: folder,
                 program: program, site: sites[index], clusterArguments: shared,
                 onStart: { guardian.note($0) })
         }
+        members = Mutex(Array(all[..<nodeCount]))
+        spares = Array(all[nodeCount...])
     }
+
+    /// These are the members from now on.
+    package func setMembers(_ nodes: [ServerNode]) { members.withLock { $0 = nodes } }
 
     package var endpoints: [String] { nodes.map { $0.endpoint } }
 

@@ -33,6 +33,7 @@ package final class ServerNode: Sendable {
         self.onStart = onStart
     }
 
+    package var peerURL: String { "http://\(host):\(peerPort)" }
     package var endpoint: String { "\(host):\(clientPort)" }
 
     package var arguments: [String] {

@@ -57,6 +57,26 @@ final class ControlClient: Sendable {
     /// What a node complains of.
     func troubles(of node: ServerNode) throws -> [String] { try status(of: node).texts(8) }
 
+    /// The member that a node is, and whether it votes.
+    func identity(of node: ServerNode) throws -> (member: UInt64, isVoter: Bool) {
+        let status = try status(of: node)
+        return (try status.message(1).unsigned(2), status.unsigned(10) == 0)
+    }
+
+    func addMember(_ added: ServerNode, through node: ServerNode) throws {
+        _ = try call(
+            node, EtcdMessages.memberAdd, EtcdMessages.memberAddRequest(peerURL: added.peerURL))
+    }
+
+    func removeMember(_ member: UInt64, through node: ServerNode) throws {
+        _ = try call(
+            node, EtcdMessages.memberRemove, EtcdMessages.memberRemoveRequest(member))
+    }
+
+    func memberCount(through node: ServerNode) throws -> Int {
+        try ProtobufFields(call(node, EtcdMessages.memberList, [])).messages(2).count
+    }
+
     func term(of node: ServerNode) throws -> UInt64 { try status(of: node).unsigned(6) }
 
     func appliedIndex(of node: ServerNode) throws -> UInt64 { try status(of: node).unsigned(7) }

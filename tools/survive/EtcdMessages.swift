@@ -9,6 +9,21 @@ enum EtcdMessages {
     static let watch = "/etcdserverpb.Watch/Watch"
     static let status = "/etcdserverpb.Maintenance/Status"
     static let hashKV = "/etcdserverpb.Maintenance/HashKV"
+    static let memberAdd = "/etcdserverpb.Cluster/MemberAdd"
+    static let memberRemove = "/etcdserverpb.Cluster/MemberRemove"
+    static let memberList = "/etcdserverpb.Cluster/MemberList"
+
+    static func memberAddRequest(peerURL: String) -> [UInt8] {
+        var writer = ProtobufWriter()
+        writer.field(1, peerURL)
+        return writer.bytes
+    }
+
+    static func memberRemoveRequest(_ member: UInt64) -> [UInt8] {
+        var writer = ProtobufWriter()
+        writer.field(1, member)
+        return writer.bytes
+    }
 
     static func putRequest(key: String, value: [UInt8]) -> [UInt8] {
         var writer = ProtobufWriter(capacity: key.utf8.count + value.count + 16)

@@ -18,6 +18,13 @@ extension Survive {
                 try full.run(fillsLeader: trial == .fullLeader, say: say)
                 return full.violations
             }
+        case .members:
+            let cluster = try ServerCluster(name, try program(), spareCount: 3)
+            try judge(trial, cluster, loop) { workload, readers, control in
+                var members = MembersTrial(cluster: cluster, workload: workload, control: control)
+                try members.run(say: say)
+                return members.violations
+            }
         case .cutLeader, .deafLeader, .muteLeader, .cutLink:
             let network = try CutNetwork(nodeCount: 3)
             let cluster = try ServerCluster(name, try program(), sites: network.sites)
@@ -38,7 +45,8 @@ extension Survive {
     ) throws {
         try cluster.start()
         let workload = Workload(
-            loop: loop, nodes: cluster.nodes, writerCount: clients, valueBytes: trial.valueBytes,
+            loop: loop, nodes: cluster.nodes + cluster.spares, writerCount: clients,
+            valueBytes: trial.valueBytes,
             pauseMilliseconds: pause, hasDefiniteTexts: kind == "keelson")
         let readers = cluster.nodes.map {
             Reader(node: $0, workload: workload, mayBeOld: oldReads)

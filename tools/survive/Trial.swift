@@ -14,6 +14,8 @@ enum Trial: String, ExpressibleByArgument, CaseIterable {
     case muteLeader = "mute-leader"
     /// The leader and one follower do not reach each other; the third reaches both.
     case cutLink = "cut-link"
+    /// The cluster grows to five and shrinks to three, and a dead member is replaced.
+    case members
 
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
 
@@ -21,7 +23,7 @@ enum Trial: String, ExpressibleByArgument, CaseIterable {
     var valueBytes: Int {
         switch self {
         case .fullFollower, .fullLeader: 48 << 10
-        case .cutLeader, .deafLeader, .muteLeader, .cutLink: 0
+        case .cutLeader, .deafLeader, .muteLeader, .cutLink, .members: 0
         }
     }
 }

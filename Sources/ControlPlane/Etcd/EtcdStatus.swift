@@ -19,6 +19,9 @@ extension ProposalFailure {
         case .notReady: .notReady
         case .notSupportedForLearner: .notSupportedForLearner
         case .corrupt: RPCStatus(.dataLoss, "etcdserver: corrupt cluster")
+        case .notEnoughStartedMembers: .notEnoughStartedMembers
+        case .unhealthyCluster: .notReady
+        case .learnerNotReady: .learnerNotReady
         }
     }
 
@@ -28,7 +31,8 @@ extension ProposalFailure {
         case .noLeader, .leaderChanged, .timedOutLeaderFailure, .notReady: .timedOutLeaderFailure
         case .timedOutConnectionLost: .timedOutConnectionLost
         case .stopped: .stopped
-        case .timedOut, .tooManyRequests, .requestTooLarge, .notSupportedForLearner, .corrupt:
+        case .timedOut, .tooManyRequests, .requestTooLarge, .notSupportedForLearner, .corrupt,
+            .notEnoughStartedMembers, .unhealthyCluster, .learnerNotReady:
             .timedOut
         }
     }
@@ -68,6 +72,14 @@ extension RPCStatus {
     package static let notReady = RPCStatus(.unavailable, "etcdserver: unhealthy cluster")
     package static let notSupportedForLearner = RPCStatus(
         .failedPrecondition, "etcdserver: rpc not supported for learner")
+    /// `unknown` on the wire, as etcd has it.
+    package static let notEnoughStartedMembers = RPCStatus(
+        .unknown, "etcdserver: re-configuration failed due to not enough started members")
+    package static let learnerNotReady = RPCStatus(
+        .failedPrecondition,
+        "etcdserver: can only promote a learner member which is in sync with leader")
+    package static let badMemberURLs = RPCStatus(
+        .invalidArgument, "etcdserver: given member URLs are invalid")
     /// Bytes that are not the method's message.
     package static let malformed = RPCStatus(
         .internalError,

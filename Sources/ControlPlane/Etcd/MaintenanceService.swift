@@ -32,6 +32,23 @@ final class MaintenanceService: @unchecked Sendable {
             }
         }
         routes.unary(service + "HashKV", EtcdHashKVRequest.self) { self.hashKV($0, $1) }
+        routes.unary(service + "MoveLeader", EtcdMoveLeaderRequest.self) {
+            self.moveLeader($0, $1)
+        }
+    }
+
+    /// The answer has no header, as in etcd.
+    private func moveLeader(_ call: ServerCall, _ request: EtcdMoveLeaderRequest) {
+        node.transferLeadership(to: NodeID(request.targetID)) { outcome in
+            switch outcome {
+            case .moved: call.respond(EtcdMoveLeaderResponse())
+            case .notLeader:
+                call.finish(RPCStatus(.failedPrecondition, "etcdserver: not leader"))
+            case .badTarget:
+                call.finish(RPCStatus(.failedPrecondition, "etcdserver: bad leader transferee"))
+            case .timedOut: call.finish(.timedOut)
+            }
+        }
     }
 
     private func status(_ call: ServerCall) {

@@ -98,16 +98,22 @@ extension Node: NodeFacade {
     }
 
     package func members() -> [MemberSummary] {
-        let configuration = replica.appliedConfiguration
-        return configuration.members.map { id in
-            let initial = self.configuration.initialCluster.first { $0.id == id }
-            let attributes = store.members.attributes(of: id)
-            return MemberSummary(
-                id: id, name: attributes?.name ?? initial?.name ?? "",
-                peerURLs: attributes?.peerURLs ?? initial?.peerURLs.map(\.description) ?? [],
-                clientURLs: attributes?.clientURLs ?? [],
-                isLearner: !configuration.isVoter(id))
+        // Those with which a new cluster begins are not on record yet when it is very young.
+        let unrecorded = replica.appliedConfiguration.members.filter {
+            store.members[$0] == nil && !store.members.isRemoved($0)
         }
+        let first = unrecorded.map { id in
+            MemberSummary(
+                id: id, name: configuration.initialCluster.first { $0.id == id }?.name ?? "",
+                peerURLs: peerURLs(of: id), clientURLs: [], isLearner: false)
+        }
+        let recorded = store.members.records.map { record in
+            MemberSummary(
+                id: record.id, name: record.name, peerURLs: record.peerURLs,
+                clientURLs: record.clientURLs,
+                isLearner: record.role == .learner || record.role == .observer)
+        }
+        return (first + recorded).sorted { $0.id < $1.id }
     }
 }
 
@@ -122,6 +128,9 @@ extension ProposalFailure {
         case .requestTooLarge: self = .requestTooLarge
         case .stopped: self = .stopped
         case .outOfService: self = .notReady
+        case .notEnoughStartedMembers: self = .notEnoughStartedMembers
+        case .unhealthyCluster: self = .unhealthyCluster
+        case .learnerNotReady: self = .learnerNotReady
         }
     }
 }
@@ -134,7 +143,8 @@ extension ReadFailure {
         case .timedOut, .timedOutLeaderFailure: self = .timedOut
         case .tooManyRequests, .requestTooLarge: self = .tooManyRequests
         case .stopped: self = .stopped
-        case .outOfService: self = .notReady
+        case .outOfService, .notEnoughStartedMembers, .unhealthyCluster, .learnerNotReady:
+            self = .notReady
         }
     }
 }

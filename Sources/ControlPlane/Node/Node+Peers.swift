@@ -75,11 +75,12 @@ extension Node: PeerTransportDelegate {
         let view = replica.view
         return PeerHello(
             from: identity, to: peer, currentTerm: view.term, lastTerm: view.lastTerm,
-            lastIndex: view.lastIndex, channel: kind)
+            lastIndex: view.lastIndex, channel: kind, peerURL: peerURLs(of: memberID).first ?? "")
     }
 
     func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void) {
-        let judged = gate.judge(hello, peers: transport.peerIDs, replica.raft)
+        let judged = gate.judge(
+            hello, peers: transport.peerIDs, replica.raft, members: store.members)
         guard judged.mustRememberFirst else { return answer(judged.welcome) }
         let (records, ticket) = gate.memory.takeRecords()
         answersWaiting.append((ticket, { answer(judged.welcome) }))
@@ -111,6 +112,64 @@ extension Node: PeerTransportDelegate {
             logger.error(
                 "a peer refused this node",
                 metadata: ["peer": "\(peer)", "reason": "\(welcome.reason)"])
+        case .removed: wasRemoved()
+        }
+    }
+
+    func asked(_ question: JoinQuestion) -> JoinAnswer {
+        let version = PeerProtocol.version
+        let cluster = identity.clusterID
+        if question.protocolMin > version || question.protocolMax < version {
+            return JoinAnswer(
+                .unsupportedProtocol, clusterID: cluster, memberID: .none,
+                reason: "this cluster speaks peer protocol \(version), the caller "
+                    + "\(question.protocolMin) to \(question.protocolMax)")
+        }
+        let found = store.members.records.first {
+            $0.peerURLs.contains(where: question.peerURLs.contains)
+        }
+        guard let found else {
+            return JoinAnswer(.unknown, clusterID: cluster, memberID: .none)
+        }
+        var answer = JoinAnswer(
+            found.hasStarted ? .startedBefore : .welcome, clusterID: cluster, memberID: found.id)
+        answer.voters = replica.appliedConfiguration.voters.compactMap { id in
+            peerURLs(of: id).first.map { JoinAnswer.Voter(id: id, peerURL: $0) }
+        }
+        return answer
+    }
+
+    /// Where a member's peers find it: as the cluster has agreed, or else as the log says that it
+    /// may have, or as the flags do.
+    func peerURLs(of id: NodeID) -> [String] {
+        store.members[id]?.peerURLs ?? foreseen[id]?.peerURLs
+            ?? configuration.initialCluster.first { $0.id == id }?.peerURLs.map(\.description) ?? []
+    }
+
+    /// Everybody whom consensus knows, and whom the cluster has agreed on, is a peer.
+    func followMembers() {
+        var wanted: [NodeID: (host: String, port: Int)] = [:]
+        let ids =
+            replica.raft.configuration.members + replica.appliedConfiguration.members
+            + store.members.records.map(\.id)
+        let isGone = { [store, replica] (id: NodeID) in
+            store.members.isRemoved(id) && !replica.raft.configuration.contains(id)
+        }
+        for id in ids where id != memberID && !isGone(id) {
+            guard let text = peerURLs(of: id).first,
+                let url = try? ServiceURL(text, flag: "peer URL")
+            else { continue }
+            wanted[id] = (url.host, url.port)
+        }
+        // Whom this node does not know may be its leader: then it will know soon.
+        for id in transport.peerIDs where wanted[id] == nil && !isGone(id) {
+            if replica.view.leader == nil || replica.view.leader == id {
+                wanted[id] = transport.address(of: id)
+            }
+        }
+        transport.follow(wanted)
+        for id in snapshots.sending.keys where wanted[id] == nil {
+            snapshots.sending[id]?.abandon()
         }
     }
 }

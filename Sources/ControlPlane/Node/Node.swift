@@ -22,6 +22,8 @@ package final class Node: @unchecked Sendable {
     /// Holds the lock of the data directory for as long as the node lives.
     let directory: DataDirectory
     private let fillable: [LogHole]
+    /// What the log says of members beyond what this start had applied.
+    let foreseen: MemberTable
     var logThread: LogThread?
     var completions = CompletionTable()
     var effects: [ReplicaEffect] = []
@@ -47,6 +49,7 @@ package final class Node: @unchecked Sendable {
     var snapshots = SnapshotDuty()
     var space = SpaceDuty()
     var publication = Publication()
+    var configurationWaiters: [ConfigurationWaiter] = []
     var housekeeping: Housekeeping
     var syncDurations = DurationHistogram.empty
     var proposalsFailed: UInt64 = 0
@@ -64,6 +67,7 @@ package final class Node: @unchecked Sendable {
         self.identity = identity
         directory = storage.directory
         fillable = storage.fillable
+        foreseen = storage.foreseen
         self.logger = logger
         transport = PeerTransport(loop: loop, logger: logger)
         gate = storage.gate(identity, voters: replica.raft.configuration.voters)
@@ -86,9 +90,7 @@ package final class Node: @unchecked Sendable {
         eventLoop.assertInEventLoop()
         if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
         if gate.admission.hasHoles { step(.holes(fillable: fillable)) }
-        for member in configuration.initialCluster where member.id != identity.memberID {
-            transport.addPeer(member.id, host: member.peerHost, port: member.peerPort)
-        }
+        followMembers()
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) {
             [weak self] _ in self?.tick()
         }
@@ -159,7 +161,10 @@ package final class Node: @unchecked Sendable {
         case .persist(let write): submitLog(.write(write))
         case .load(let first, let last, let bytesMax, let purpose):
             submitLog(.load(first: first, last: last, bytesMax: bytesMax, purpose))
-        case .applied(let batch): observer?.applied(batch)
+        case .applied(let batch):
+            observer?.applied(batch)
+            if batch.contains(where: \.membershipChanged) { followMembers() }
+            if !configurationWaiters.isEmpty { tellConfigurationWaiters() }
         case .answer(let sequence, let outcome): answer(sequence, outcome)
         case .answerReads(let sequences, let failure):
             let failure = failure.map(ReadFailure.init)
@@ -171,6 +176,7 @@ package final class Node: @unchecked Sendable {
         case .roleChanged(let role, let term, let leader): roleChanged(role, term, leader: leader)
         case .configurationChanged(let configuration, _):
             gate.admission.members = configuration.voters
+            followMembers()
         case .healsFrom(let index): submitLog(.heals(from: index))
         case .fillHoles(let entries): submitLog(.fill(entries))
         case .continueApplying:

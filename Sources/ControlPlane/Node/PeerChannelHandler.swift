@@ -100,4 +100,12 @@ final class PeerChannelHandler: ChannelInboundHandler {
     }
 
     func close() { context?.close(promise: nil) }
+
+    /// Closes behind what was flushed: the other side reads it first.
+    func closeWhenSent() {
+        onFrame = nil
+        context?.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete {
+            [weak self] _ in self?.close()
+        }
+    }
 }

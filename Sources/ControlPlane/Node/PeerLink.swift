@@ -56,6 +56,7 @@ final class PeerLink {
 
     func stop() {
         stopped = true
+        redial?.cancel()
         handler?.close()
     }
 
@@ -131,6 +132,7 @@ final class PeerLink {
     }
 
     private func opened(_ handler: PeerChannelHandler) {
+        guard !stopped else { return handler.close() }
         self.handler = handler
         guard let hello = hello() else { return handler.close() }
         _ = handler.send(hello.encode())

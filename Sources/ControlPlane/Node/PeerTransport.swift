@@ -18,6 +18,8 @@ protocol PeerTransportDelegate: AnyObject {
     func welcomed(by peer: NodeID, _ welcome: PeerWelcome)
     /// What this node says first on a connection that it opens.
     func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello
+    /// Somebody asks which member it is, before it has a data directory.
+    func asked(_ question: JoinQuestion) -> JoinAnswer
     /// Judges a peer that says hello, and keeps what is to be remembered durably before it answers.
     func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void)
     /// A peer's process is another one than before: what the earlier one was sent is lost.
@@ -85,8 +87,33 @@ final class PeerTransport {
 
     func listening(on channel: any Channel) { server = channel }
 
-    func addPeer(_ id: NodeID, host: String, port: Int) {
-        guard peers[id] == nil else { return }
+    /// Follows the membership: connections to those who are no peers any more end, and whoever has
+    /// moved is dialled at its new address.
+    func follow(_ wanted: [NodeID: (host: String, port: Int)]) {
+        for id in peerIDs {
+            if let address = wanted[id], let known = peers[id]?.address, address == known {
+                continue
+            }
+            removePeer(id)
+        }
+        for id in wanted.keys.sorted() {
+            if let address = wanted[id] { addPeer(id, host: address.host, port: address.port) }
+        }
+    }
+
+    private func removePeer(_ id: NodeID) {
+        let links = peers[id]?.links ?? []
+        peers[id] = nil
+        peerIDs.removeAll { $0 == id }
+        for link in links { link.stop() }
+        dirty.removeAll { $0.peer == id }
+        for connection in inbound.values where connection.hello?.sender == id {
+            connection.handler.close()
+        }
+    }
+
+    private func addPeer(_ id: NodeID, host: String, port: Int) {
+        guard peers[id] == nil, !stopped else { return }
         peers[id] = Peer(links: [], address: (host, port))
         peerIDs = (peerIDs + [id]).sorted()
         for kind in [PeerChannelKind.bulk, .urgent] {
@@ -157,7 +184,10 @@ final class PeerTransport {
     }
 
     private func happened(_ event: PeerLink.Event, on link: PeerLink) {
-        guard !stopped else { return }
+        // A link that was let go has nothing to say of a peer that has moved.
+        guard !stopped, peers[link.peer]?.links.contains(where: { $0 === link }) == true else {
+            return
+        }
         switch event {
         case .welcomed(let welcome):
             peers[link.peer]?.refusedSinceHeard = false
@@ -197,6 +227,13 @@ final class PeerTransport {
     }
 
     private func greeted(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
+        if JoinQuestion.isOne(frame) {
+            if let answer = delegate?.asked(try JoinQuestion.decode(frame)) {
+                _ = handler.send(answer.encode())
+                handler.flush()
+            }
+            return handler.closeWhenSent()
+        }
         let hello = try PeerHello.decode(frame)
         handler.onFrame = { _, _ in
             throw DecodingError.invalid(field: "frame before welcome", offset: 0)
@@ -243,6 +280,9 @@ final class PeerTransport {
         _ hello: PeerHello, isBehind: Bool, on handler: PeerChannelHandler
     ) {
         let id = hello.sender
+        if peers[id] == nil, let url = try? ServiceURL(hello.peerURL, flag: "peer URL") {
+            addPeer(id, host: url.host, port: url.port)
+        }
         guard peers[id] != nil, handler.channel?.isActive == true else { return handler.close() }
         handler.acceptLargeFrames()
         if !isBehind { forgetOtherProcesses(of: hello) }

@@ -20,7 +20,7 @@ extension Node {
             gate.admission.isAdmitted, NIODeadline.now() >= publication.retryAt
         else { return }
         let attributes = ownAttributes
-        if store.members.attributes(of: memberID) == attributes {
+        if let record = store.members[memberID], record.hasPublished(attributes) {
             publication.done = true
             return
         }

@@ -38,10 +38,31 @@ package final class Server: @unchecked Sendable {
         onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) async throws -> Server {
         try configuration.validate()
-        let storage = try await openStorage(try configuration.place(), logger)
+        var configuration = configuration
+        let identity = try await identify(&configuration, logger)
+        let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
         try await server.run(configuration, storage, onHalt).get()
         return server
+    }
+
+    /// As whom the node starts: as its data directory says where there is one, as the cluster says
+    /// where it is to join one, and otherwise as the flags do.
+    private static func identify(
+        _ configuration: inout ServerConfiguration, _ logger: Logger
+    ) async throws -> NodeIdentity {
+        let known = try DataDirectory.identity(
+            at: configuration.dataDirectory, fileSystem: PosixFileSystem())
+        guard configuration.initialClusterState == "existing" else {
+            return try configuration.foundingIdentity()
+        }
+        if let known { return known }
+        let joining = ClusterJoining(configuration: configuration, logger: logger)
+        let answer = try await joining.ask()
+        configuration.meet(answer)
+        return NodeIdentity(
+            clusterID: answer.clusterID, memberID: answer.memberID, name: configuration.name,
+            initialVoters: answer.voters.map(\.id))
     }
 
     private static let roomRetryInterval: Duration = .seconds(2)
@@ -112,21 +133,22 @@ package final class Server: @unchecked Sendable {
         let raft = RaftSettingsMaker.make(
             id: member, boot: storage.boot, configuration: configuration)
         var settings = ReplicaSettings(
-            raft: raft, clusterID: configuration.clusterID, boot: storage.boot,
+            raft: raft, clusterID: storage.clusterID, boot: storage.boot,
             ticksPerSecond: 1000 / tick)
         invariant(
             settings.entryBytesMax <= NodePlace.defaultLogOptions.entryBytesMax,
             "commands of \(settings.entryBytesMax) bytes do not fit into a segment")
+        settings.initialMembers = configuration.initialAttributes
         settings.leaseSecondsMin = UInt32(
             max(1, (configuration.electionMilliseconds * 3 / 2 + 999) / 1000))
         let replica = Replica(settings: settings, restored: storage.restored, store: storage.store)
         let identity = PeerIdentity(
-            clusterID: configuration.clusterID, memberID: member, storage.start)
+            clusterID: storage.clusterID, memberID: member, storage.start)
         logger.info(
             "node starts",
             metadata: [
                 "name": "\(configuration.name)", "member": "\(member)",
-                "cluster": "\(configuration.clusterID)", "boot": "\(storage.boot)",
+                "cluster": "\(storage.clusterID)", "boot": "\(storage.boot)",
                 "term": "\(replica.raft.term)", "last index": "\(replica.raft.lastIndex)",
                 "revision": "\(replica.store.revision)",
             ])

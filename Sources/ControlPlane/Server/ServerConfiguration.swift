@@ -1,5 +1,6 @@
 package import Primitives
 import Replication
+import StateMachine
 import Storage
 
 /// One member as `--initial-cluster` names it.
@@ -75,18 +76,49 @@ package struct ServerConfiguration: Sendable {
         NodeID(StableHash.hash(peerURLs.map(\.description).sorted() + [initialClusterToken]))
     }
 
-    /// Where the node keeps its state, and as whom.
-    func place() throws(ConfigurationError) -> NodePlace {
+    /// As whom the node begins in a new cluster.
+    func foundingIdentity() throws(ConfigurationError) -> NodeIdentity {
         guard let own = ownMember else {
             throw ConfigurationError(
                 flag: "--initial-cluster", value: "", reason: "it does not name this member",
                 hint: "List every member, this one included")
         }
-        return NodePlace(
-            path: dataDirectory,
-            identity: NodeIdentity(clusterID: clusterID, memberID: own.id, name: name),
-            initialVoters: initialCluster.map(\.id), freshDisk: UInt32.random(in: 1...(.max)),
+        return NodeIdentity(
+            clusterID: clusterID, memberID: own.id, name: name,
+            initialVoters: initialCluster.map(\.id))
+    }
+
+    /// Where the node keeps its state, and as whom.
+    func place(as identity: NodeIdentity) -> NodePlace {
+        NodePlace(
+            path: dataDirectory, identity: identity, freshDisk: UInt32.random(in: 1...(.max)),
             nonce: UInt64.random(in: 1...(.max)))
+    }
+
+    /// The members that a cluster named which this node joins take the place of the flags' ones,
+    /// whose ids nobody knows.
+    mutating func meet(_ answer: JoinAnswer) {
+        let others = answer.voters.compactMap { voter -> InitialMember? in
+            guard let url = try? ServiceURL(voter.peerURL, flag: "--initial-cluster") else {
+                return nil
+            }
+            return InitialMember(id: voter.id, name: "", peerURLs: [url])
+        }
+        initialCluster =
+            others + [
+                InitialMember(
+                    id: answer.memberID, name: name, peerURLs: initialAdvertisePeerURLs)
+            ]
+    }
+
+    /// What the first leader puts on record of the members with which a new cluster begins.
+    var initialAttributes: [MemberAttributes] {
+        guard initialClusterState == "new" else { return [] }
+        return initialCluster.map { member in
+            MemberAttributes(
+                member: member.id, name: member.name, clientURLs: [],
+                peerURLs: member.peerURLs.map(\.description), version: "")
+        }
     }
 
     package var clusterID: ClusterID {

@@ -161,6 +161,7 @@ extension SimulatedProcess {
             step(.votingAllowed(false))
         case .refused:
             world.violated("P1 peers welcome each other", "\(peer) said \(welcome.reason)")
+        case .removed: halt(.replica(.removed))
         }
     }
 

@@ -161,7 +161,9 @@ struct StoreModel {
         case .alarm:
             change(try decode(body, AlarmRequest.decode))
             return .alarms
-        case .clusterVersion, .memberAttributes, .memberRemoval: return .none
+        case .clusterVersion, .memberAttributes, .memberRemoval, .memberFoundation,
+            .memberAddition, .memberUpdate, .memberPromotion:
+            return .none
         }
     }
 

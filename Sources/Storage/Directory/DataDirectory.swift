@@ -59,6 +59,15 @@ package final class DataDirectory: Sendable {
         return DataDirectory(path: path, fileSystem: fileSystem, identity: identity, lock: lock)
     }
 
+    /// Whose directory it is, without locking it; nil where there is none, or nobody has
+    /// initialised it.
+    package static func identity(
+        at path: String, fileSystem: any FileSystem
+    ) throws(StorageError) -> NodeIdentity? {
+        guard try fileSystem.exists(path + "/" + IdentityFile.name) else { return nil }
+        return try IdentityFile.read(fileSystem: fileSystem, directory: path)
+    }
+
     /// Makes an empty directory `identity`'s: all files and subdirectories, durable when it
     /// returns.
     ///

@@ -16,10 +16,17 @@ enum IdentityFile {
                 path: directory + "/" + name, byteCount: identity.name.utf8.count,
                 limit: NodeIdentity.nameBytesMax)
         }
+        guard identity.initialVoters.count <= NodeIdentity.initialVotersMax else {
+            throw .tooLarge(
+                path: directory + "/" + name, byteCount: identity.initialVoters.count * 8,
+                limit: NodeIdentity.initialVotersMax * 8)
+        }
         var writer = ByteWriter(capacity: 64)
         writer.write(identity.clusterID.rawValue)
         writer.write(identity.memberID.rawValue)
         writer.writeLengthPrefixed(identity.name)
+        writer.write(UInt16(identity.initialVoters.count))
+        for voter in identity.initialVoters { writer.write(voter.rawValue) }
         _ = try TwoSlotFile.create(
             kind, fileSystem: fileSystem, directory: directory, name: name, value: writer.bytes)
     }
@@ -31,9 +38,15 @@ enum IdentityFile {
         let (value, _) = try TwoSlotFile.read(kind, fileSystem: fileSystem, path: path)
         var reader = ByteReader(value)
         do throws(DecodingError) {
-            return NodeIdentity(
+            var identity = NodeIdentity(
                 clusterID: ClusterID(try reader.read()), memberID: NodeID(try reader.read()),
                 name: try reader.readString(limit: NodeIdentity.nameBytesMax))
+            // Directories of the first builds end here.
+            if reader.isAtEnd { return identity }
+            for _ in 0..<(try reader.read(UInt16.self)) {
+                identity.initialVoters.append(NodeID(try reader.read()))
+            }
+            return identity
         } catch {
             throw .corrupt(path: path, offset: reader.offset, reason: "it is no identity")
         }

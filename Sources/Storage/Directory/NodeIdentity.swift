@@ -11,11 +11,17 @@ package struct NodeIdentity: Equatable, Sendable {
     package var memberID: NodeID
     /// The member's human-readable name (`--name`), at most ``nameBytesMax`` bytes of UTF-8.
     package var name: String
+    /// The voters from whom the log begins, sorted: a new cluster's members, or, where the member
+    /// joined a cluster, those that it met.
+    package var initialVoters: [NodeID]
+
+    package static let initialVotersMax = 256
 
     package init(
         formatVersion: UInt32 = NodeIdentity.currentFormatVersion, clusterID: ClusterID,
-        memberID: NodeID, name: String
+        memberID: NodeID, name: String, initialVoters: [NodeID] = []
     ) {
+        self.initialVoters = initialVoters.sorted()
         self.formatVersion = formatVersion
         self.clusterID = clusterID
         self.memberID = memberID

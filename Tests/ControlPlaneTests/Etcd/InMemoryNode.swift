@@ -71,6 +71,15 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
         }
     }
 
+    func changeMembers(
+        _ kind: CommandKind, body: [UInt8], _ done: @escaping (ProposalOutcome) -> Void
+    ) { propose(kind, proposedID: 0, body: body, done) }
+
+    func transferLeadership(to target: NodeID, _ done: @escaping (TransferOutcome) -> Void) {
+        guard isLeader else { return done(.notLeader) }
+        done(target == memberID ? .moved : .badTarget)
+    }
+
     func releaseBatch() {
         let released = batch
         batch = []

@@ -197,8 +197,8 @@ struct OtherServicesTests {
     func unimplemented() async throws {
         try await EtcdHarness.run { etcd in
             for path in [
-                "/etcdserverpb.Cluster/MemberAdd", "/etcdserverpb.Maintenance/Snapshot",
-                "/etcdserverpb.Auth/UserAdd", "/v3lockpb.Lock/Lock",
+                "/etcdserverpb.Maintenance/Snapshot", "/etcdserverpb.Auth/UserAdd",
+                "/v3lockpb.Lock/Lock",
             ] {
                 let status = try await etcd.failure(path, EtcdStatusRequest())
                 #expect(status?.code == .unimplemented)

@@ -1,57 +1,6 @@
 internal import ArgumentParser
 internal import KeelsonClient
 
-struct MemberCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "member",
-        abstract: "Look at the cluster's members.",
-        discussion: """
-            EXAMPLES:
-              keelson member list
-            """,
-        subcommands: [MemberListCommand.self])
-}
-
-struct MemberListCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "list",
-        abstract: "Print the members: id, state, name, peer URLs, client URLs, learner or not.",
-        discussion: """
-            EXAMPLES:
-              keelson member list
-              keelson member list -o json
-            """)
-
-    @OptionGroup var cluster: ClusterOptions
-
-    func run() async throws {
-        let list = try await cluster.withCluster { try await $0.members() }
-        var output = Output()
-        switch cluster.format {
-        case .json:
-            let members = list.members.map { member in
-                JSONValue.object([
-                    ("ID", .unsigned(member.id)), ("name", .string(member.name)),
-                    ("peerURLs", .array(member.peerURLs.map { .string($0) })),
-                    ("clientURLs", .array(member.clientURLs.map { .string($0) })),
-                    ("isLearner", .bool(member.isLearner)),
-                ])
-            }
-            output.line(.object([("header", list.header.json), ("members", .array(members))]))
-        case .text:
-            for member in list.members {
-                let columns = [
-                    String(member.id, radix: 16), member.name.isEmpty ? "unstarted" : "started",
-                    member.name, member.peerURLs.joined(separator: ","),
-                    member.clientURLs.joined(separator: ","), "\(member.isLearner)",
-                ]
-                output.line(columns.joined(separator: ", "))
-            }
-        }
-        output.flush()
-    }
-}
-
 struct AlarmCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "alarm",

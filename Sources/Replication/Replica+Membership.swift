@@ -1,0 +1,229 @@
+import Primitives
+import RaftCore
+import StateMachine
+
+/// Who the members are to be is in the state machine; the leader brings the configuration of
+/// consensus to it: all that differs in one joint change, and only while the voters that it leads
+/// to have a majority that answers and has the log.
+extension Replica {
+    mutating func tickMembership(into effects: inout [ReplicaEffect]) {
+        leaveIfRemoved(into: &effects)
+        guard isLeader, let fenceIndex, store.appliedIndex >= fenceIndex, !halted else { return }
+        foundMembers(into: &effects)
+        followCatchUps()
+        promoteJoining(into: &effects)
+        changeConfiguration(into: &effects)
+    }
+
+    private var patience: UInt64 { UInt64(settings.raft.electionTicks) }
+
+    // MARK: What is refused
+
+    /// Why the leader does not take a change of the members, if it does not.
+    func membershipRefusal(of command: [UInt8], _ kind: CommandKind) -> ForwardRefusal? {
+        guard kind.changesMembers else { return nil }
+        // Until the first members are on record nobody can tell what a change means.
+        if appliedConfiguration.members.contains(where: { isMissing($0) }) {
+            return .leaderChanged
+        }
+        let body = command.dropFirst(CommandHeader.fixedByteCount)
+        guard let id = MemberCommand.member(in: body), let record = store.members[id] else {
+            return nil
+        }
+        switch kind {
+        case .memberRemoval:
+            guard record.role == .voter else { return nil }
+            if store.appliedIndex < membership.changesThrough { return .tooManyRequests }
+            let left = store.members.voters.filter { $0 != id }
+            return left.isEmpty ? .notEnoughStartedMembers : lackOfMajority(of: left)
+        case .memberPromotion:
+            guard record.role == .learner else { return nil }
+            if store.appliedIndex < membership.changesThrough { return .tooManyRequests }
+            if !membership.isReady(id) { return .learnerNotReady }
+            return lackOfMajority(of: store.members.voters + [id])
+        case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
+            .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterVersion,
+            .memberAttributes, .memberFoundation:
+            return nil
+        }
+    }
+
+    /// A change that was not refused goes into the log, behind what is there and what is proposed
+    /// with it.
+    mutating func noteMembershipChange(_ kind: CommandKind, behind index: LogIndex) {
+        switch kind {
+        case .memberRemoval, .memberPromotion: membership.changesThrough = index
+        case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
+            .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterVersion,
+            .memberAttributes, .memberFoundation:
+            break
+        }
+    }
+
+    /// As a leader: takes out of the batch what is refused, and answers it.
+    mutating func refuseMembershipChanges(
+        _ batch: inout [(EntryKind, [UInt8])], _ sequences: inout [UInt64],
+        into effects: inout [ReplicaEffect]
+    ) {
+        var place = 0
+        while place < batch.count {
+            let command = batch[place].1
+            guard let kind = Command.kind(of: command), kind.changesMembers else {
+                place += 1
+                continue
+            }
+            guard let reason = membershipRefusal(of: command, kind) else {
+                place += 1
+                noteMembershipChange(kind, behind: raft.lastIndex + place)
+                continue
+            }
+            batch.remove(at: place)
+            let sequence = sequences.remove(at: place)
+            effects.append(.answer(sequence: sequence, .refused(reason.failure)))
+        }
+    }
+
+    /// Why these cannot be the voters, or nil: a majority of them has to answer.
+    private func lackOfMajority(of voters: [NodeID]) -> ForwardRefusal? {
+        let active = activeMembers
+        if Quorum.holds(voters, { active.contains($0) }) { return nil }
+        let hasStarted = Quorum.holds(voters) { store.members[$0]?.hasStarted ?? false }
+        return hasStarted ? .unhealthyCluster : .notEnoughStartedMembers
+    }
+
+    private var activeMembers: [NodeID] {
+        raft.progress.filter { $0.isRecentlyActive }.map(\.id)
+    }
+
+    private func isMissing(_ id: NodeID) -> Bool {
+        store.members[id] == nil && !store.members.isRemoved(id)
+    }
+
+    // MARK: The leader's part
+
+    /// The members with which the cluster began go on record.
+    private mutating func foundMembers(into effects: inout [ReplicaEffect]) {
+        guard appliedConfiguration.members.contains(where: { isMissing($0) }) else { return }
+        let missing = settings.initialMembers.filter { member in
+            isMissing(member.member) && appliedConfiguration.contains(member.member)
+        }
+        guard !missing.isEmpty else { return }
+        proposeOwn(.memberFoundation, MemberCommand.foundation(missing), into: &effects)
+    }
+
+    private mutating func followCatchUps() {
+        let configuration = raft.configuration
+        let voters = configuration.voters.count + configuration.outgoingVoters.count
+        if configuration.members.count <= voters {
+            if !membership.catchUps.isEmpty { membership.catchUps = [:] }
+            return
+        }
+        for member in raft.progress where member.role != .voter {
+            var catchUp =
+                membership.catchUps[member.id]
+                ?? MembershipDuty.CatchUp(goal: raft.lastIndex, now: now)
+            catchUp.note(member, lastIndex: raft.lastIndex, now: now, patience: patience)
+            membership.catchUps[member.id] = catchUp
+        }
+    }
+
+    /// A joining member that has kept up for a while is to vote.
+    private mutating func promoteJoining(into effects: inout [ReplicaEffect]) {
+        for record in store.members.records where record.role == .joining {
+            guard membership.isStable(record.id, now: now, patience: patience) else { continue }
+            proposeOwn(
+                .memberPromotion, MemberCommand.promotion(record.id, from: .joining),
+                into: &effects)
+        }
+    }
+
+    private mutating func changeConfiguration(into effects: inout [ReplicaEffect]) {
+        let configuration = raft.configuration
+        guard !configuration.isJoint, raft.configurationIndex <= store.appliedIndex else { return }
+        var steps: [ConfigurationChange.Step] = []
+        for record in store.members.records
+        where configuration.role(of: record.id) != record.role {
+            steps.append(ConfigurationChange.Step(record.id, record.role))
+        }
+        for id in configuration.members where store.members.isRemoved(id) {
+            steps.append(ConfigurationChange.Step(id, nil))
+        }
+        if steps.isEmpty {
+            membership.wanted = nil
+            return
+        }
+        if membership.wanted?.steps != steps { membership.wanted = (steps, now) }
+        if !canElect(configuration, after: steps) {
+            // Those who vote neither before nor after need nobody's majority.
+            steps.removeAll { $0.role == .voter || configuration.isVoter($0.member) }
+        }
+        guard !steps.isEmpty else { return }
+        if steps.contains(where: { $0.member == id }) {
+            // Another one leads before this one goes: then nobody waits for an election.
+            if !raft.isTransferring { run(.transferLeadership(to: nil), into: &effects) }
+            return
+        }
+        do {
+            _ = try raft.proposeConfiguration(ConfigurationChange(steps), into: &raftEffects)
+            drainRaft(into: &effects)
+        } catch {
+            // Something else is on its way: the next tick tries again.
+        }
+    }
+
+    /// Whether the voters that the steps lead to have a majority that answers, whose new ones keep
+    /// up with the log.
+    private func canElect(
+        _ configuration: ClusterConfiguration, after steps: [ConfigurationChange.Step]
+    ) -> Bool {
+        var voters = configuration.voters.filter { id in !steps.contains { $0.member == id } }
+        for step in steps where step.role == .voter { voters.append(step.member) }
+        if voters.isEmpty { return false }
+        // Whoever answers now: a member that has lost its disk since it last acknowledged does not.
+        let waited = membership.wanted.map { now - $0.since } ?? 0
+        let present = raft.progress.filter {
+            $0.id == id || $0.isRecentlyActive && $0.beatAge < waited
+        }.map(\.id)
+        return Quorum.holds(voters) { id in
+            present.contains(id) && (configuration.isVoter(id) || membership.isReady(id))
+        }
+    }
+
+    /// An entry of the leader itself, which holds in its term only; one at a time.
+    private mutating func proposeOwn(
+        _ kind: CommandKind, _ body: [UInt8], into effects: inout [ReplicaEffect]
+    ) {
+        guard store.appliedIndex >= membership.proposedThrough else { return }
+        var header = CommandHeader(
+            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
+        header.fenceTerm = raft.term
+        var payload = Command.encode(header, body: body)
+        Command.stamp(&payload, clock: clock)
+        do {
+            membership.proposedThrough = try raft.propose(
+                [(.command, payload)], into: &raftEffects)
+            drainRaft(into: &effects)
+        } catch {
+            // Leadership is going, or too much waits: the next tick tries again.
+        }
+    }
+
+    // MARK: The removed member's part
+
+    /// Out of the configuration, it goes, after a time in which it can still hand its leadership on
+    /// and tell the others what is committed.
+    private mutating func leaveIfRemoved(into effects: inout [ReplicaEffect]) {
+        guard store.members.isRemoved(id), !appliedConfiguration.contains(id),
+            !raft.configuration.contains(id)
+        else {
+            membership.removedSince = nil
+            return
+        }
+        let since = membership.removedSince ?? now
+        membership.removedSince = since
+        if now - since >= patience, !isLeader {
+            halted = true
+            effects.append(.halt(.removed))
+        }
+    }
+}
