@@ -153,6 +153,33 @@
         /// A lease that starts while its leader is behind its clock ends early.
         case forgetsTicksOwed
 
+        /// A new leader that is behind its clock lets the leases that it finds end early.
+        case forgetsTicksOwedToOldLeases
+
+        // Members
+        /// A change is carried out whether or not its voters have a majority that answers (B32).
+        case changesWithoutMajority
+        /// A removal or a promotion is taken whatever majority it leaves.
+        case takesAnyChange
+        /// A member that joins votes at once, far behind or not (B31).
+        case promotesAtOnce
+        /// A member that is removed is sent away before a configuration without it is committed.
+        case sendsAwayTooEarly
+        /// A leader that is removed leads until it is out.
+        case leadsUntilItIsOut
+        /// Removed members are never told (B33).
+        case neverSaysRemoved
+        /// Who does not vote counts itself to a majority of those who do.
+        case countsItselfAmongVoters
+        /// A new member takes an old disk of another one for the right one.
+        case knowsOnlyWhomItMet
+        /// A member that a change of the voters admits does not notice.
+        case missesItsAdmission
+        /// A removed member's id is given up, and may be used again.
+        case forgetsRemovedIDs
+        /// Two changes of the members are decided on one state.
+        case decidesTwiceOnOneState
+
         // Watches
         /// After a snapshot, watches go on behind it (B06).
         case skipsWhatWasJumped

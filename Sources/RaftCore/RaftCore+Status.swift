@@ -33,6 +33,12 @@ extension RaftCore {
     package var configuration: ClusterConfiguration { configurations.current.configuration }
     package var configurationIndex: LogIndex { configurations.current.index }
 
+    /// Whether a configuration without the member is committed: nothing can bring it back. As long
+    /// as that is not so its vote may still be needed.
+    package func isOut(_ id: NodeID) -> Bool {
+        configurationIndex <= commitIndex && !configuration.contains(id)
+    }
+
     /// The newest configuration at or below `index`, which must not be compacted: what belongs into
     /// a checkpoint at `index`.
     package func configuration(at index: LogIndex) -> PlacedConfiguration {

@@ -3,14 +3,15 @@ package import Primitives
 /// Whether this member may vote and acknowledge: only with a log without holes, and after so many
 /// peers have said that they remember nothing that its disk does not hold.
 ///
-/// - A disk that was admitted before needs so many that, with itself, they are a majority.
+/// - A voter's disk that was admitted before needs so many that, with itself, they are a majority.
 /// - A fresh disk, one that was never admitted, needs a majority of the *other* members. Whoever
 ///   accepts it has never heard of another disk of this member, and remembers this one durably.
 ///   Two majorities of the others share a member, so a member whose directory was emptied is never
 ///   admitted again under its id, whoever is down, and however often it starts (DESIGN §5,
 ///   amnesia). The price: all three of a new cluster of three have to start once.
 package struct Admission: Sendable {
-    package var members: [NodeID]
+    /// The voters.
+    private var members: [NodeID]
     package let member: NodeID
     /// Whether this disk was never admitted.
     package private(set) var isFresh: Bool
@@ -36,7 +37,13 @@ package struct Admission: Sendable {
                 return !hasHoles && acceptedBy.count(where: others.contains) >= members.count / 2
             }
         #endif
-        let needed = isFresh ? majorityOfOthers : members.count / 2
+        // Who is no voter is no part of a majority.
+        #if KEELSON_MUTANTS
+            let isVoter = others.count < members.count || planted(.countsItselfAmongVoters)
+        #else
+            let isVoter = others.count < members.count
+        #endif
+        let needed = isFresh || !isVoter ? majorityOfOthers : members.count / 2
         return !hasHoles && !rejected && acceptedBy.count(where: others.contains) >= needed
     }
 
@@ -44,6 +51,15 @@ package struct Admission: Sendable {
     package mutating func accept(_ peer: NodeID) -> Bool {
         let before = isAdmitted
         if !acceptedBy.contains(peer) { acceptedBy.append(peer) }
+        guard isAdmitted else { return false }
+        isFresh = false
+        return !before
+    }
+
+    /// Others vote now. True when this makes it admitted.
+    package mutating func follow(_ voters: [NodeID]) -> Bool {
+        let before = isAdmitted
+        members = voters
         guard isAdmitted else { return false }
         isFresh = false
         return !before

@@ -23,8 +23,16 @@ struct LeaseDuty: Sendable {
     static let waitingMax = 1024
 
     var keeper = LeaseKeeper()
-    /// Granted or renewed since the last tick, in order, with the seconds that they got.
-    var started: [(leaseID: Int64, seconds: Int64)] = []
+    /// A lease whose time began since the last tick.
+    struct Started: Sendable {
+        var leaseID: Int64
+        /// What it got.
+        var ticks: UInt64
+        var grantedSeconds: Int64
+    }
+
+    /// In order.
+    var started: [Started] = []
     /// Questions since the last flush; one quorum round confirms them all.
     var gathered: [Asked] = []
     /// Rounds in flight. A renewal is acknowledged only after a round that began after it came in.

@@ -27,11 +27,23 @@ package struct PeerGate: Sendable {
         // Without a leader a node may not know all members yet, and whom it does not know may be
         // the next one (dissertation §4.1).
         let isCertain = raft.leader != nil && raft.leader != hello.sender
-        if let refusal = refusal(of: hello, peers: isCertain ? peers : nil, members) {
+        var isRemoved = members.isRemoved(hello.sender) && raft.isOut(hello.sender)
+        #if KEELSON_MUTANTS
+            if planted(.sendsAwayTooEarly) { isRemoved = members.isRemoved(hello.sender) }
+            if planted(.neverSaysRemoved) { isRemoved = false }
+        #endif
+        let refusal = refusal(of: hello, peers: isCertain ? peers : nil, isRemoved: isRemoved)
+        if let refusal {
             welcome.verdict = refusal.verdict
             welcome.reason = refusal.reason
             return (welcome, false)
         }
+        #if KEELSON_MUTANTS
+            let learns = !planted(.knowsOnlyWhomItMet)
+        #else
+            let learns = true
+        #endif
+        if learns, let record = members[hello.sender] { memory.learn(record) }
         let judged = memory.judge(hello) { mark in
             raft.term(at: mark.index).map { $0 != mark.term } ?? false
         }
@@ -42,7 +54,7 @@ package struct PeerGate: Sendable {
     }
 
     private func refusal(
-        of hello: PeerHello, peers: [NodeID]?, _ members: MemberTable
+        of hello: PeerHello, peers: [NodeID]?, isRemoved: Bool
     ) -> (verdict: PeerVerdict, reason: String)? {
         let version = PeerProtocol.version
         if hello.protocolMin > version || hello.protocolMax < version {
@@ -66,7 +78,7 @@ package struct PeerGate: Sendable {
                     + "check the peer URLs in --initial-cluster"
             )
         }
-        if members.isRemoved(hello.sender) {
+        if isRemoved {
             return (
                 .removedMember, "member \(hello.sender) was removed from this cluster"
             )
@@ -100,6 +112,17 @@ package struct PeerGate: Sendable {
         case .removedMember: return .removed
         case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: return .refused
         }
+    }
+
+    /// The configuration in force is another one. True where that makes it admitted: step
+    /// `.votingAllowed(true)`.
+    package mutating func follow(_ configuration: ClusterConfiguration) -> Bool {
+        guard admission.follow(configuration.voters) else { return false }
+        #if KEELSON_MUTANTS
+            if planted(.missesItsAdmission) { return false }
+        #endif
+        memory.admitted()
+        return true
     }
 
     /// What a follower acknowledged it must still have after a restart, and the term that it spoke

@@ -1,4 +1,5 @@
 package import Primitives
+package import StateMachine
 package import Storage
 
 /// Names one ``LogJob/remember(_:_:)``. Later ones are greater.
@@ -43,6 +44,26 @@ package struct PeerRecollection: Sendable {
         self.member = member
         wasAdmitted = loaded.contains { $0.member == member }
         marks = loaded.filter { $0.member != member }.map { Mark(memory: $0) }
+    }
+
+    /// The cluster has agreed that the peer took part in this start.
+    package mutating func learn(_ record: MemberRecord) {
+        guard record.boot > .zero, record.id != member else { return }
+        guard let position = marks.firstIndex(where: { $0.memory.member == record.id }) else {
+            marks.append(
+                Mark(
+                    memory: PeerMemory(
+                        member: record.id, boot: record.boot, nonce: record.nonce, term: .zero,
+                        index: .zero), changedBehind: lastTicket))
+            isDirty = true
+            return
+        }
+        let known = marks[position].memory.boot
+        guard record.boot.disk != known.disk || record.boot > known else { return }
+        marks[position].memory.boot = record.boot
+        marks[position].memory.nonce = record.nonce
+        marks[position].changedBehind = lastTicket
+        isDirty = true
     }
 
     /// What is remembered of the sender, and whether its hello brings something to remember first.

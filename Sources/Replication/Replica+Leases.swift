@@ -175,17 +175,20 @@ extension Replica {
     /// one: else it would end early by as much (L1).
     private mutating func startTime(of leaseID: Int64, seconds: Int64) {
         startKeeper(leaseID, endsAt: now + ticks(seconds), seconds)
-        leases?.started.append((leaseID, seconds))
+        let time = ticks(seconds)
+        leases?.started.append(
+            LeaseDuty.Started(leaseID: leaseID, ticks: time, grantedSeconds: seconds))
     }
 
     /// What was started since the last tick was started before the end of the tick that runs.
     private mutating func settleStarts(owed: Int) {
-        for (leaseID, seconds) in leases?.started ?? []
-        where leases?.keeper.endTick(of: leaseID) != nil {
+        for start in leases?.started ?? []
+        where leases?.keeper.endTick(of: start.leaseID) != nil {
             #if KEELSON_MUTANTS
                 if planted(.forgetsTicksOwed) { continue }
             #endif
-            startKeeper(leaseID, endsAt: now + UInt64(owed) + 1 + ticks(seconds), seconds)
+            startKeeper(
+                start.leaseID, endsAt: now + UInt64(owed) + 1 + start.ticks, start.grantedSeconds)
         }
         leases?.started.removeAll(keepingCapacity: true)
     }
@@ -252,9 +255,17 @@ extension Replica {
         for lease in store.leases.all {
             let seconds =
                 lease.remainingSeconds == 0 ? lease.grantedSeconds : lease.remainingSeconds
+            let time = ticks(seconds) + UInt64(settings.raft.electionTicks)
             duty.keeper.start(
-                lease.id, endsAt: now + ticks(seconds) + UInt64(settings.raft.electionTicks),
-                now: now, checkpointEvery: checkpointInterval(lease.grantedSeconds))
+                lease.id, endsAt: now + time, now: now,
+                checkpointEvery: checkpointInterval(lease.grantedSeconds))
+            #if KEELSON_MUTANTS
+                if planted(.forgetsTicksOwedToOldLeases) { continue }
+            #endif
+            // A node that was held up may lead while it still owes itself ticks.
+            duty.started.append(
+                LeaseDuty.Started(
+                    leaseID: lease.id, ticks: time, grantedSeconds: lease.grantedSeconds))
         }
         leases = duty
     }

@@ -22,6 +22,9 @@ extension Replica {
     /// Why the leader does not take a change of the members, if it does not.
     func membershipRefusal(of command: [UInt8], _ kind: CommandKind) -> ForwardRefusal? {
         guard kind.changesMembers else { return nil }
+        #if KEELSON_MUTANTS
+            if planted(.takesAnyChange) { return nil }
+        #endif
         // Until the first members are on record nobody can tell what a change means.
         if appliedConfiguration.members.contains(where: { isMissing($0) }) {
             return .leaderChanged
@@ -51,6 +54,9 @@ extension Replica {
     /// A change that was not refused goes into the log, behind what is there and what is proposed
     /// with it.
     mutating func noteMembershipChange(_ kind: CommandKind, behind index: LogIndex) {
+        #if KEELSON_MUTANTS
+            if planted(.decidesTwiceOnOneState) { return }
+        #endif
         switch kind {
         case .memberRemoval, .memberPromotion: membership.changesThrough = index
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
@@ -130,7 +136,14 @@ extension Replica {
     /// A joining member that has kept up for a while is to vote.
     private mutating func promoteJoining(into effects: inout [ReplicaEffect]) {
         for record in store.members.records where record.role == .joining {
-            guard membership.isStable(record.id, now: now, patience: patience) else { continue }
+            #if KEELSON_MUTANTS
+                let isAtOnce = planted(.promotesAtOnce)
+            #else
+                let isAtOnce = false
+            #endif
+            guard isAtOnce || membership.isStable(record.id, now: now, patience: patience) else {
+                continue
+            }
             proposeOwn(
                 .memberPromotion, MemberCommand.promotion(record.id, from: .joining),
                 into: &effects)
@@ -158,7 +171,12 @@ extension Replica {
             steps.removeAll { $0.role == .voter || configuration.isVoter($0.member) }
         }
         guard !steps.isEmpty else { return }
-        if steps.contains(where: { $0.member == id }) {
+        #if KEELSON_MUTANTS
+            let goesFirst = !planted(.leadsUntilItIsOut)
+        #else
+            let goesFirst = true
+        #endif
+        if goesFirst, steps.contains(where: { $0.member == id }) {
             // Another one leads before this one goes: then nobody waits for an election.
             if !raft.isTransferring { run(.transferLeadership(to: nil), into: &effects) }
             return
@@ -176,6 +194,9 @@ extension Replica {
     private func canElect(
         _ configuration: ClusterConfiguration, after steps: [ConfigurationChange.Step]
     ) -> Bool {
+        #if KEELSON_MUTANTS
+            if planted(.changesWithoutMajority) || planted(.promotesAtOnce) { return true }
+        #endif
         var voters = configuration.voters.filter { id in !steps.contains { $0.member == id } }
         for step in steps where step.role == .voter { voters.append(step.member) }
         if voters.isEmpty { return false }
@@ -214,7 +235,7 @@ extension Replica {
     /// and tell the others what is committed.
     private mutating func leaveIfRemoved(into effects: inout [ReplicaEffect]) {
         guard store.members.isRemoved(id), !appliedConfiguration.contains(id),
-            !raft.configuration.contains(id)
+            raft.isOut(id)
         else {
             membership.removedSince = nil
             return

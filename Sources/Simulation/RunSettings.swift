@@ -8,6 +8,9 @@ package struct RunSettings: Sendable {
     /// How many lines of the trace are kept.
     package var traceLinesMax = Trace.linesMaxDefault
     package var nodeCount = 3
+    /// Machines that can become members later.
+    package var spareCount = 0
+    var machineCount: Int { nodeCount + spareCount }
     var tickMicros: Micros = 10_000
     package var electionMicros: Micros = 1_000_000
     package var snapshotCount = 200
@@ -50,9 +53,6 @@ package struct RunSettings: Sendable {
     package var disksLie = false
     var faultMicros: Micros = 2_000_000
 
-    /// How many machines may lose or rot what they hold: fewer than any majority.
-    var sacrificeMax: Int { (nodeCount - 1) / 2 }
-
     package static let safetyMicrosDefault: Micros = .seconds(180)
 
     package init(seed: UInt64, safetyMicros: Micros = RunSettings.safetyMicrosDefault) {
@@ -63,6 +63,16 @@ package struct RunSettings: Sendable {
         drawTimes(&random)
         drawLoad(&random)
         drawFaults(&random)
+        drawMembers()
+    }
+
+    /// In a part of the runs members come and go; from a generator of its own, so that the other
+    /// runs are what they are.
+    private mutating func drawMembers() {
+        var random = SplitMix64(seed: seed ^ 0x6D65_6D62_6572_7321)
+        guard random.chance(1, in: 4), !faults.isEmpty else { return }
+        spareCount = random.draw(1...3)
+        faults.append((.membership, random.pick([2, 4, 8])))
     }
 
     /// Middling sizes and times, busy clients and no fault but those that a ``Stage`` brings about.
@@ -70,6 +80,7 @@ package struct RunSettings: Sendable {
         var settings = RunSettings(seed: seed)
         settings.faults = []
         settings.nodeCount = nodes
+        settings.spareCount = 0
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
         settings.snapshotCount = 200
@@ -145,7 +156,7 @@ package struct RunSettings: Sendable {
         strikeMicros = random.pick([500_000, 2_000_000, 5_000_000, 9_000_000])
         faultMicros = random.pick([100_000, 1_000_000, 4_000_000, 15_000_000])
         let part = random.pick([1, 2, 3, 5])
-        for kind in FaultKind.allCases where random.chance(part, in: 8) {
+        for kind in FaultKind.allCases where kind != .membership && random.chance(part, in: 8) {
             faults.append((kind, random.pick([1, 2, 4])))
         }
         // Once in a while nothing goes wrong: then nothing may be refused either.

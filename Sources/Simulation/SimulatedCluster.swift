@@ -35,16 +35,19 @@ package final class SimulatedCluster {
         self.settings = settings
         trace = Trace(linesMax: settings.traceLinesMax)
         random = SplitMix64(seed: settings.seed)
-        for index in 0..<settings.nodeCount {
-            let machine = SimulatedMachine(index: index, seed: random.next())
+        let founders = (1...settings.nodeCount).map { NodeID(UInt64($0)) }
+        for index in 0..<settings.machineCount {
+            let machine = SimulatedMachine(
+                index: index, seed: random.next(), isMember: index < settings.nodeCount)
             machines.append(machine)
+            machine.initialVoters = founders
             if settings.disksLie {
                 var rates = FaultRates()
                 rates.lostWrite = 2000
                 machine.disk.setRates(rates)
             }
         }
-        network = SimulatedNetwork(world: self, nodeCount: settings.nodeCount)
+        network = SimulatedNetwork(world: self, machineCount: settings.machineCount)
         rules = ClusterRules(world: self)
         nemesis = Nemesis(world: self, random: random.fork())
         for number in 0..<settings.clientCount {
@@ -55,7 +58,17 @@ package final class SimulatedCluster {
         }
     }
 
-    static func index(of id: NodeID) -> Int { Int(id.rawValue) - 1 }
+    /// What the first leader puts on record.
+    var founders: [MemberAttributes] {
+        machines[..<settings.nodeCount].map { machine in
+            MemberAttributes(
+                member: NodeID(UInt64(machine.index) + 1), name: "n\(machine.index + 1)",
+                clientURLs: [], peerURLs: ["n\(machine.index + 1).0"], version: "3.7.0")
+        }
+    }
+
+    /// The machine that is this member now.
+    func machine(of id: NodeID) -> SimulatedMachine? { machines.first { $0.id == id } }
 
     func violated(_ property: String, _ what: String) {
         if violation == nil { violation = Violation(property: property, what: what) }
@@ -130,15 +143,15 @@ package final class SimulatedCluster {
 
     /// Opens the disk and starts a process on it, as an operator's supervisor would.
     func start(_ machine: SimulatedMachine) {
-        guard machine.process == nil, machine.isPowered else { return }
         machine.isRestarting = false
+        guard machine.process == nil, machine.isPowered, machine.isMember else { return }
         machine.life += 1
         trace.note(now, machine.index, "starts, life", UInt64(machine.life))
         let place = NodePlace(
             path: "/data",
             identity: NodeIdentity(
                 clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)",
-                initialVoters: machines.map(\.id)),
+                initialVoters: machine.initialVoters),
             freshDisk: UInt32(truncatingIfNeeded: random.next()) | 1, nonce: random.next() | 1,
             logOptions: LogOptions(
                 segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,
@@ -193,6 +206,9 @@ package final class SimulatedCluster {
         counters.count(CoverageMark.nodeHalted)
         trace.note(now, machine.index, "halts, life", UInt64(machine.life), text: "\(reason)")
         switch reason {
+        case .replica(.removed):
+            end(machine, losingPower: false)
+            return left(machine)
         case .replica:
             violated("K8 replicas are identical", "n\(machine.index + 1) halts: \(reason)")
         case .storage:
@@ -203,6 +219,39 @@ package final class SimulatedCluster {
         }
         end(machine, losingPower: false)
         restartLater(machine)
+    }
+
+    /// The cluster has told a member that it is none any more.
+    private func left(_ machine: SimulatedMachine) {
+        if !rules.out.contains(machine.id) {
+            violated(
+                "M10 only who was removed leaves", "n\(machine.index + 1), member \(machine.id)")
+        }
+        retire(machine)
+    }
+
+    /// A machine that is out of the cluster becomes a fresh one.
+    func retire(_ machine: SimulatedMachine) {
+        trace.note(now, machine.index, "retires, member", machine.id.rawValue)
+        counters.count(CoverageMark.memberRemoved)
+        rules.removalsOnTheWay.remove(machine.id)
+        if machine.process != nil { end(machine, losingPower: true) }
+        machine.retire(seed: random.next())
+        rules.promised[machine.index] = .initial
+    }
+
+    /// Somebody has applied a change of the members: a new one is started by its operator.
+    func membersChanged(_ members: MemberTable, voters: [NodeID]) {
+        rules.removed.formUnion(members.removed)
+        for machine in machines where !machine.isMember {
+            guard let record = members.records.first(where: { $0.peerURLs == [machine.peerURL] })
+            else { continue }
+            machine.id = record.id
+            machine.initialVoters = voters
+            counters.count(CoverageMark.memberAdded)
+            trace.note(now, machine.index, "is member", record.id.rawValue)
+            restartLater(machine)
+        }
     }
 
     /// The count of operations ran out: the process ends where it is.

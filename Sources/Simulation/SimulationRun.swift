@@ -88,7 +88,8 @@ extension SimulatedCluster {
     var healthy: [SimulatedMachine] {
         machines.filter { machine in
             let isTurnedAway = machine.process?.gate.admission.rejected ?? false
-            return !machine.isSacrificed && !(machine.isRotten && isTurnedAway)
+            return machine.isMember && !rules.removed.contains(machine.id) && !machine.isSacrificed
+                && !(machine.isRotten && isTurnedAway)
         }
     }
 
@@ -97,11 +98,27 @@ extension SimulatedCluster {
         guard processes.count == healthy.count, let first = processes.first,
             machines.contains(where: { $0.process?.replica.isLeader == true })
         else { return false }
-        return processes.allSatisfy {
-            $0.replica.appliedIndex == first.replica.appliedIndex
-                && $0.replica.store.digest == first.replica.store.digest
-                && $0.replica.raft.commitIndex == $0.replica.raft.lastIndex
-                && $0.replica.raft.leader != nil && !$0.writer.log.isPreparingDue
+        return areMembersSettled
+            && processes.allSatisfy {
+                $0.replica.appliedIndex == first.replica.appliedIndex
+                    && $0.replica.store.digest == first.replica.store.digest
+                    && $0.replica.raft.commitIndex == $0.replica.raft.lastIndex
+                    && $0.replica.raft.leader != nil && !$0.writer.log.isPreparingDue
+            }
+    }
+
+    /// Whoever was removed has left, and whoever is to vote does.
+    private var areMembersSettled: Bool {
+        guard settings.spareCount > 0 else { return true }
+        nemesis.retireWhoIsOut()
+        guard machines.allSatisfy({ !rules.removed.contains($0.id) }),
+            let leader = nemesis.leader?.process
+        else { return false }
+        let configuration = leader.replica.raft.configuration
+        let lost = machines.filter { $0.isSacrificed || $0.isRotten }.map(\.id)
+        return leader.replica.store.members.records.allSatisfy { record in
+            configuration.role(of: record.id) == record.role
+                && (record.role != .joining || lost.contains(record.id))
         }
     }
 
@@ -163,6 +180,7 @@ extension SimulatedCluster {
 
     func describe() -> String {
         machines.map { machine in
+            guard machine.isMember else { return "n\(machine.index + 1) no member" }
             guard let process = machine.process else { return "n\(machine.index + 1) down" }
             let raft = process.replica.raft
             return "n\(machine.index + 1) \(raft.role) term \(raft.term) last \(raft.lastIndex)"
@@ -172,6 +190,7 @@ extension SimulatedCluster {
                 + (process.writer.log.rotten.isEmpty ? "" : " with \(process.writer.log.rotten)")
                 + (process.gate.admission.rejected ? " turned away" : "")
                 + (machine.isSacrificed ? " sacrificed" : "")
+                + (settings.spareCount > 0 ? " \(process.replica.raft.configuration)" : "")
         }.joined(separator: "; ")
     }
 

@@ -12,6 +12,7 @@ package struct Applied: Sendable {
     package var revision: Revision
     /// For the leader's clock of leases.
     package var leaseChanges: [LeaseChange]
+    /// Who the members are is another, or consensus's configuration is.
     package var membershipChanged: Bool
     package var alarmsChanged: Bool
     /// The node met an entry that it does not understand and must not go on.

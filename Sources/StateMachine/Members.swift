@@ -7,10 +7,17 @@ package struct MemberAttributes: Equatable, Sendable {
     package var clientURLs: [String]
     package var peerURLs: [String]
     package var version: String
+    /// The start in which it says so, which took part: peers that joined later, and never heard of
+    /// it, know from here which disk is the right one (DESIGN §5, amnesia). Zero: it never started.
+    package var boot = BootNumber.zero
+    package var nonce: UInt64 = 0
 
     package init(
-        member: NodeID, name: String, clientURLs: [String], peerURLs: [String], version: String
+        member: NodeID, name: String, clientURLs: [String], peerURLs: [String], version: String,
+        boot: BootNumber = .zero, nonce: UInt64 = 0
     ) {
+        self.boot = boot
+        self.nonce = nonce
         self.member = member
         self.name = name
         self.clientURLs = clientURLs
@@ -19,7 +26,7 @@ package struct MemberAttributes: Equatable, Sendable {
     }
 
     /// u64 member, then name, client URLs, peer URLs and version, each length-prefixed; a list is
-    /// preceded by a u32 count.
+    /// preceded by a u32 count; then u64 boot number and nonce.
     package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
         encode(into: &writer)
@@ -31,6 +38,8 @@ package struct MemberAttributes: Equatable, Sendable {
         writer.writeLengthPrefixed(name)
         for urls in [clientURLs, peerURLs] { Self.encode(urls, into: &writer) }
         writer.writeLengthPrefixed(version)
+        writer.write(boot.rawValue)
+        writer.write(nonce)
     }
 
     package static func decode(
@@ -43,7 +52,7 @@ package struct MemberAttributes: Equatable, Sendable {
         let version = try reader.readString(limit: MemberTable.textBytesMax)
         return MemberAttributes(
             member: member, name: name, clientURLs: clientURLs, peerURLs: peerURLs,
-            version: version)
+            version: version, boot: BootNumber(try reader.read()), nonce: try reader.read())
     }
 
     static func encode(_ urls: [String], into writer: inout ByteWriter) {
@@ -73,6 +82,9 @@ package struct MemberRecord: Equatable, Sendable {
     /// What the member itself published: empty until it has started once.
     package var clientURLs: [String] = []
     package var version = ""
+    /// The last start that took part: ``MemberAttributes/boot``.
+    package var boot = BootNumber.zero
+    package var nonce: UInt64 = 0
 
     package init(id: NodeID, role: MemberRole, peerURLs: [String]) {
         self.id = id
@@ -87,14 +99,16 @@ package struct MemberRecord: Equatable, Sendable {
     /// say.
     package func hasPublished(_ attributes: MemberAttributes) -> Bool {
         name == attributes.name && clientURLs == attributes.clientURLs
-            && version == attributes.version
+            && version == attributes.version && boot == attributes.boot
+            && nonce == attributes.nonce
     }
 
     /// As a ``MemberAttributes``, with the role before it.
     func encode(into writer: inout ByteWriter) {
         writer.write(role.rawValue)
         MemberAttributes(
-            member: id, name: name, clientURLs: clientURLs, peerURLs: peerURLs, version: version
+            member: id, name: name, clientURLs: clientURLs, peerURLs: peerURLs, version: version,
+            boot: boot, nonce: nonce
         ).encode(into: &writer)
     }
 
@@ -109,7 +123,11 @@ package struct MemberRecord: Equatable, Sendable {
         return record
     }
 
+    /// What an earlier start said does not count any more.
     mutating func publish(_ attributes: MemberAttributes) {
+        guard attributes.boot >= boot else { return }
+        boot = attributes.boot
+        nonce = attributes.nonce
         name = attributes.name
         clientURLs = attributes.clientURLs
         version = attributes.version
@@ -153,6 +171,9 @@ package struct MemberTable: Equatable, Sendable {
 
     mutating func remove(_ member: NodeID) {
         records.removeAll { $0.id == member }
+        #if KEELSON_MUTANTS
+            if planted(.forgetsRemovedIDs) { return }
+        #endif
         if !isRemoved(member) {
             removed.append(member)
             removed.sort()

@@ -15,8 +15,11 @@ extension Store {
         appliedIndex = entry.index
         appliedTerm = entry.term
         switch entry.kind {
-        case .noop, .configuration:
-            return Applied(request: nil, outcome: .none, revision: revision)
+        case .noop: return Applied(request: nil, outcome: .none, revision: revision)
+        case .configuration:
+            var applied = Applied(request: nil, outcome: .none, revision: revision)
+            applied.membershipChanged = true
+            return applied
         case .command:
             var applied = Applied(request: nil, outcome: .none, revision: revision)
             entry.payload.withUnsafeBytes {

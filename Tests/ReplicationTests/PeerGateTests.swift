@@ -18,7 +18,8 @@ private struct Node {
     init(
         _ id: UInt64, disk: UInt32 = 1, start: UInt64 = 1, of count: UInt64 = 3,
         remembering peers: [PeerMemory] = [], hasHoles: Bool = false,
-        log entries: [LogEntry] = [], term: UInt64? = nil
+        log entries: [LogEntry] = [], term: UInt64? = nil,
+        inForce: [UInt64]? = nil
     ) {
         self.id = id
         voters = (1...count).map { NodeID($0) }
@@ -32,7 +33,8 @@ private struct Node {
             admission: Admission(
                 members: voters, self: NodeID(id), isFresh: !memory.wasAdmitted,
                 hasHoles: hasHoles))
-        var restored = RestoredLog.fresh(ClusterConfiguration(voters: voters))
+        var restored = RestoredLog.fresh(
+            ClusterConfiguration(voters: inForce?.map { NodeID($0) } ?? voters))
         restored.recentEntries = entries
         restored.lastIndex = entries.last?.index ?? .zero
         for entry in entries where restored.termRuns.last?.term != entry.term {
@@ -69,7 +71,7 @@ private func noop(_ index: UInt64, term: UInt64) -> LogEntry {
 
 @Suite("Who may take part (DESIGN §5, amnesia; §9)")
 struct PeerGateTests {
-    @Test("a removed member is told so, by its id")
+    @Test("a removed member is told so, by its id, once it is out of the configuration")
     func removed() {
         var a = Node(1)
         let b = Node(2)
@@ -95,10 +97,36 @@ struct PeerGateTests {
                     payload: Command.encode(header, body: body)))
         }
         var gate = b.gate
-        let judged = gate.judge(a.hello(to: b), peers: a.voters, b.raft, members: store.members)
+        // Its vote may still be needed.
+        let early = gate.judge(a.hello(to: b), peers: a.voters, b.raft, members: store.members)
+        #expect(early.welcome.verdict == .neverHeard)
+        let later = Node(2, inForce: [2, 3])
+        let judged = gate.judge(
+            a.hello(to: later), peers: a.voters, later.raft, members: store.members)
         #expect(judged.welcome.verdict == .removedMember)
         #expect(judged.welcome.reason.contains("was removed from this cluster"))
         #expect(a.gate.welcomed(by: NodeID(2), judged.welcome) == .removed)
+    }
+
+    @Test("who joined later knows from the records which disk of a member is the right one")
+    func onRecord() {
+        let old = Node(1, start: 3)
+        var joined = Node(4)
+        let store = Store()
+        let attributes = MemberAttributes(
+            member: NodeID(1), name: "n1", clientURLs: [], peerURLs: [], version: "3.7.0",
+            boot: old.boot.next.next, nonce: 99)
+        let header = CommandHeader(
+            kind: .memberAttributes,
+            request: RequestID(origin: NodeID(1), boot: BootNumber(1), sequence: 1))
+        _ = store.apply(
+            LogEntry(
+                index: LogIndex(1), term: Term(1), kind: .command,
+                payload: Command.encode(header, body: attributes.encode())))
+        let judged = joined.gate.judge(
+            old.hello(to: joined), peers: old.voters, joined.raft, members: store.members)
+        #expect(judged.welcome.verdict == .behind)
+        #expect(judged.welcome.reason.contains("this one is"))
     }
 
     @Test("a node that knows no leader listens to members that it does not know yet")

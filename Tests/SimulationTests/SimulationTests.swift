@@ -17,9 +17,9 @@ struct SimulationTests {
 
     @Test(
         "seeds that once failed keep every promise, for as long as they failed",
-        arguments: [UInt64(9), 23, 52, 5004, 5047, 7037])
+        arguments: [UInt64(9), 23, 52, 5004, 5047, 7037, 334, 4633, 6190, 500_092])
     func seedsThatFailed(seed: UInt64) {
-        let result = run(seed, seconds: 100)
+        let result = run(seed, seconds: 110)
         #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")
     }
 

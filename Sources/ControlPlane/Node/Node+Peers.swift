@@ -90,9 +90,7 @@ extension Node: PeerTransportDelegate {
     func welcomed(by peer: NodeID, _ welcome: PeerWelcome) {
         switch gate.welcomed(by: peer, welcome) {
         case .nothing: break
-        case .admitted:
-            logger.info("a majority knows this member's disk as current: it takes part")
-            step(.votingAllowed(true))
+        case .admitted: admitted()
         case .rejected:
             step(.votingAllowed(false))
             logger.error(
@@ -114,6 +112,11 @@ extension Node: PeerTransportDelegate {
                 metadata: ["peer": "\(peer)", "reason": "\(welcome.reason)"])
         case .removed: wasRemoved()
         }
+    }
+
+    func admitted() {
+        logger.info("a majority knows this member's disk as current: it takes part")
+        step(.votingAllowed(true))
     }
 
     func asked(_ question: JoinQuestion) -> JoinAnswer {
@@ -153,7 +156,7 @@ extension Node: PeerTransportDelegate {
             replica.raft.configuration.members + replica.appliedConfiguration.members
             + store.members.records.map(\.id)
         let isGone = { [store, replica] (id: NodeID) in
-            store.members.isRemoved(id) && !replica.raft.configuration.contains(id)
+            store.members.isRemoved(id) && replica.raft.isOut(id)
         }
         for id in ids where id != memberID && !isGone(id) {
             guard let text = peerURLs(of: id).first,

@@ -175,7 +175,7 @@ package final class Node: @unchecked Sendable {
         case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
         case .roleChanged(let role, let term, let leader): roleChanged(role, term, leader: leader)
         case .configurationChanged(let configuration, _):
-            gate.admission.members = configuration.voters
+            if gate.follow(configuration) { admitted() }
             followMembers()
         case .healsFrom(let index): submitLog(.heals(from: index))
         case .fillHoles(let entries): submitLog(.fill(entries))

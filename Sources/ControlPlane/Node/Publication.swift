@@ -39,6 +39,6 @@ extension Node {
             member: memberID, name: configuration.name,
             clientURLs: configuration.advertiseClientURLs.map(\.description),
             peerURLs: configuration.initialAdvertisePeerURLs.map(\.description),
-            version: KeelsonVersion.etcdCompatible)
+            version: KeelsonVersion.etcdCompatible, boot: identity.boot, nonce: identity.nonce)
     }
 }

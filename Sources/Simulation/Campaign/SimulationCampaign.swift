@@ -15,6 +15,8 @@ package final class SimulationCampaign: Sendable {
         package var repeatEvery = 100
         /// How many lines of a trace are kept for whoever looks for the cause.
         package var traceLinesMax = Trace.linesMaxDefault
+        /// Only seeds in which this may happen are run.
+        package var wanted: FaultKind?
 
         package init(
             firstSeed: UInt64, seedsMax: Int?, nanosecondsMax: UInt64?, safetyMicros: Micros,
@@ -105,6 +107,9 @@ package final class SimulationCampaign: Sendable {
             if !state.report.broken.isEmpty { return nil }
             if let most = plan.seedsMax, state.begun >= most { return nil }
             if let most = plan.nanosecondsMax, elapsed >= most { return nil }
+            if let wanted = plan.wanted {
+                while !RunSettings(seed: state.next).enables(wanted) { state.next &+= 1 }
+            }
             defer {
                 state.next &+= 1
                 state.begun += 1

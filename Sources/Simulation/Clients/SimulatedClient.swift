@@ -54,7 +54,7 @@ final class SimulatedClient {
     }
 
     private func moveAnywhere() {
-        let node = random.draw(0...world.settings.nodeCount - 1)
+        let node = random.draw(0...world.settings.machineCount - 1)
         if !isPinned { target = node }
     }
 

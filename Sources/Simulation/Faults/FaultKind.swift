@@ -45,6 +45,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case quota
     /// A disk is replaced by an image of it that was taken some starts ago.
     case oldImage
+    /// Members are added, removed, replaced or promoted.
+    case membership
 }
 
 /// How often something was done to the cluster, or something rare was seen in it.
@@ -116,4 +118,8 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case connectionRefused
     case connectionBroken
     case forwardRefused
+    case memberAdded
+    case memberPromoted
+    case memberRemoved
+    case jointConfiguration
 }

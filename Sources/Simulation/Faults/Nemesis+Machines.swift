@@ -102,18 +102,19 @@ extension Nemesis {
 
     func mayBeSacrificed(_ machine: SimulatedMachine) -> Bool {
         let gone = world.machines.filter { $0.isSacrificed || $0.isRotten }
-        return !machine.isSacrificed && !machine.isRotten
-            && gone.count < world.settings.sacrificeMax
+        return machine.isMember && !machine.isSacrificed && !machine.isRotten
+            && gone.count < sacrificeMax
     }
 
     private func isKnownToAll(
         _ machine: SimulatedMachine, since boot: BootNumber = .zero
     ) -> Bool {
-        world.machines.allSatisfy { other in
-            guard other !== machine, !other.isSacrificed else { return true }
-            let file = try? PeerMemoryFile.read(fileSystem: other.disk, directory: "/data")
-            return file?.contains { $0.member == machine.id && $0.boot >= boot } ?? false
-        }
+        isOnRecord(machine, since: boot)
+            && world.machines.allSatisfy { other in
+                guard other !== machine, other.isMember, !other.isSacrificed else { return true }
+                let file = try? PeerMemoryFile.read(fileSystem: other.disk, directory: "/data")
+                return file?.contains { $0.member == machine.id && $0.boot >= boot } ?? false
+            }
     }
 
     func strikeClock(_ kind: FaultKind) -> Bool {

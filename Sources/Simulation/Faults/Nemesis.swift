@@ -114,6 +114,7 @@ final class Nemesis {
             .misdirectedWrite, .bitFlip, .rot:
             return strikeDisk(kind)
         case .transfer, .clientCompaction, .quota: return operate(kind)
+        case .membership: return changeMembers()
         }
     }
 

@@ -4,7 +4,12 @@ import Storage
 /// A computer: a disk that outlives processes, a clock, and the process that runs, if one does.
 final class SimulatedMachine {
     let index: Int
-    let id: NodeID
+    /// The member that it is; none while it is not one.
+    var id: NodeID
+    /// Who voted when it became a member: its log begins with them.
+    var initialVoters: [NodeID] = []
+    /// How often it has been offered to the cluster: part of its address.
+    var offers = 0
     var disk: MemoryFileSystem
     var process: SimulatedProcess?
     /// Grows with each start and each end of a process. Events are meant for one life.
@@ -43,10 +48,29 @@ final class SimulatedMachine {
     var syncPenalty: Micros = 0
     var stalledUntil: Micros = 0
 
-    init(index: Int, seed: UInt64) {
+    init(index: Int, seed: UInt64, isMember: Bool) {
         self.index = index
-        id = NodeID(UInt64(index) + 1)
+        id = isMember ? NodeID(UInt64(index) + 1) : .none
         disk = MemoryFileSystem(seed: seed)
+    }
+
+    var isMember: Bool { id != .none }
+    /// Where its peers find it.
+    var peerURL: String { "n\(index + 1).\(offers)" }
+
+    /// It was a member, and is a fresh machine now.
+    func retire(seed: UInt64) {
+        id = .none
+        initialVoters = []
+        offers += 1
+        disk = MemoryFileSystem(seed: seed)
+        shortLives = 0
+        hasDiskFaults = false
+        hasReadFaults = false
+        isSacrificed = false
+        isRotten = false
+        image = nil
+        syncPenalty = 0
     }
 
     func localTime(_ now: Micros) -> Micros {

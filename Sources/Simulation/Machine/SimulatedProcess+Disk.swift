@@ -196,9 +196,10 @@ extension SimulatedProcess {
 
     func sendSnapshot(to peer: NodeID, _ leastIndex: LogIndex) {
         let index = replica.appliedIndex
-        let target = SimulatedCluster.index(of: peer)
-        let isConnected = peers[target].links.contains { $0.isReady }
-        guard sending[target] == nil, index >= leastIndex, isConnected else {
+        let target = world.machine(of: peer)?.index
+        guard let target, sending[target] == nil, index >= leastIndex,
+            peers[target].links.contains(where: \.isReady)
+        else {
             after(.milliseconds(100), .work) { [unowned self] in
                 step(.snapshotSent(to: peer, index, succeeded: false))
             }

@@ -1,10 +1,13 @@
 import Primitives
 import RaftCore
 import Replication
+import StateMachine
 
 /// What one process knows of its connections with one peer.
 final class PeerConnections {
     let links = [PeerLink(kind: .bulk), PeerLink(kind: .urgent)]
+    /// Whether its machine is a peer.
+    var isWanted = false
     var inboundOpen = 0
     var refusedSinceHeard = false
 }
@@ -27,16 +30,35 @@ final class PeerLink {
 
 /// Connections, as the peer transport and its links keep them.
 extension SimulatedProcess {
-    func startDialling(_ peer: Int) {
-        for link in peers[peer].links { dial(peer, link) }
+    /// Dials a machine that has become a peer, and lets go of one that is none any more.
+    func want(_ peer: Int, _ isWanted: Bool) {
+        guard peers[peer].isWanted != isWanted else { return }
+        peers[peer].isWanted = isWanted
+        if isWanted {
+            for link in peers[peer].links {
+                link.backoff = PeerLink.backoffMin
+                dial(peer, link)
+            }
+        } else {
+            sending[peer]?.finish(false)
+            world.network.closeAll(between: machine.index, and: peer, by: machine.index)
+            for link in peers[peer].links {
+                link.connection = nil
+                link.isReady = false
+            }
+        }
     }
 
     private func dial(_ peer: Int, _ link: PeerLink) {
-        guard !link.isDialling, link.connection == nil, isAlive else { return }
+        guard !link.isDialling, link.connection == nil, isAlive, peers[peer].isWanted else {
+            return
+        }
         link.isDialling = true
         world.network.dial(self, to: peer, link.kind) { [unowned self] result in
             link.isDialling = false
             switch result {
+            case .connected(let connection) where !peers[peer].isWanted:
+                world.network.close(connection, by: machine.index)
             case .connected(let connection):
                 link.connection = connection
                 connection.link = link
@@ -91,7 +113,8 @@ extension SimulatedProcess {
     func send(_ message: PeerMessage, to peer: NodeID) {
         guard isAlive else { return }
         world.rules.sending(message, from: machine, to: peer)
-        let link = peers[SimulatedCluster.index(of: peer)].links[message.isUrgent ? 1 : 0]
+        guard let target = world.machine(of: peer)?.index else { return }
+        let link = peers[target].links[message.isUrgent ? 1 : 0]
         guard link.isReady, let connection = link.connection else { return }
         var writer = ByteWriter(capacity: 256)
         message.encode(into: &writer)
@@ -108,6 +131,7 @@ extension SimulatedProcess {
                     "P2 peers decode each other", "a hello of \(frame.count) bytes")
             }
             connection.isGreeted = true
+            connection.sender = hello.sender
             world.network.forgetOtherLives(of: connection)
             return judge(hello, on: connection)
         }
@@ -126,14 +150,15 @@ extension SimulatedProcess {
                 "n\(peer + 1) sends n\(machine.index + 1) \(frame.count) bytes, kind"
                     + " \(frame.prefix(2)): \(error)")
         }
-        let id = world.machines[peer].id
+        let id = connection.sender
         if case .raft(let raft) = message { gate.note(raft, from: id, replica.raft) }
         step(.received(message, from: id))
     }
 
     private func receivedBack(_ frame: [UInt8], on connection: Connection) {
         if let transfer = connection.transfer { return transfer.received(frame) }
-        guard let link = connection.link, !link.isReady,
+        // What arrives on a connection that this side has closed is read by nobody.
+        guard let link = connection.link, link.connection === connection, !link.isReady,
             let welcome = try? PeerWelcome.decode(frame)
         else { return }
         let peer = connection.acceptor
@@ -152,25 +177,33 @@ extension SimulatedProcess {
     private func welcomed(by peer: NodeID, _ welcome: PeerWelcome) {
         switch gate.welcomed(by: peer, welcome) {
         case .nothing: break
-        case .admitted:
-            world.rules.admitted(machine)
-            step(.votingAllowed(true))
+        case .admitted: admitted()
         case .rejected:
             world.counters.count(CoverageMark.diskBehind)
             world.rules.rejected(machine, welcome)
             step(.votingAllowed(false))
         case .refused:
+            if welcome.verdict == .unknownMember, world.settings.spareCount > 0 { break }
             world.violated("P1 peers welcome each other", "\(peer) said \(welcome.reason)")
         case .removed: halt(.replica(.removed))
         }
     }
 
+    func admitted() {
+        world.rules.admitted(machine)
+        step(.votingAllowed(true))
+    }
+
     private func judge(_ hello: PeerHello, on connection: Connection) {
-        let others = world.machines.map(\.id).filter { $0 != machine.id }
-        let judged = gate.judge(hello, peers: others, replica.raft)
+        let others = world.machines.filter { peers[$0.index].isWanted }.map(\.id)
+        let judged = gate.judge(
+            hello, peers: others, replica.raft, members: replica.store.members)
         let answer = { [unowned self] in
             world.network.send(connection, fromDialler: false, judged.welcome.encode())
-            if judged.welcome.verdict.isWelcome { admit(connection) }
+            if judged.welcome.verdict.isWelcome {
+                want(connection.dialler, true)
+                admit(connection)
+            }
         }
         guard judged.mustRememberFirst else { return answer() }
         let (records, ticket) = gate.memory.takeRecords()

@@ -36,7 +36,7 @@ extension SimulatedProcess {
     }
 
     func answer(_ sequence: UInt64, _ outcome: ReplicaOutcome) {
-        let request = RequestID(origin: machine.id, boot: identity.boot, sequence: sequence)
+        let request = RequestID(origin: identity.memberID, boot: identity.boot, sequence: sequence)
         guard let call = calls.removeValue(forKey: sequence) else {
             return answerOwn(sequence, outcome)
         }
@@ -121,11 +121,14 @@ extension SimulatedProcess {
         alarmInFlight = true
         world.counters.count(CoverageMark.spaceAlarm)
         proposeOwn(
-            .alarm, AlarmRequest(.activate, member: machine.id, kind: .noSpace).encode())
+            .alarm, AlarmRequest(.activate, member: identity.memberID, kind: .noSpace).encode())
     }
 
-    func proposeOwn(_ kind: CommandKind, _ body: [UInt8]) {
+    func proposeOwn(
+        _ kind: CommandKind, _ body: [UInt8], then: ((ReplicaOutcome) -> Void)? = nil
+    ) {
         let sequence = replica.nextSequence()
+        if let then { ownAnswers[sequence] = then }
         replica.propose(kind, proposedID: 0, body: body, sequence: sequence, into: &effects)
         if !effects.isEmpty { perform() }
         flushSoon()
@@ -134,6 +137,7 @@ extension SimulatedProcess {
     /// An answer to what nobody but the node itself asked for.
     private func answerOwn(_ sequence: UInt64, _ outcome: ReplicaOutcome) {
         alarmInFlight = false
+        ownAnswers.removeValue(forKey: sequence)?(outcome)
     }
 
     // MARK: Watches

@@ -17,6 +17,8 @@ final class SimulatedProcess {
     let checkpoints: CheckpointStore
     let directory: DataDirectory
     private let fillable: [LogHole]
+    /// What the log says of members beyond what this start had applied.
+    let foreseen: MemberTable
     var plan: CheckpointPlan
     var gate: PeerGate
     var hub: WatchHub
@@ -54,6 +56,10 @@ final class SimulatedProcess {
     var watches: [WatcherID: SimulatedWatcher] = [:]
     var isCatchingUp = false
     var alarmInFlight = false
+    private var isPublishing = false
+    private var publishAgainAt: Micros = 0
+    /// Who wants to know what came of what the node's operator asked for.
+    var ownAnswers: [UInt64: (ReplicaOutcome) -> Void] = [:]
     /// The index up to which `.applied` effects were told.
     var toldIndex: LogIndex
 
@@ -64,8 +70,12 @@ final class SimulatedProcess {
         self.world = world
         self.machine = machine
         life = machine.life
-        let replicaSettings = settings.replicaSettings(
+        var replicaSettings = settings.replicaSettings(
             id: machine.id, boot: storage.boot, cluster: SimulatedCluster.clusterID)
+        if settings.spareCount > 0 {
+            replicaSettings.initialMembers = world.founders
+        }
+        foreseen = storage.foreseen
         replica = Replica(
             settings: replicaSettings, restored: storage.restored, store: storage.store)
         writer = storage.writer
@@ -82,8 +92,8 @@ final class SimulatedProcess {
         lastTickLocal = machine.localTime(world.now)
         lastCheckpointEnd = world.now
         checkpointPause = settings.checkpointPauseMin
-        peers = (0..<settings.nodeCount).map { _ in PeerConnections() }
-        sending = Array(repeating: nil, count: settings.nodeCount)
+        peers = (0..<settings.machineCount).map { _ in PeerConnections() }
+        sending = Array(repeating: nil, count: settings.machineCount)
         toldIndex = storage.store.appliedIndex
     }
 
@@ -92,7 +102,7 @@ final class SimulatedProcess {
     func start() {
         if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
         if gate.admission.hasHoles { step(.holes(fillable: fillable)) }
-        for peer in peers.indices where peer != machine.index { startDialling(peer) }
+        followMembers()
         scheduleTick()
     }
 
@@ -121,7 +131,53 @@ final class SimulatedProcess {
         prepareSpare()
         lookForRoom()
         _ = replica.purge(budget: 64)
+        publish()
         raiseSpaceAlarm()
+    }
+
+    // MARK: Members
+
+    /// Tells the cluster in which start it takes part, as the node of ControlPlane does.
+    private func publish() {
+        guard world.settings.spareCount > 0, !isPublishing, gate.admission.isAdmitted,
+            replica.view.leader != nil, world.now >= publishAgainAt,
+            let record = replica.store.members[identity.memberID]
+        else { return }
+        let attributes = MemberAttributes(
+            member: identity.memberID, name: record.name, clientURLs: [],
+            peerURLs: record.peerURLs, version: "3.7.0", boot: identity.boot,
+            nonce: identity.nonce)
+        if record.hasPublished(attributes) { return }
+        isPublishing = true
+        proposeOwn(.memberAttributes, attributes.encode()) { [unowned self] _ in
+            isPublishing = false
+            publishAgainAt = world.now + 1_000_000
+        }
+    }
+
+    private func membersChanged() {
+        followMembers()
+        world.membersChanged(replica.store.members, voters: replica.appliedConfiguration.voters)
+    }
+
+    /// Who is a peer, as the node of ControlPlane decides it; addresses are known to everybody.
+    func followMembers() {
+        for id in replica.store.members.removed where replica.raft.isOut(id) {
+            world.rules.out.insert(id)
+        }
+        let known = Set(
+            replica.raft.configuration.members + replica.appliedConfiguration.members
+                + replica.store.members.records.map(\.id) + foreseen.records.map(\.id))
+        for (peer, connections) in peers.enumerated() where peer != machine.index {
+            let id = world.machines[peer].id
+            let isGone = replica.store.members.isRemoved(id) && replica.raft.isOut(id)
+            var isPeer = id != .none && !isGone && known.contains(id)
+            // Whom this node does not know may be its leader: then it will know soon.
+            if !isPeer, !isGone, id != .none, connections.isWanted {
+                isPeer = replica.view.leader == nil || replica.view.leader == id
+            }
+            want(peer, isPeer)
+        }
     }
 
     // MARK: Steps and effects
@@ -169,7 +225,9 @@ final class SimulatedProcess {
             submit(.write(write))
         case .load(let first, let last, let bytesMax, let purpose):
             submit(.load(first: first, last: last, bytesMax: bytesMax, purpose))
-        case .applied(let batch): publish(batch)
+        case .applied(let batch):
+            publish(batch)
+            if batch.contains(where: \.membershipChanged) { membersChanged() }
         case .answer(let sequence, let outcome): answer(sequence, outcome)
         case .answerReads(let sequences, let failure):
             for sequence in sequences { answerRead(sequence, failure) }
@@ -178,7 +236,9 @@ final class SimulatedProcess {
         case .roleChanged(let role, let term, let leader):
             world.rules.roleChanged(role, term, leader: leader, on: self)
         case .configurationChanged(let configuration, _):
-            gate.admission.members = configuration.voters
+            if gate.follow(configuration) { admitted() }
+            if configuration.isJoint { world.counters.count(CoverageMark.jointConfiguration) }
+            followMembers()
         case .healsFrom(let index): submit(.heals(from: index))
         case .fillHoles(let entries): submit(.fill(entries))
         case .continueApplying:

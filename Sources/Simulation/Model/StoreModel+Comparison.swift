@@ -6,7 +6,7 @@ extension StoreModel {
     func difference(_ outcome: Outcome, _ expected: StepResult) -> String? {
         switch (outcome, expected) {
         case (.none, .none), (.compact, .compact), (.leaseRevoke, .leaseRevoke),
-            (.alarms, .alarms):
+            (.alarms, .alarms), (.none, .members), (.member, .members), (.failed, .members):
             return nil
         case (.put(let previous), .put(let old)): return difference(previous, old)
         case (.deleteRange(let deleted, let previous), .delete(let count, let old)):

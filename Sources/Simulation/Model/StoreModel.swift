@@ -52,6 +52,8 @@ indirect enum StepResult: Sendable {
     case leaseGrant(id: Int64, seconds: Int64)
     case leaseRevoke
     case alarms
+    /// Who the members are is not the model's.
+    case members
     case failed(StoreError)
 }
 
@@ -163,7 +165,7 @@ struct StoreModel {
             return .alarms
         case .clusterVersion, .memberAttributes, .memberRemoval, .memberFoundation,
             .memberAddition, .memberUpdate, .memberPromotion:
-            return .none
+            return .members
         }
     }
 

@@ -12,6 +12,8 @@ final class Connection {
     var isOpen = true
     /// The acceptor has taken the hello.
     var isGreeted = false
+    /// Who the dialler said that it is.
+    var sender = NodeID.none
     /// The acceptor counts it among the open ones.
     var isCounted = false
     /// When the last frame arrives, to the acceptor and back.
@@ -67,20 +69,20 @@ enum DialResult {
 /// All paths and connections.
 final class SimulatedNetwork {
     unowned let world: SimulatedCluster
-    private let nodeCount: Int
+    private let machineCount: Int
     private(set) var paths: [NetworkPath]
     private(set) var connections: [Connection] = []
     private var nextNumber = 1
 
     static let dialTimeout: Micros = .seconds(1)
 
-    init(world: SimulatedCluster, nodeCount: Int) {
+    init(world: SimulatedCluster, machineCount: Int) {
         self.world = world
-        self.nodeCount = nodeCount
-        paths = Array(repeating: NetworkPath(), count: nodeCount * nodeCount)
+        self.machineCount = machineCount
+        paths = Array(repeating: NetworkPath(), count: machineCount * machineCount)
     }
 
-    private func place(_ from: Int, _ to: Int) -> Int { from * nodeCount + to }
+    private func place(_ from: Int, _ to: Int) -> Int { from * machineCount + to }
 
     func path(_ from: Int, _ to: Int) -> NetworkPath { paths[place(from, to)] }
 
@@ -229,6 +231,20 @@ final class SimulatedNetwork {
             guard connection.isOpen, let process = world.machines[to].process else { return }
             world.trace.fold(UInt64(Checksum.crc32c(frame)))
             process.received(frame, on: connection, fromDialler: way == 0)
+        }
+    }
+
+    /// One side closes everything that is between it and another machine.
+    func closeAll(between a: Int, and b: Int, by machine: Int) {
+        let pair = [a, b].sorted()
+        for connection in connections
+        where [connection.dialler, connection.acceptor].sorted() == pair {
+            let counted = connection.isCounted && connection.acceptor == machine
+            close(connection, by: machine)
+            if counted {
+                connection.isCounted = false
+                world.machines[machine].process?.peers[connection.dialler].inboundOpen -= 1
+            }
         }
     }
 

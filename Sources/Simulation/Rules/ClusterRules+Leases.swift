@@ -96,7 +96,7 @@ extension ClusterRules {
                 "P1 peers welcome each other",
                 "\(welcome.sender) remembers boot \(welcome.remembered.boot) term"
                     + " \(welcome.remembered.term) index \(welcome.remembered.index) of"
-                    + " n\(machine.index + 1), whose disk lost nothing")
+                    + " n\(machine.index + 1), whose disk lost nothing: \(welcome.reason)")
         }
     }
 }

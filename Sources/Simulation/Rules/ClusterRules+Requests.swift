@@ -80,7 +80,7 @@ extension ClusterRules {
         case .compact: world.counters.count(CoverageMark.historyCompacted)
         case .leaseGrant: world.counters.count(CoverageMark.leaseGranted)
         case .leaseRevoke: world.counters.count(CoverageMark.leaseRevoked)
-        case .none, .put, .delete, .alarms, .failed: break
+        case .none, .put, .delete, .alarms, .members, .failed: break
         }
     }
 

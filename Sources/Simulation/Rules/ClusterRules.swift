@@ -19,6 +19,13 @@ final class ClusterRules {
     /// The store's digest after each index, where somebody knew it.
     var digests: [UInt64?] = [nil]
 
+    /// Members that were removed.
+    var removed: Set<NodeID> = []
+    /// Of these, members without whom a configuration is committed somewhere.
+    var out: Set<NodeID> = []
+    /// Removals that were asked for and are perhaps not carried out yet.
+    var removalsOnTheWay: Set<NodeID> = []
+
     // Requests.
     var indexOfRequest: [RequestID: LogIndex] = [:]
     var refusedRequests: Set<RequestID> = []
@@ -30,7 +37,7 @@ final class ClusterRules {
 
     init(world: SimulatedCluster) {
         self.world = world
-        promised = Array(repeating: .initial, count: world.settings.nodeCount)
+        promised = Array(repeating: .initial, count: world.settings.machineCount)
     }
 
     func violated(_ property: String, _ what: @autoclosure () -> String) {

@@ -55,6 +55,7 @@ package final class DataDirectory: Sendable {
         } else {
             identity = nil
             try checkUnused(path, fileSystem)
+            try makeDurable(path, fileSystem)
         }
         return DataDirectory(path: path, fileSystem: fileSystem, identity: identity, lock: lock)
     }
@@ -111,6 +112,38 @@ package final class DataDirectory: Sendable {
         if parent != path { try make(parent, fileSystem) }
         try fileSystem.makeDirectory(path)
         try fileSystem.syncDirectory(parent)
+    }
+
+    /// An earlier start may have made the directory, or the one that it is in, and have ended
+    /// before that was durable.
+    private static func makeDurable(
+        _ path: String, _ fileSystem: any FileSystem
+    ) throws(StorageError) {
+        var place = path
+        while true {
+            let above = parent(of: place)
+            do throws(StorageError) {
+                try fileSystem.syncDirectory(above)
+            } catch {
+                guard isOfOthers(error) else { throw error }
+                return
+            }
+            if above == "/" || above == "." || above == place { return }
+            place = above
+        }
+    }
+
+    /// A directory that may not be read (EPERM, EACCES), or whose file system knows no sync or is
+    /// read-only (EINVAL, EROFS), is none that an earlier start has made.
+    private static func isOfOthers(_ error: StorageError) -> Bool {
+        switch error {
+        case .io(_, _, _, let number): number == 1 || number == 13
+        case .syncFailed(_, let number): number == 22 || number == 30
+        case .outOfSpace, .notFound, .alreadyExists, .locked, .unsafeDirectory, .foreign,
+            .newerFormat, .corrupt, .rot, .notInLog, .entryTooLarge, .tooLarge, .database,
+            .rottenCheckpoint, .invalidSnapshot:
+            false
+        }
     }
 
     private static func parent(of path: String) -> String {

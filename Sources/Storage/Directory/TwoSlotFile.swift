@@ -93,6 +93,8 @@ final class TwoSlotFile: @unchecked Sendable {
                 file: try fileSystem.open(path, .readWrite), kind: kind,
                 sequence: found.sequence + (isNextSlot ? 1 : 0))
             try file.store(found.value)
+            // Its name may be one that an earlier start could not make durable.
+            try fileSystem.syncDirectory(directory)
             return (file, found.value)
         }
     }

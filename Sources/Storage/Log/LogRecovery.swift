@@ -267,7 +267,8 @@ extension LogRecovery {
             let place = loss ?? (segment.path, 0)
             if header.previousChain != chain {
                 close(
-                    place, before: header.previousIndex.next, floor: header.previousTruncationFloor)
+                    place, before: header.previousIndex.next, previousTerm: header.previousTerm,
+                    floor: header.previousTruncationFloor)
                 if header.previousIndex < log.lastIndex {
                     truncate(from: header.previousIndex.next)
                 }
@@ -280,16 +281,30 @@ extension LogRecovery {
 
     /// Names what was lost at `place`: from behind the last known entry, or from where a truncation
     /// that was lost too may have begun, up to the entry before `next`.
+    ///
+    /// Nothing was where the entry before `next` is here with the right term: it stands for all
+    /// before it (Log Matching). Otherwise every index that was ever superseded in this segment may
+    /// have been superseded by what is lost.
     private mutating func close(
-        _ place: (path: String, offset: Int), before next: LogIndex, floor: UInt64
+        _ place: (path: String, offset: Int), before next: LogIndex, previousTerm: Term,
+        floor: UInt64
     ) {
+        if holds(next.previous, of: previousTerm) { return }
         var first = log.lastIndex.next
-        if floor != truncationFloor { first = min(first, LogIndex(floor)) }
+        if floor != BatchHeader.noFloor { first = min(first, LogIndex(floor)) }
         if first < next {
             log.rotten.append(
                 RottenRange(
                     path: place.path, offset: place.offset, first: first, last: next.previous))
         }
+    }
+
+    private func holds(_ index: LogIndex, of term: Term) -> Bool {
+        if index == log.baseIndex { return log.baseTerm == term }
+        guard index > log.baseIndex, index <= log.lastIndex,
+            !log.rotten.contains(where: { $0.mayHold(index) })
+        else { return false }
+        return log.termRuns.last { $0.first <= index }?.term == term
     }
 
     /// The batch before `offset` is not the one that was there when its successor was written.
@@ -308,7 +323,7 @@ extension LogRecovery {
         if loss != nil || !follows || batch.first > log.lastIndex.next {
             close(
                 loss ?? (segment.path, batch.offset), before: batch.first,
-                floor: batch.truncationFloor)
+                previousTerm: batch.previousTerm, floor: batch.truncationFloor)
             segment.truncationFloor = min(segment.truncationFloor, batch.truncationFloor)
             loss = nil
         }

@@ -129,7 +129,8 @@ struct SegmentScanner {
     /// Whether a whole header of this segment stands where it does not belong, and belongs at or
     /// behind `offset`: a write landed elsewhere, and may have been acknowledged.
     private func holdsMisplacedBatch(meantFor offset: Int) -> Bool {
-        var place = SegmentHeader.areaBytes
+        // It may have landed before all batches, too.
+        var place = 0
         while bytes.count - place >= BatchHeader.fixedBytes {
             let claimed = Int(clamping: bytes.integer(at: place + 24, as: UInt64.self))
             if claimed != place, claimed >= offset,

@@ -23,6 +23,7 @@ struct SimulateCommand: ParsableCommand {
               keelson simulate --seed 42
               keelson simulate --seeds 2000
               keelson simulate --minutes 30 --report chaos.json
+              keelson simulate --seeds 100 --with membership
 
             EXIT STATUS:
               0 every promise was kept, 1 one was broken, 64 wrong usage
@@ -52,6 +53,9 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .long, help: "How many of a trace's last lines are printed where one is broken.")
     var traceLines: Int = Trace.linesMaxDefault
 
+    @Option(name: .long, help: "Run only seeds in which this may happen, such as membership.")
+    var with: FaultKind?
+
     func validate() throws {
         guard traceLines > 0, traceLines <= 10_000_000 else {
             throw ValidationError("--trace-lines is from 1 to 10000000")
@@ -77,6 +81,7 @@ struct SimulateCommand: ParsableCommand {
         if plan.seedsMax == nil, plan.nanosecondsMax == nil { plan.seedsMax = 100 }
         if seed != nil { plan.repeatEvery = 0 }
         plan.traceLinesMax = traceLines
+        plan.wanted = seed == nil ? with : nil
         let progress = SimulationProgress(isSingle: seed != nil)
         let campaign = SimulationCampaign(
             plan, onBegin: { progress.began($0) }, onProgress: { progress.came(to: $0) })
@@ -108,6 +113,8 @@ struct SimulateCommand: ParsableCommand {
         output.line("  again: \(replayCommand(broken.seed))")
     }
 }
+
+extension FaultKind: ExpressibleByArgument {}
 
 /// The line that says how far a campaign is, and the seeds that run, for a trap to leave behind.
 final class SimulationProgress: Sendable {
