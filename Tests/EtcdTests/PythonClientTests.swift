@@ -33,4 +33,19 @@ struct DifferentialTests {
                 "--seed", "\(seed)", "--operations", "1000",
             ], limit: .seconds(60))
     }
+
+    @Test("locks and elections get etcd's answers, call by call")
+    func locks() throws {
+        let etcd = try ServerCluster("locks-etcd", try ServerProgram.etcd(), nodeCount: 1)
+        let ours = try ServerCluster("locks", try ServerProgram.underTest(), nodeCount: 1)
+        try etcd.start()
+        try ours.start()
+        let text = try Command.runSuccessfully(
+            try ServerProgram.python(),
+            [
+                ServerProgram.scriptPath("checks/locks.py"), "--left", etcd.endpoints[0],
+                "--right", ours.endpoints[0],
+            ], limit: .seconds(60))
+        #expect(text.contains("39 cases alike"), "\(text)")
+    }
 }

@@ -48,6 +48,30 @@ struct LeaseDutyTests {
         #expect(!node.replica.store.leases.contains(7))
     }
 
+    @Test(
+        "leases that a new leader finds live their time behind the ticks that it owes itself (L1)")
+    func ticksOwedToOldLeases() throws {
+        var trio = makeTrio()
+        trio.grant(7, seconds: 2)
+        let old = try #require(trio.leader)
+        trio.tick(2)
+        trio.cutOff = [old]
+        trio.elect()
+        let leader = try #require(trio.leader)
+        #expect(leader != old)
+        for owed in (0..<30).reversed() {
+            trio.step(leader, .tick(clock: 0, owed: owed))
+            trio.deliver()
+        }
+        // Two seconds at ten ticks each, and an election timeout of twenty.
+        for _ in 0..<40 {
+            #expect(trio.replicas[leader].store.leases.contains(7))
+            trio.tick()
+        }
+        trio.tick(5)
+        #expect(!trio.replicas[leader].store.leases.contains(7))
+    }
+
     @Test("a renewal while a checkpoint of its lease is in flight waits until no remainder is left")
     func renewalBehindCheckpoint() throws {
         var trio = makeTrio()

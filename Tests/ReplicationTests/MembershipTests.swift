@@ -99,6 +99,28 @@ struct MembershipTests {
         #expect(!trio.replicas[leader].raft.configuration.isJoint)
     }
 
+    @Test("what is agreed on waits for a majority of those who are to vote")
+    func waitsForMajority() throws {
+        var (trio, leader) = try founded()
+        let (gone, quiet) = ((leader + 1) % 3, (leader + 2) % 3)
+        let removal = trio.propose(
+            leader, .memberRemoval, body: MemberCommand.removal(Trio.ids[gone]))
+        trio.deliver()
+        guard case .applied = trio.outcomes[leader][removal] else {
+            Issue.record("\(String(describing: trio.outcomes[leader][removal]))")
+            return
+        }
+        trio.cutOff = [quiet]
+        trio.tick(10)
+        #expect(trio.leader == leader)
+        #expect(trio.replicas[leader].raft.configuration.voters == Trio.ids)
+        trio.cutOff = []
+        trio.tick(10)
+        #expect(
+            trio.replicas[leader].raft.configuration.voters
+                == Trio.ids.filter { $0 != Trio.ids[gone] })
+    }
+
     @Test("members that have never started are no majority")
     func notStarted() throws {
         var (trio, leader) = try founded()

@@ -108,6 +108,34 @@ struct PeerGateTests {
         #expect(a.gate.welcomed(by: NodeID(2), judged.welcome) == .removed)
     }
 
+    @Test("who does not vote needs a majority of those who do")
+    func nonvoter() {
+        var admission = Admission(members: (1...3).map { NodeID($0) }, self: NodeID(9))
+        let first = admission.accept(NodeID(1))
+        let second = admission.accept(NodeID(2))
+        #expect(!first && second)
+        var voter = Admission(members: (1...3).map { NodeID($0) }, self: NodeID(3))
+        let one = voter.accept(NodeID(1))
+        #expect(one)
+    }
+
+    @Test("a change of the voters can admit a member, and says so once")
+    func admittedByChange() {
+        var node = Node(
+            1, of: 5,
+            remembering: [
+                PeerMemory(member: NodeID(1), boot: .zero, term: .zero, index: .zero)
+            ])
+        var peer = Node(2, of: 5)
+        let change = node.greet(&peer)
+        #expect(change == .nothing)
+        let three = ClusterConfiguration(voters: (1...3).map { NodeID($0) })
+        let isAdmitted = node.gate.follow(three)
+        #expect(isAdmitted && node.gate.admission.isAdmitted)
+        let again = node.gate.follow(three)
+        #expect(!again)
+    }
+
     @Test("who joined later knows from the records which disk of a member is the right one")
     func onRecord() {
         let old = Node(1, start: 3)

@@ -23,6 +23,9 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let leases: LeaseService
     private let cluster: ClusterService
     private let maintenance: MaintenanceService
+    private let queue: KeyQueue
+    private let locks: LockService
+    private let elections: ElectionService
     private let health: HealthService
     private let endpoints: HTTPEndpoints
     private let calls = CallCounters()
@@ -34,6 +37,9 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         leases = LeaseService(node: node)
         cluster = ClusterService(node: node)
         maintenance = MaintenanceService(node: node, largeRanges: largeRanges)
+        queue = KeyQueue(node: node)
+        locks = LockService(node: node, queue: queue)
+        elections = ElectionService(node: node, queue: queue)
         health = HealthService()
         let metrics = MetricsPage(node: node, watches: watches, calls: calls)
         endpoints = HTTPEndpoints(node: node, metrics: metrics)
@@ -47,11 +53,15 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         leases.register(in: &routes)
         cluster.register(in: &routes)
         maintenance.register(in: &routes)
+        locks.register(in: &routes)
+        elections.register(in: &routes)
         health.register(in: &routes)
     }
 
     /// Large ranges that are evaluated or sent.
     package var largeAnswersOutstanding: Int { largeRanges.outstanding }
+    /// Calls that wait for a lock or an election, twice each.
+    package var queueWaiters: Int { queue.waiterCount }
     package var openWatchStreams: Int { watches.streamCount }
     /// Watches that read old revisions.
     package var watchersBehind: Int { watches.behindCount }
@@ -63,12 +73,23 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     // MARK: NodeObserver
 
-    package func applied(_ batch: [Applied]) { watches.applied(batch) }
+    package func applied(_ batch: [Applied]) {
+        watches.applied(batch)
+        queue.applied(batch)
+        elections.applied(batch)
+    }
+
     package func leadershipChanged() { watches.leadershipChanged() }
-    package func storeReplaced() { watches.storeReplaced() }
+
+    package func storeReplaced() {
+        watches.storeReplaced()
+        queue.storeReplaced()
+        elections.storeReplaced()
+    }
 
     package func stopping() {
         watches.stopping()
+        elections.stopping()
         health.stopping()
     }
 }

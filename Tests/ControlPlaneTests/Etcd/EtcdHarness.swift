@@ -171,6 +171,12 @@ final class EtcdHarness: @unchecked Sendable {
         return try await onLoop { _ in services.largeAnswersOutstanding }
     }
 
+    /// Calls that wait for a lock or an election.
+    func queueWaiters() async throws -> Int {
+        let services = self.services
+        return try await onLoop { _ in services.queueWaiters }
+    }
+
     func openWatchStreams() async throws -> Int {
         let services = self.services
         return try await onLoop { _ in services.openWatchStreams }

@@ -198,7 +198,6 @@ struct OtherServicesTests {
         try await EtcdHarness.run { etcd in
             for path in [
                 "/etcdserverpb.Maintenance/Snapshot", "/etcdserverpb.Auth/UserAdd",
-                "/v3lockpb.Lock/Lock",
             ] {
                 let status = try await etcd.failure(path, EtcdStatusRequest())
                 #expect(status?.code == .unimplemented)
