@@ -22,7 +22,8 @@ struct Keelson: AsyncParsableCommand {
         subcommands: [
             ServerCommand.self, DevCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
-            MemberCommand.self, MoveLeaderCommand.self, AlarmCommand.self, CompactCommand.self,
+            LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
+            AlarmCommand.self, CompactCommand.self,
             BenchCommand.self, SimulateCommand.self,
         ])
 
