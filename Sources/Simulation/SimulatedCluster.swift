@@ -243,6 +243,9 @@ package final class SimulatedCluster {
     /// Somebody has applied a change of the members: a new one is started by its operator.
     func membersChanged(_ members: MemberTable, voters: [NodeID]) {
         rules.removed.formUnion(members.removed)
+        for id in members.voters where id.rawValue > UInt64(settings.nodeCount) {
+            if rules.promoted.insert(id).inserted { counters.count(CoverageMark.memberPromoted) }
+        }
         for machine in machines where !machine.isMember {
             guard let record = members.records.first(where: { $0.peerURLs == [machine.peerURL] })
             else { continue }

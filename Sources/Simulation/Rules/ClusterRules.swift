@@ -21,7 +21,9 @@ final class ClusterRules {
 
     /// Members that were removed.
     var removed: Set<NodeID> = []
-    /// Of these, members without whom a configuration is committed somewhere.
+    /// Members that joined and are to vote.
+    var promoted: Set<NodeID> = []
+    /// Of those that were removed, members without whom a configuration is committed somewhere.
     var out: Set<NodeID> = []
     /// Removals that were asked for and are perhaps not carried out yet.
     var removalsOnTheWay: Set<NodeID> = []
