@@ -6,10 +6,16 @@ package import StateMachine
 
 /// Who waits until the configuration in force, applied here, is what a change of the members was
 /// about.
-struct ConfigurationWaiter {
-    var kind: CommandKind
-    var member: NodeID
-    var done: (Bool) -> Void
+final class ConfigurationWaiter {
+    let kind: CommandKind
+    let member: NodeID
+    let done: (Bool) -> Void
+
+    init(kind: CommandKind, member: NodeID, done: @escaping (Bool) -> Void) {
+        self.kind = kind
+        self.member = member
+        self.done = done
+    }
 
     func isReached(_ configuration: ClusterConfiguration) -> Bool {
         switch kind {
@@ -48,7 +54,11 @@ extension Node {
         if waiter.isReached(replica.appliedConfiguration) { return waiter.done(true) }
         configurationWaiters.append(waiter)
         let patience = TimeAmount.seconds(5) + electionTimeout + electionTimeout
-        eventLoop.assumeIsolated().scheduleTask(in: patience) { waiter.done(false) }
+        eventLoop.assumeIsolated().scheduleTask(in: patience) { [weak self] in
+            // A change that is never carried out must not be waited for, nor kept, for ever.
+            self?.configurationWaiters.removeAll { $0 === waiter }
+            waiter.done(false)
+        }
     }
 
     func tellConfigurationWaiters() {
