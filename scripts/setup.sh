@@ -5,7 +5,15 @@
 set -euo pipefail
 
 # package | group | what proves that it is there | what it is for
+# The first ones are what the Swift toolchain itself needs, which an archive of it does not bring.
 needs=(
+  "libncurses6|build|compgen -G '/usr/lib/*/libncurses.so.6'|the Swift toolchain runs on it"
+  "libxml2|build|compgen -G '/usr/lib/*/libxml2.so.2'|the Swift toolchain runs on it"
+  "libedit2|build|compgen -G '/usr/lib/*/libedit.so.2'|the Swift toolchain runs on it"
+  "libcurl4|build|compgen -G '/usr/lib/*/libcurl.so.4'|the Swift toolchain runs on it"
+  "binutils|build|command -v ld|links what Swift compiles"
+  "libstdc++-12-dev|build|compgen -G '/usr/include/c++/*/vector'|headers that Swift compiles against"
+  "libc6-dev|build|test -e /usr/include/stdlib.h|headers that Swift compiles against"
   "pkg-config|build|command -v pkg-config|finds the C libraries"
   "libnghttp2-dev|build|pkg-config --exists libnghttp2|HTTP/2 under gRPC"
   "libsqlite3-dev|build|pkg-config --exists sqlite3|checkpoints of the store"
