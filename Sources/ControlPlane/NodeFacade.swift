@@ -31,15 +31,18 @@ package protocol NodeFacade: AnyObject {
     var observer: (any NodeObserver)? { get set }
 
     /// Has `body`, a client's own protobuf bytes that were validated, agreed on and applied.
-    /// - Parameter proposedID: an id that the proposer chose (a lease's), else 0.
+    /// - Parameters:
+    ///   - proposedID: an id that the proposer chose (a lease's), else 0.
+    ///   - principal: on whose behalf; apply judges by it.
     func propose(
-        _ kind: CommandKind, proposedID: Int64, body: [UInt8],
+        _ kind: CommandKind, proposedID: Int64, body: [UInt8], as principal: Principal,
         _ done: @escaping (ProposalOutcome) -> Void)
 
     /// Has a change of the members agreed on, and calls back once the configuration that this node
     /// has applied follows it. `kind` is one of those that ``CommandKind/changesMembers``.
     func changeMembers(
-        _ kind: CommandKind, body: [UInt8], _ done: @escaping (ProposalOutcome) -> Void)
+        _ kind: CommandKind, body: [UInt8], as principal: Principal,
+        _ done: @escaping (ProposalOutcome) -> Void)
 
     /// Hands leadership to another voter.
     func transferLeadership(to target: NodeID, _ done: @escaping (TransferOutcome) -> Void)

@@ -13,6 +13,9 @@ final class Call {
     private let attempts: Attempts
     private var done: ((Result<[UInt8], ClusterError>) -> Void)?
     private var wasSent = false
+    private var logins = 0
+
+    private static let loginsMax = 2
 
     init(
         path: String, message: [UInt8], isRead: Bool, deadline: NIODeadline, dialer: Dialer,
@@ -47,17 +50,45 @@ final class Call {
     }
 
     private func send(to client: RPCClient, _ index: Int) {
+        let login = attempts.dialer.login
+        login.metadata(from: client, timeout: remaining) { result in
+            guard self.done != nil else { return }
+            switch result {
+            case .success(let metadata): self.send(metadata, to: client, index)
+            case .failure(let failure): self.loginFailed(failure, at: index)
+            }
+        }
+    }
+
+    private func send(_ metadata: Login.Metadata, to client: RPCClient, _ index: Int) {
         wasSent = true
-        let remaining = max(deadline - .now(), .milliseconds(1))
-        client.unary(path, message, metadata: [], timeout: remaining) { result in
+        client.unary(path, message, metadata: metadata, timeout: remaining) { result in
             switch result {
             case .success(let answer):
                 self.attempts.dialer.succeeded(index)
                 self.finish(.success(answer))
             case .failure(let failure):
+                if self.attempts.dialer.login.canRetry(failure), self.logins < Self.loginsMax {
+                    self.logins += 1
+                    self.wasSent = false
+                    self.attempts.dialer.login.forget(metadata)
+                    return self.send(to: client, index)
+                }
                 self.failed(failure, at: index)
             }
         }
+    }
+
+    private var remaining: TimeAmount { max(deadline - .now(), .milliseconds(1)) }
+
+    /// Nothing was asked yet but who calls.
+    private func loginFailed(_ status: RPCStatus, at index: Int) {
+        if status.code == .unavailable || status.neverSent {
+            attempts.failed(index, status.message)
+            return start()
+        }
+        let endpoint = attempts.dialer.endpoint(index).description
+        finish(.failure(ClusterError(status: status, isRead: true, endpoint: endpoint)))
     }
 
     private func failed(_ status: RPCStatus, at index: Int) {

@@ -20,6 +20,8 @@ public final class Cluster: Sendable {
     public struct Options: Sendable {
         /// How long a call may take, with its retries, unless it says otherwise.
         public var timeout: Duration = .seconds(5)
+        /// As whom to call, where the cluster asks. The password is sent once, for a token.
+        public var credentials: Credentials?
         public init() {}
     }
 
@@ -53,7 +55,7 @@ public final class Cluster: Sendable {
         self.endpoints = endpoints
         self.options = options
         self.ownGroup = ownGroup
-        dialer = Dialer(endpoints: endpoints, loop: loop)
+        dialer = Dialer(endpoints: endpoints, credentials: options.credentials, loop: loop)
     }
 
     /// Closes every connection. Calls and watches that are under way fail, as do later ones.

@@ -14,13 +14,15 @@ final class Dialer: @unchecked Sendable {
     }
 
     let loop: any EventLoop
+    let login: Login
     private var lines: [Line]
     private var preferred = 0
     private(set) var isClosed = false
     /// Nothing may be put on the loop any more: its owner is about to shut it down.
     private let isShut = Mutex(false)
 
-    init(endpoints: [Endpoint], loop: any EventLoop) {
+    init(endpoints: [Endpoint], credentials: Credentials?, loop: any EventLoop) {
+        login = Login(credentials)
         self.loop = loop
         lines = endpoints.map { Line(endpoint: $0) }
     }

@@ -48,6 +48,9 @@ public struct KeyRange: Hashable, Sendable {
     /// The key behind the last one; empty for `start` alone, one zero byte for "to the end".
     public let end: [UInt8]
 
+    /// As the server writes a range.
+    init(_ start: [UInt8], _ end: [UInt8]) { self.init(start: start, end: end) }
+
     private init(start: [UInt8], end: [UInt8]) {
         self.start = start
         self.end = end

@@ -25,6 +25,10 @@ final class Watcher: @unchecked Sendable {
     private var nextRevision: Int64
     private var stream: ClientStream?
     private var attempts: Attempts?
+    private var sentLogin: Login.Metadata = []
+    private var logins = 0
+
+    private static let loginsMax = 2
     /// Counts streams: what comes from an earlier one is not for us.
     private var generation = 0
     private var queue = CircularBuffer<(update: WatchUpdate, byteCount: Int)>()
@@ -100,10 +104,22 @@ final class Watcher: @unchecked Sendable {
     }
 
     private func open(on client: RPCClient, _ index: Int) {
+        dialer.login.metadata(from: client, timeout: ClientLimits.connectTimeout) { result in
+            guard case .opening = self.state else { return }
+            switch result {
+            case .success(let metadata):
+                self.sentLogin = metadata
+                self.open(on: client, index, as: metadata)
+            case .failure(let status): self.streamEnded(status, at: index)
+            }
+        }
+    }
+
+    private func open(on client: RPCClient, _ index: Int, as login: Login.Metadata) {
         generation += 1
         let generation = self.generation
         let opened = client.stream(
-            "/etcdserverpb.Watch/Watch", metadata: [("hasleader", "true")],
+            "/etcdserverpb.Watch/Watch", metadata: [("hasleader", "true")] + login,
             onMessage: { bytes in
                 if generation == self.generation { self.received(bytes, from: index) }
             },
@@ -140,6 +156,7 @@ final class Watcher: @unchecked Sendable {
     }
 
     private func created(_ revision: Int64, at index: Int) {
+        logins = 0
         state = .streaming
         attempts = nil
         dialer.succeeded(index)
@@ -156,6 +173,12 @@ final class Watcher: @unchecked Sendable {
                 "revision \(nextRevision) has been compacted away;"
                 + " the oldest that is left is \(answer.compactRevision)"
             return end(ClusterError(.compacted, text, endpoint: endpoint))
+        }
+        if dialer.login.canRetry(reason: answer.cancelReason), logins < Self.loginsMax {
+            logins += 1
+            dialer.login.forget(sentLogin)
+            dropStream()
+            return open()
         }
         if answer.cancelReason.hasSuffix("permission denied") {
             return end(

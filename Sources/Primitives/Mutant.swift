@@ -180,6 +180,12 @@
         /// Two changes of the members are decided on one state.
         case decidesTwiceOnOneState
 
+        // Users and permissions
+        /// Who may do what is judged where a command is proposed, and never again.
+        case authorizesOnlyAtAdmission
+        /// What a password proved still counts when it is another one.
+        case trustsOldIdentities
+
         // Watches
         /// After a snapshot, watches go on behind it (B06).
         case skipsWhatWasJumped

@@ -339,13 +339,8 @@ extension Replica {
     private mutating func proposeFenced(
         _ kind: CommandKind, _ items: [LeaseBatch.Item], into effects: inout [ReplicaEffect]
     ) -> Bool {
-        var header = CommandHeader(
-            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
-        header.fenceTerm = raft.term
-        var payload = Command.encode(header, body: LeaseBatch(items).encode())
-        Command.stamp(&payload, clock: clock)
         do {
-            let index = try raft.propose([(.command, payload)], into: &raftEffects)
+            let index = try proposeOwn(kind, LeaseBatch(items).encode())
             leases?.add(LeaseDuty.Proposed(index: index, kind: kind, leaseIDs: items.map(\.id)))
             drainRaft(into: &effects)
             return true

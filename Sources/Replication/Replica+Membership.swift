@@ -29,8 +29,9 @@ extension Replica {
         if appliedConfiguration.members.contains(where: { isMissing($0) }) {
             return .leaderChanged
         }
-        let body = command.dropFirst(CommandHeader.fixedByteCount)
-        guard let id = MemberCommand.member(in: body), let record = store.members[id] else {
+        guard let id = MemberCommand.member(in: Command.body(of: command)),
+            let record = store.members[id]
+        else {
             return nil
         }
         switch kind {
@@ -46,7 +47,7 @@ extension Replica {
             return lackOfMajority(of: store.members.voters + [id])
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
             .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterVersion,
-            .memberAttributes, .memberFoundation:
+            .memberAttributes, .memberFoundation, .auth:
             return nil
         }
     }
@@ -61,7 +62,7 @@ extension Replica {
         case .memberRemoval, .memberPromotion: membership.changesThrough = index
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
             .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterVersion,
-            .memberAttributes, .memberFoundation:
+            .memberAttributes, .memberFoundation, .auth:
             break
         }
     }
@@ -114,7 +115,7 @@ extension Replica {
             isMissing(member.member) && appliedConfiguration.contains(member.member)
         }
         guard !missing.isEmpty else { return }
-        proposeOwn(.memberFoundation, MemberCommand.foundation(missing), into: &effects)
+        proposeForMembers(.memberFoundation, MemberCommand.foundation(missing), into: &effects)
     }
 
     private mutating func followCatchUps() {
@@ -144,7 +145,7 @@ extension Replica {
             guard isAtOnce || membership.isStable(record.id, now: now, patience: patience) else {
                 continue
             }
-            proposeOwn(
+            proposeForMembers(
                 .memberPromotion, MemberCommand.promotion(record.id, from: .joining),
                 into: &effects)
         }
@@ -211,18 +212,12 @@ extension Replica {
     }
 
     /// An entry of the leader itself, which holds in its term only; one at a time.
-    private mutating func proposeOwn(
+    private mutating func proposeForMembers(
         _ kind: CommandKind, _ body: [UInt8], into effects: inout [ReplicaEffect]
     ) {
         guard store.appliedIndex >= membership.proposedThrough else { return }
-        var header = CommandHeader(
-            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
-        header.fenceTerm = raft.term
-        var payload = Command.encode(header, body: body)
-        Command.stamp(&payload, clock: clock)
         do {
-            membership.proposedThrough = try raft.propose(
-                [(.command, payload)], into: &raftEffects)
+            membership.proposedThrough = try proposeOwn(kind, body)
             drainRaft(into: &effects)
         } catch {
             // Leadership is going, or too much waits: the next tick tries again.

@@ -9,8 +9,8 @@ package import StateMachine
 extension Replica {
     /// Takes a command of this node's client. The outcome comes as `.answer` with `sequence`.
     package mutating func propose(
-        _ kind: CommandKind, proposedID: Int64, body: [UInt8], sequence: UInt64,
-        into effects: inout [ReplicaEffect]
+        _ kind: CommandKind, proposedID: Int64, body: [UInt8], as principal: Principal = .anonymous,
+        sequence: UInt64, into effects: inout [ReplicaEffect]
     ) {
         guard proposals.count < settings.pendingRequestsMax else {
             effects.append(.answer(sequence: sequence, .refused(.tooManyRequests)))
@@ -19,6 +19,7 @@ extension Replica {
         var header = CommandHeader(
             kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: sequence))
         header.proposedID = proposedID
+        if principal != .anonymous { header.principal = principal }
         header.leaseSecondsMin = settings.leaseSecondsMin
         let command = Command.encode(header, body: body)
         guard command.count <= settings.entryBytesMax else {
@@ -118,6 +119,19 @@ extension Replica {
                 }
             }
         }
+    }
+
+    /// Appends an entry of the leader itself, which holds in its term only. Its index.
+    mutating func proposeOwn(
+        _ kind: CommandKind, _ body: [UInt8]
+    ) throws(ProposalRefusal) -> LogIndex {
+        var header = CommandHeader(
+            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
+        header.fenceTerm = raft.term
+        header.principal = .node
+        var payload = Command.encode(header, body: body)
+        Command.stamp(&payload, clock: clock)
+        return try raft.propose([(.command, payload)], into: &raftEffects)
     }
 
     private mutating func park(

@@ -15,6 +15,7 @@ package struct Applied: Sendable {
     /// Who the members are is another, or consensus's configuration is.
     package var membershipChanged: Bool
     package var alarmsChanged: Bool
+    package var authChange: AuthChange?
     /// The node met an entry that it does not understand and must not go on.
     package var mustStop: Bool
 
@@ -51,6 +52,7 @@ package enum Outcome: Sendable {
     case alarms([AlarmMember])
     /// The member that was added or changed.
     case member(NodeID)
+    case auth
     case failed(StoreError)
 }
 

@@ -7,7 +7,7 @@ extension CommandKind {
         case .leaseExpire, .leaseCheckpoint, .memberFoundation: true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm,
             .clusterVersion, .memberAttributes, .memberRemoval, .memberAddition, .memberUpdate,
-            .memberPromotion:
+            .memberPromotion, .auth:
             false
         }
     }
@@ -21,7 +21,7 @@ extension CommandKind {
         switch self {
         case .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion: true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
-            .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberFoundation:
+            .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberFoundation, .auth:
             false
         }
     }
@@ -33,6 +33,15 @@ extension Command {
         guard payload.count >= CommandHeader.fixedByteCount, payload[0] == CommandHeader.version
         else { return nil }
         return CommandKind(rawValue: payload[1])
+    }
+
+    /// The client's own bytes in an encoded command; none where it is no command of a version that
+    /// this code knows.
+    package static func body(of payload: [UInt8]) -> ArraySlice<UInt8> {
+        let offset = payload.withUnsafeBytes { raw in
+            (try? decodeHeader(raw))?.bodyOffset ?? raw.count
+        }
+        return payload[offset...]
     }
 
     /// Whose request an encoded command is, without decoding the rest; nil where it is no command

@@ -21,6 +21,8 @@ package enum CommandKind: UInt8, Sendable, CaseIterable {
     case memberAddition = 14
     case memberUpdate = 15
     case memberPromotion = 16
+    /// An ``AuthCommand``.
+    case auth = 17
 }
 
 /// Names a request for ever: the member that took it, that member's boot, and a number.
@@ -41,12 +43,13 @@ package struct RequestID: Hashable, Sendable {
 /// ```
 ///  0  u8   version, 1          24  u64  origin member
 ///  1  u8   kind                32  u64  origin's boot number
-///  2  u16  flags, zero         40  u64  request's sequence number
+///  2  u16  flags               40  u64  request's sequence number
 ///  4  u32  least lease TTL, s  48  u64  auth revision
 ///  8  u64  leader's clock, ms  56  i64  id chosen by the proposer
 /// 16  u64  fence term, 0 none  64  u16  bytes of the user's name, which follow
 /// ```
-/// All little-endian; the body is the rest.
+/// All little-endian; the body is the rest. Of the flags, bit 0 says that no client asks but a node
+/// for its duty.
 package struct CommandHeader: Equatable, Sendable {
     package static let version: UInt8 = 1
     package static let fixedByteCount = 66

@@ -21,6 +21,7 @@ package struct Digest: Equatable, Sendable {
         case floor = 5
         case alarm = 6
         case member = 7
+        case auth = 8
     }
 
     mutating func fold(_ record: Record, _ space: SpaceID) {

@@ -20,6 +20,7 @@ package struct FrozenStore: Sendable {
     let leases: LeaseTable
     package let alarms: AlarmTable
     package let members: MemberTable
+    package let auth: AuthTable
     package let appliedIndex: LogIndex
     package let appliedTerm: Term
     package let revision: Revision
@@ -63,6 +64,7 @@ package struct FrozenStore: Sendable {
                 sources.append(.chunk(id, chunk))
             }
         }
+        if auth.modifiedAt > base ?? 0 { sources.append(.auth) }
         return StoreRows(frozen: self, sources: sources)
     }
 
@@ -76,6 +78,8 @@ package struct FrozenStore: Sendable {
             return StoreRow(
                 table: StoreTable.leases.rawValue, key: [UInt8(bucket)],
                 value: encodeLeases(bucket))
+        case .auth:
+            return StoreRow(table: StoreTable.auth.rawValue, key: [], value: auth.encode())
         case .chunk(let space, let chunk):
             return StoreRow(
                 table: StoreTable.of(space).rawValue, key: chunk.id.rowKey,
@@ -131,7 +135,8 @@ extension Store {
     package func freeze() -> FrozenStore {
         FrozenStore(
             client: FrozenSpace(client), datacenter: FrozenSpace(datacenter), leases: leases,
-            alarms: alarms, members: members, appliedIndex: appliedIndex, appliedTerm: appliedTerm,
+            alarms: alarms, members: members, auth: auth, appliedIndex: appliedIndex,
+            appliedTerm: appliedTerm,
             revision: revision, clock: clock, digest: digest)
     }
 

@@ -12,7 +12,7 @@ extension Outcome {
         case .deleteRange(let deleted, let previous):
             return Response.deleteRange(header, deleted: deleted, previous: previous)
         case .txn(let result): return Response.txn(header, result)
-        case .compact, .leaseRevoke: return Response.header(header)
+        case .compact, .leaseRevoke, .auth: return Response.header(header)
         case .leaseGrant(let id, let seconds):
             return Response.leaseGrant(header, id: id, seconds: seconds)
         case .alarms(let alarms): return Response.alarms(header, alarms)

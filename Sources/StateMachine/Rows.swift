@@ -22,6 +22,7 @@ package struct StoreRow: Equatable, Sendable {
 /// members     key empty        cluster version, members, removed ids, alarms
 /// leases      u8 bucket        the leases of the bucket: count, then of each its id, granted and
 ///                              remaining seconds and the index of its grant
+/// auth        key empty        as AuthTable.encode() has it
 /// client,     u64 main, u32    a chunk of the revision log: count, then the records; the key
 /// datacenter  sub, big-endian  is the place of the first record that the chunk ever held
 /// ```
@@ -31,6 +32,7 @@ package enum StoreTable: UInt8, Sendable {
     case leases = 3
     case client = 4
     case datacenter = 5
+    case auth = 6
 
     static func of(_ space: SpaceID) -> StoreTable {
         switch space {
@@ -41,7 +43,7 @@ package enum StoreTable: UInt8, Sendable {
 }
 
 /// Version of the rows' format.
-let rowFormatVersion: UInt32 = 3
+let rowFormatVersion: UInt32 = 4
 
 /// How a checkpoint differs from an older one.
 package struct RowChanges: Sendable {
@@ -59,6 +61,7 @@ package struct StoreRows: Sequence, Sendable {
         case state
         case members
         case leases(bucket: Int)
+        case auth
         case chunk(SpaceID, LogChunk)
     }
 

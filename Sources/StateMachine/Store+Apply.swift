@@ -47,6 +47,7 @@ extension Store {
                 throw .fenced(decidedIn: header.fenceTerm.rawValue, committedIn: term.rawValue)
             }
             try refuseUnderAlarm(header.kind)
+            if auth.isEnabled { try authorize(header, body) }
             applied.outcome = try perform(header, body, evaluate, &applied)
         } catch {
             if case .unknownCommand = error { applied.mustStop = true }
@@ -68,7 +69,7 @@ extension Store {
         case .deleteRange, .txn, .compact, .leaseRevoke, .leaseExpire:
             if alarms.isRaised(.corrupt) { throw .corrupt }
         case .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberRemoval,
-            .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion:
+            .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .auth:
             break
         }
     }
@@ -91,6 +92,7 @@ extension Store {
         case .memberAttributes, .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate,
             .memberPromotion:
             return try changeMembers(header.kind, body, &applied)
+        case .auth: return try authenticate(header, body, &applied)
         }
     }
 
@@ -125,7 +127,7 @@ extension Store {
 
 extension StoreError {
     /// Runs a decoder, with its error as the store's.
-    static func decoding<T>(
+    package static func decoding<T>(
         _ body: () throws(ProtobufError) -> T
     ) throws(StoreError) -> T {
         do throws(ProtobufError) {

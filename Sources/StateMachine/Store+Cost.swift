@@ -22,7 +22,8 @@ extension Store {
             case .leaseCheckpoint:
                 return 1 + ((try? LeaseBatch.decode(body))?.items.count ?? 0)
             case .put, .compact, .leaseGrant, .alarm, .clusterVersion, .memberAttributes,
-                .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion:
+                .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion,
+                .auth:
                 return 1
             }
         }

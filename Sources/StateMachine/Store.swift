@@ -14,6 +14,9 @@ package final class Store: @unchecked Sendable {
     @exclusivity(unchecked) package internal(set) var leases: LeaseTable
     @exclusivity(unchecked) package internal(set) var alarms: AlarmTable
     @exclusivity(unchecked) package internal(set) var members: MemberTable
+    @exclusivity(unchecked) package internal(set) var auth: AuthTable
+    /// What ``auth`` allows, for the users that were asked about.
+    @exclusivity(unchecked) var permissions: [Bytes: UserPermissions] = [:]
     @exclusivity(unchecked) package internal(set) var appliedIndex: LogIndex
     @exclusivity(unchecked) package internal(set) var appliedTerm: Term
     /// The leader's clock as of the last entry, in milliseconds; it never goes back.
@@ -28,11 +31,14 @@ package final class Store: @unchecked Sendable {
         leases = LeaseTable()
         alarms = AlarmTable()
         members = MemberTable()
+        auth = AuthTable()
         appliedIndex = .zero
         appliedTerm = .zero
         clock = 0
         digest = Digest()
     }
+
+    static let permissionsKnownMax = 10_000
 
     package var revision: Revision { Revision(mainRevision) }
 

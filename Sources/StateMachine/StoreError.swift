@@ -24,6 +24,23 @@ package enum StoreError: Error, Equatable, Sendable {
     case memberNotLearner
     case tooManyMembers
     case noVoterLeft
+    case userNameEmpty
+    case roleNameEmpty
+    case userExists
+    case userNotFound
+    case roleExists
+    case roleNotFound
+    case roleNotGranted
+    case permissionNotGiven
+    case permissionNotGranted
+    case authNotEnabled
+    case authFailed
+    case oldAuthRevision
+    case invalidAuthManagement
+    case rootUserMissing
+    case rootRoleMissing
+    /// The table of users, roles and permissions is as large as it may be.
+    case tooManyUsers
     /// The command was decided in another term than the one it was committed in (DESIGN §6, the
     /// fence).
     case fenced(decidedIn: UInt64, committedIn: UInt64)
@@ -36,13 +53,18 @@ package enum StoreError: Error, Equatable, Sendable {
     package var grpcCode: Int {
         switch self {
         case .emptyKey, .keyNotFound, .valueProvided, .leaseProvided, .tooManyOperations,
-            .duplicateKey, .invalidSortOption, .requestTooLarge, .nestedTooDeep:
+            .duplicateKey, .invalidSortOption, .requestTooLarge, .nestedTooDeep, .userNameEmpty,
+            .roleNameEmpty, .permissionNotGiven, .authFailed, .oldAuthRevision,
+            .invalidAuthManagement:
             return 3
         case .noVoterLeft: return 2
         case .leaseNotFound, .memberNotFound: return 5
         case .permissionDenied: return 7
-        case .noSpace: return 8
-        case .leaseExists, .peerURLExists, .memberNotLearner, .tooManyMembers: return 9
+        case .noSpace, .tooManyUsers: return 8
+        case .leaseExists, .peerURLExists, .memberNotLearner, .tooManyMembers, .userExists,
+            .userNotFound, .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted,
+            .authNotEnabled, .rootUserMissing, .rootRoleMissing:
+            return 9
         case .compacted, .futureRevision, .leaseTimeTooLarge: return 11
         case .malformed: return 13
         case .fenced: return 14
@@ -75,6 +97,25 @@ package enum StoreError: Error, Equatable, Sendable {
         case .tooManyMembers: return "etcdserver: too many learner members in cluster"
         case .noVoterLeft:
             return "etcdserver: re-configuration failed due to not enough started members"
+        case .userNameEmpty: return "etcdserver: user name is empty"
+        case .roleNameEmpty: return "etcdserver: role name is empty"
+        case .userExists: return "etcdserver: user name already exists"
+        case .userNotFound: return "etcdserver: user name not found"
+        case .roleExists: return "etcdserver: role name already exists"
+        case .roleNotFound: return "etcdserver: role name not found"
+        case .roleNotGranted: return "etcdserver: role is not granted to the user"
+        case .permissionNotGiven: return "etcdserver: permission not given"
+        case .permissionNotGranted: return "etcdserver: permission is not granted to the role"
+        case .authNotEnabled: return "etcdserver: authentication is not enabled"
+        case .authFailed:
+            return "etcdserver: authentication failed, invalid user ID or password"
+        case .oldAuthRevision: return "etcdserver: revision of auth store is old"
+        case .invalidAuthManagement: return "etcdserver: invalid auth management"
+        case .rootUserMissing: return "etcdserver: root user does not exist"
+        case .rootRoleMissing: return "etcdserver: root user does not have root role"
+        case .tooManyUsers:
+            return
+                "keelson: users, roles and permissions take more than \(AuthTable.bytesMax) bytes"
         case .fenced(let decided, let committed):
             return "keelson: decided in term \(decided), committed in term \(committed)"
         case .malformed(let offset): return "keelson: malformed message at byte \(offset)"

@@ -61,6 +61,7 @@ extension FrozenStore {
             hash.fold(.leaseSet, UInt64(bitPattern: lease.remainingSeconds))
             for key in leases.keys(of: lease.id) { hash.fold(.leaseSet, key.storage) }
         }
+        hash.fold(.auth, auth.encode())
         hash.fold(.member, encodeMembers())
         hash.fold(.member, UInt64(bitPattern: revision.rawValue))
         return hash.value

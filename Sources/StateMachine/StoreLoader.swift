@@ -16,6 +16,7 @@ package struct StoreLoader {
     private var state: State?
     private var members = MemberTable()
     private var alarms = AlarmTable()
+    private var auth: AuthTable?
     private var leases: [Lease] = []
     private var spaces = [SpaceLoader(), SpaceLoader()]
 
@@ -33,6 +34,7 @@ package struct StoreLoader {
         case .state: try addState(value)
         case .members: try addMembers(value)
         case .leases: try addLeases(value)
+        case .auth: try addAuth(value)
         case .client, .datacenter:
             guard let id = ChunkID(rowKey: key) else { throw .malformedKey(table: table) }
             guard let state else { throw .missingState }
@@ -55,6 +57,10 @@ package struct StoreLoader {
         let store = Store(
             client: client.space, datacenter: datacenter.space, revision: state.revision,
             leases: table, alarms: alarms, members: members)
+        if var auth {
+            auth.modifiedAt = index
+            store.auth = auth
+        }
         store.appliedIndex = state.index
         store.appliedTerm = state.term
         store.clock = state.clock
@@ -107,6 +113,15 @@ package struct StoreLoader {
                 raised.append(AlarmMember(member: member, kind: kind))
             }
             alarms = AlarmTable(raised: raised)
+        } catch {
+            throw .malformed(offset: reader.offset)
+        }
+    }
+
+    private mutating func addAuth(_ value: [UInt8]) throws(StoreLoadError) {
+        var reader = ByteReader(value)
+        do throws(DecodingError) {
+            auth = try AuthTable.decode(&reader)
         } catch {
             throw .malformed(offset: reader.offset)
         }

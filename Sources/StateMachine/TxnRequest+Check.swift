@@ -32,9 +32,15 @@ extension TxnRequest {
     /// transaction may overlap, since only one of them runs; deletions may overlap deletions.
     private static func checkOverlaps(
         _ ops: [RequestOp]
-    ) throws(StoreError) -> (puts: KeySet, deletions: IntervalSet) {
-        var deletions = IntervalSet()
-        for case .deleteRange(let delete) in ops { deletions.insert(delete.range) }
+    ) throws(StoreError) -> (puts: KeySet, deletions: KeyIntervals) {
+        var deletions = KeyIntervals()
+        for case .deleteRange(let delete) in ops {
+            // A range without an end is left out: etcd takes its `range_end` for the key that it
+            // looks like, the byte zero, and so finds no put inside (seen on 3.5.1).
+            if delete.range.isSingleKey || delete.range.end != nil {
+                deletions.insert(delete.range)
+            }
+        }
         var puts = KeySet()
         for case .txn(let txn) in ops {
             let then = try checkOverlaps(txn.success)
@@ -69,59 +75,5 @@ private struct KeySet {
 
     mutating func insert(_ key: Bytes) {
         if members.insert(key).inserted { keys.append(key) }
-    }
-}
-
-/// Half-open intervals of keys, joined where they touch, in order.
-private struct IntervalSet {
-    private typealias Interval = (start: Bytes, end: Bytes)
-    private var intervals: [Interval] = []
-
-    /// A range without an end is left out: etcd takes its `range_end` for the key that it looks
-    /// like, the byte zero, and so finds no put inside (seen on 3.5.1).
-    mutating func insert(_ range: KeyRange) {
-        if range.isSingleKey {
-            insert((Bytes(range.start), Bytes(range.start + [0])))
-        } else if let end = range.end {
-            insert((Bytes(range.start), Bytes(end)))
-        }
-    }
-
-    mutating func formUnion(_ other: IntervalSet) {
-        for interval in other.intervals { insert(interval) }
-    }
-
-    func contains(_ key: Bytes) -> Bool {
-        let place = firstAfter(key)
-        guard place > 0 else { return false }
-        return key < intervals[place - 1].end
-    }
-
-    private mutating func insert(_ interval: Interval) {
-        if interval.end <= interval.start { return }
-        var joined = interval
-        var first = firstAfter(interval.start)
-        if first > 0, interval.start <= intervals[first - 1].end {
-            first -= 1
-            joined.start = intervals[first].start
-            joined.end = max(joined.end, intervals[first].end)
-        }
-        var end = first
-        while end < intervals.count, intervals[end].start <= joined.end {
-            joined.end = max(joined.end, intervals[end].end)
-            end += 1
-        }
-        intervals.replaceSubrange(first..<end, with: [joined])
-    }
-
-    /// The first interval that starts after `key`.
-    private func firstAfter(_ key: Bytes) -> Int {
-        var low = 0
-        var high = intervals.count
-        while low < high {
-            let middle = (low + high) / 2
-            if intervals[middle].start <= key { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -31,6 +31,10 @@ struct FuzzTests {
             (.alarm, AlarmRequest(.deactivate, member: NodeID(1), kind: .noSpace).encode()),
             (.clusterVersion, bytes("3.7.0")), (.memberAttributes, attributes.encode()),
             (.memberRemoval, [2, 0, 0, 0, 0, 0, 0, 0]),
+            (.auth, AuthCommand.addUser(bytes("root"), hash: [1]).encode()),
+            (.auth, AuthCommand.grantRole(bytes("root"), to: bytes("root")).encode()),
+            (.auth, AuthCommand.enable.encode()), (.auth, AuthCommand.addRole([1]).encode()),
+            (.auth, AuthCommand.grantPermission(KeyPermission(.read, "a"), to: [1]).encode()),
         ]
     }
 

@@ -23,7 +23,8 @@ struct Keelson: AsyncParsableCommand {
             ServerCommand.self, DevCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
-            AlarmCommand.self, CompactCommand.self,
+            AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,
+            AuthCommand.self,
             BenchCommand.self, SimulateCommand.self,
         ])
 

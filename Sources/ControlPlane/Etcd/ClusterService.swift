@@ -4,7 +4,7 @@ internal import RPC
 internal import Replication
 internal import StateMachine
 
-/// etcdserverpb.Cluster, and the state of etcdserverpb.Auth.
+/// etcdserverpb.Cluster.
 ///
 /// Confined to the node's event loop, hence `@unchecked Sendable`.
 final class ClusterService: @unchecked Sendable {
@@ -24,13 +24,6 @@ final class ClusterService: @unchecked Sendable {
         }
         routes.unary(service + "MemberPromote", EtcdMemberPromoteRequest.self) {
             self.promote($0, $1)
-        }
-        routes.unary("/etcdserverpb.Auth/AuthStatus", EtcdAuthStatusRequest.self) { call, _ in
-            self.authStatus(call)
-        }
-        routes.unary("/etcdserverpb.Auth/Authenticate", EtcdAuthenticateRequest.self) { call, _ in
-            call.finish(
-                RPCStatus(.failedPrecondition, "etcdserver: authentication is not enabled"))
         }
     }
 
@@ -93,7 +86,7 @@ final class ClusterService: @unchecked Sendable {
         _ done: @escaping (NodeID) -> Void
     ) {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
-        node.changeMembers(kind, body: body) { outcome in
+        node.changeMembers(kind, body: body, as: call.principal) { outcome in
             guard let applied = call.applied(outcome) else { return }
             guard case .member(let id) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -129,15 +122,5 @@ final class ClusterService: @unchecked Sendable {
             message.isLearner = member.isLearner
             return message
         }
-    }
-
-    /// Authentication is off, at the revision that etcd's fresh store of users has.
-    private func authStatus(_ call: ServerCall) {
-        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
-        var response = EtcdAuthStatusResponse()
-        response.header = node.headerMessage()
-        response.enabled = false
-        response.authRevision = 1
-        call.respond(response)
     }
 }

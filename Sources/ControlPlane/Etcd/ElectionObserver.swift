@@ -30,6 +30,7 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
             guard let self, call.isOpen else { return }
             if let failure { return end(failure.status) }
             service.observe(self)
+            authorize()
             look()
         }
     }
@@ -43,9 +44,15 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
         call.finish(status)
     }
 
+    /// Ends the stream where its client may not read the election any more.
+    func authorize() {
+        guard let prefix else { return }
+        if let refusal = service.node.refusal(of: call, reading: prefix) { end(refusal) }
+    }
+
     /// What was applied, in order: each value that the leader had is told.
     func applied(_ events: [Record]) {
-        guard let prefix else { return }
+        guard let prefix, call.isOpen else { return }
         for event in events where event.key.storage.starts(with: prefix) {
             if let current, event.key == current.key, !event.isTombstone {
                 tell(event, at: event.revision)
@@ -58,7 +65,7 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
 
     /// Tells who leads, where that is news.
     func look(at revision: Int64 = 0) {
-        guard let prefix else { return }
+        guard let prefix, call.isOpen else { return }
         guard let first = service.queue.first(prefix, revision: revision) else {
             current = nil
             return

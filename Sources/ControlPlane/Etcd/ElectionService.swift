@@ -39,12 +39,18 @@ final class ElectionService: @unchecked Sendable {
 
     func applied(_ batch: [Applied]) {
         guard !observers.isEmpty else { return }
+        if batch.contains(where: { $0.authChange == .table }) { authorize() }
         let events = batch.flatMap(\.events)
         if events.isEmpty { return }
         for observer in observers.values { observer.applied(events) }
     }
 
-    func storeReplaced() { for observer in observers.values { observer.look() } }
+    func storeReplaced() {
+        authorize()
+        for observer in observers.values { observer.look() }
+    }
+
+    private func authorize() { for observer in observers.values { observer.authorize() } }
 
     func stopping() { for observer in observers.values { observer.end(.stopped) } }
 
@@ -109,7 +115,7 @@ final class ElectionService: @unchecked Sendable {
     private func change(
         _ call: ServerCall, _ txn: EtcdTxnRequest, _ done: @escaping (Applied) -> Void
     ) {
-        node.propose(.txn, proposedID: 0, body: txn.bytes) { outcome in
+        node.propose(.txn, proposedID: 0, body: txn.bytes, as: call.principal) { outcome in
             guard let applied = call.queued(outcome) else { return }
             guard case .txn(let result) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -123,6 +129,9 @@ final class ElectionService: @unchecked Sendable {
         let prefix = Array(request.name) + [UInt8(ascii: "/")]
         node.linearizableRead { [node, queue] failure in
             if let failure { return call.finish(failure.status) }
+            if let refusal = node.refusal(of: call, reading: prefix) {
+                return call.finish(refusal)
+            }
             guard let record = queue.first(prefix) else { return call.finish(.noElectionLeader) }
             call.respond(Self.response(record, header: node.headerMessage()))
         }
@@ -138,7 +147,9 @@ final class ElectionService: @unchecked Sendable {
         var txn = EtcdTxnRequest()
         txn.compare = [.created(Array(request.leader.key), at: request.leader.rev)]
         txn.success = [.with { $0.requestDeleteRange = delete }]
-        node.propose(.txn, proposedID: 0, body: txn.bytes) { [node] outcome in
+        node.propose(
+            .txn, proposedID: 0, body: txn.bytes, as: call.principal
+        ) { [node] outcome in
             guard let applied = call.queued(outcome) else { return }
             var response = EtcdElectionResignResponse()
             response.header = node.headerMessage(revision: applied.revision)

@@ -8,6 +8,9 @@ package struct EtcdServicesOptions: Sendable {
     /// `--watch-progress-notify-interval`, at least 100 ms; 10 minutes in etcd too.
     package var watchProgressInterval: TimeAmount = .minutes(10)
 
+    /// `--auth-token-ttl`: for how long a token that is not used counts.
+    package var tokenTimeToLive: TimeAmount = .seconds(300)
+
     package init() {}
 }
 
@@ -26,6 +29,8 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let queue: KeyQueue
     private let locks: LockService
     private let elections: ElectionService
+    private let auth: AuthService
+    private let gate: AuthGate
     private let health: HealthService
     private let endpoints: HTTPEndpoints
     private let calls = CallCounters()
@@ -40,6 +45,8 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         queue = KeyQueue(node: node)
         locks = LockService(node: node, queue: queue)
         elections = ElectionService(node: node, queue: queue)
+        auth = AuthService(node: node)
+        gate = AuthGate(node: node, timeToLive: options.tokenTimeToLive)
         health = HealthService()
         let metrics = MetricsPage(node: node, watches: watches, calls: calls)
         endpoints = HTTPEndpoints(node: node, metrics: metrics)
@@ -48,6 +55,12 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     /// Adds all methods. What is not added is answered with `unimplemented` by the router.
     package func register(in routes: inout RPCRoutes) {
+        var all = RPCRoutes()
+        registerAll(in: &all)
+        routes.add(gate.guarding(all))
+    }
+
+    private func registerAll(in routes: inout RPCRoutes) {
         kv.register(in: &routes)
         routes.stream("/etcdserverpb.Watch/Watch") { self.watches.open($0) }
         leases.register(in: &routes)
@@ -55,6 +68,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         maintenance.register(in: &routes)
         locks.register(in: &routes)
         elections.register(in: &routes)
+        auth.register(in: &routes)
         health.register(in: &routes)
     }
 
@@ -74,6 +88,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     // MARK: NodeObserver
 
     package func applied(_ batch: [Applied]) {
+        gate.applied(batch)
         watches.applied(batch)
         queue.applied(batch)
         elections.applied(batch)

@@ -35,6 +35,7 @@ final class KVService: @unchecked Sendable {
             try decoding(body) { bytes throws(ProtobufError) in
                 try PutView.decode(bytes)
             }.check()
+            if node.store.auth.isEnabled { try authorizePut(call, body) }
         } catch {
             return call.finish(error.requestStatus)
         }
@@ -45,9 +46,11 @@ final class KVService: @unchecked Sendable {
     private func deleteRange(_ call: ServerCall, _ body: [UInt8]) {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
         do throws(StoreError) {
-            try decoding(body) { bytes throws(ProtobufError) in
+            let request = try decoding(body) { bytes throws(ProtobufError) in
                 try DeleteRangeRequest.decode(bytes)
-            }.check()
+            }
+            try request.check()
+            try node.store.grants(of: call.principal).check(request)
         } catch {
             return call.finish(error.requestStatus)
         }
@@ -63,6 +66,7 @@ final class KVService: @unchecked Sendable {
                 try TxnRequest.decode(bytes)
             }
             try request.check(operationsMax: node.transactionOperationsMax)
+            try node.store.grants(of: call.principal).check(request, in: node.store)
         } catch {
             return call.finish(error.requestStatus)
         }
@@ -78,6 +82,7 @@ final class KVService: @unchecked Sendable {
     /// A transaction of ranges only: it is not logged.
     private func read(_ call: ServerCall, _ request: TxnRequest) {
         do throws(StoreError) {
+            try node.store.grants(of: call.principal).check(request, in: node.store)
             let result = try node.store.readOnlyTxn(request)
             call.respond(Response.txn(node.header(), result))
         } catch {
@@ -97,9 +102,25 @@ final class KVService: @unchecked Sendable {
         propose(.compact, call, body)
     }
 
+    /// Nobody fills the log with what apply refuses.
+    private func authorizePut(_ call: ServerCall, _ body: [UInt8]) throws(StoreError) {
+        let grants = try node.store.grants(of: call.principal)
+        let checked: Result<Void, StoreError> = body.withUnsafeBytes { bytes in
+            do throws(StoreError) {
+                let view = try StoreError.decoding { () throws(ProtobufError) in
+                    try PutView.decode(bytes)
+                }
+                return .success(try grants.check(view, in: node.store))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try checked.get()
+    }
+
     private func propose(_ kind: CommandKind, _ call: ServerCall, _ body: [UInt8]) {
         guard body.count <= node.requestBytesMax else { return call.finish(.requestTooLarge) }
-        node.propose(kind, proposedID: 0, body: body) { [node] outcome in
+        node.propose(kind, proposedID: 0, body: body, as: call.principal) { [node] outcome in
             guard let applied = call.applied(outcome) else { return }
             let header = node.header(revision: applied.revision)
             guard let response = applied.outcome.encodeResponse(header) else {
@@ -166,6 +187,8 @@ final class KVService: @unchecked Sendable {
     ) {
         guard call.isOpen else { return }
         do throws(StoreError) {
+            // By the state that is read: what a client may see can have changed since it asked.
+            try node.store.grants(of: call.principal).check(request)
             guard node.store.isSmall(request, keysMax: LargeRanges.smallKeysMax) else {
                 let scan = try node.store.makeScan(request)
                 return largeRanges.evaluate(scan, request, for: call) { answer in

@@ -27,8 +27,6 @@ final class LeaseService: @unchecked Sendable {
         }
     }
 
-    /// The proposer picks the id where the client names none: positive, and free as far as this
-    /// node knows; apply refuses one that is taken.
     private func grant(_ call: ServerCall, _ body: [UInt8]) {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
         guard let request = try? body.withUnsafeBytes({ try LeaseGrantRequest.decode($0) }) else {
@@ -37,11 +35,10 @@ final class LeaseService: @unchecked Sendable {
         if request.seconds > Self.secondsMax {
             return call.finish(StoreError.leaseTimeTooLarge.status)
         }
-        var proposedID: Int64 = 0
-        while request.id == 0, proposedID == 0 || node.store.leases.contains(proposedID) {
-            proposedID = Int64.random(in: 1...Int64.max)
-        }
-        node.propose(.leaseGrant, proposedID: proposedID, body: body) { [node] outcome in
+        let proposedID = request.id == 0 ? node.freeLeaseID() : 0
+        node.propose(
+            .leaseGrant, proposedID: proposedID, body: body, as: call.principal
+        ) { [node] outcome in
             guard let applied = call.applied(outcome) else { return }
             guard case .leaseGrant(let id, let seconds) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -62,7 +59,9 @@ final class LeaseService: @unchecked Sendable {
         guard (try? body.withUnsafeBytes({ try LeaseRequest.decode($0) })) != nil else {
             return call.finish(.malformed)
         }
-        node.propose(.leaseRevoke, proposedID: 0, body: body) { [node] outcome in
+        node.propose(
+            .leaseRevoke, proposedID: 0, body: body, as: call.principal
+        ) { [node] outcome in
             guard let applied = call.applied(outcome) else { return }
             var response = EtcdLeaseRevokeResponse()
             response.header = node.headerMessage(revision: applied.revision)
@@ -80,6 +79,9 @@ final class LeaseService: @unchecked Sendable {
                 // up.
                 node.linearizableRead { failure in
                     if let failure { return call.finish(failure.status) }
+                    if let refusal = node.refusal(of: call, lookingAt: request) {
+                        return call.finish(refusal)
+                    }
                     call.respond(Self.timeToLive(request, remaining: remaining, node: node))
                 }
             }
@@ -108,14 +110,67 @@ final class LeaseService: @unchecked Sendable {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
         node.linearizableRead { [node] failure in
             if let failure { return call.finish(failure.status) }
+            let all = node.store.leases.all
+            if let refusal = node.refusal(of: call, lookingAt: all) {
+                return call.finish(refusal)
+            }
             var response = EtcdLeaseLeasesResponse()
             response.header = node.headerMessage()
-            response.leases = node.store.leases.all.map { lease in
+            response.leases = all.map { lease in
                 var status = EtcdLeaseStatus()
                 status.id = lease.id
                 return status
             }
             call.respond(response)
+        }
+    }
+}
+
+extension NodeFacade {
+    /// An id for a lease whose client names none: positive, and free as far as this node knows;
+    /// apply refuses one that is taken.
+    func freeLeaseID() -> Int64 {
+        var id: Int64 = 0
+        while id == 0 || store.leases.contains(id) { id = Int64.random(in: 1...Int64.max) }
+        return id
+    }
+}
+
+extension NodeFacade {
+    /// Whoever renews a lease keeps its keys.
+    fileprivate func refusal(of call: ServerCall, renewing id: Int64) -> RPCStatus? {
+        refusal(of: call) { grants throws(StoreError) in
+            try grants.checkWrite(ofLease: id, in: store)
+        }
+    }
+
+    /// The names of keys are for those who may read them.
+    fileprivate func refusal(
+        of call: ServerCall, lookingAt request: EtcdLeaseTimeToLiveRequest
+    ) -> RPCStatus? {
+        refusal(of: call) { grants throws(StoreError) in
+            if request.keys { try grants.checkRead(ofLease: request.id, in: store) }
+        }
+    }
+
+    fileprivate func refusal(of call: ServerCall, lookingAt leases: [Lease]) -> RPCStatus? {
+        refusal(of: call) { grants throws(StoreError) in
+            for lease in leases { try grants.checkRead(ofLease: lease.id, in: store) }
+        }
+    }
+
+    private func refusal(
+        of call: ServerCall, unless check: (Grants) throws(StoreError) -> Void
+    ) -> RPCStatus? {
+        switch grants(of: call) {
+        case .failure(let status): return status
+        case .success(let grants):
+            do throws(StoreError) {
+                try check(grants)
+                return nil
+            } catch {
+                return error.status
+            }
         }
     }
 }
@@ -143,7 +198,9 @@ final class KeepAliveStream: ServerStream, @unchecked Sendable {
         guard let request = try? EtcdLeaseKeepAliveRequest(serializedBytes: message) else {
             return call.finish(.malformed)
         }
-        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        if let refusal = node.refusal(of: call) ?? node.refusal(of: call, renewing: request.id) {
+            return call.finish(refusal)
+        }
         var response = EtcdLeaseKeepAliveResponse()
         response.header = node.headerMessage()
         response.id = request.id

@@ -55,7 +55,9 @@ final class LockService: @unchecked Sendable {
         if request.key.isEmpty { return call.finish(StoreError.emptyKey.queueStatus) }
         var delete = EtcdDeleteRangeRequest()
         delete.key = request.key
-        node.propose(.deleteRange, proposedID: 0, body: delete.bytes) { [node] outcome in
+        node.propose(
+            .deleteRange, proposedID: 0, body: delete.bytes, as: call.principal
+        ) { [node] outcome in
             guard let applied = call.queued(outcome) else { return }
             var response = EtcdLockUnlockResponse()
             response.header = node.headerMessage(revision: applied.revision)
@@ -71,7 +73,7 @@ extension KeyQueue {
         for entry: QueueEntry, _ call: ServerCall, node: any NodeFacade,
         _ done: @escaping (_ isFirst: Bool, _ hasWaited: Bool) -> Void
     ) {
-        guard call.isOpen else { return node.leave(entry) }
+        guard call.isOpen else { return node.leave(entry, as: call.principal) }
         var hasWaited = false
         var isDone = false
         let waiter = wait(
@@ -85,7 +87,7 @@ extension KeyQueue {
         guard !isDone else { return }
         call.onCancel = { [unowned self, unowned node] in
             cancel(waiter)
-            node.leave(entry)
+            node.leave(entry, as: call.principal)
         }
     }
 }

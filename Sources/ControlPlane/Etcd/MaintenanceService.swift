@@ -82,7 +82,12 @@ final class MaintenanceService: @unchecked Sendable {
             return call.finish(.malformed)
         }
         if request.action == AlarmRequest.Action.get.rawValue { return listAlarms(call, request) }
-        node.propose(.alarm, proposedID: 0, body: body) { [node] outcome in
+        do throws(StoreError) {
+            try node.store.requireAdmin(call.principal)
+        } catch {
+            return call.finish(error.status)
+        }
+        node.propose(.alarm, proposedID: 0, body: body, as: call.principal) { [node] outcome in
             guard let applied = call.applied(outcome) else { return }
             guard case .alarms(let alarms) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)

@@ -25,12 +25,16 @@ extension NodeFacade {
         _ done: @escaping (QueueEntry) -> Void
     ) {
         if let refusal = refusal(of: call) { return call.finish(refusal) }
+        // Who may not see the queue must not learn when it moves.
+        if let refusal = refusal(of: call, reading: name + [UInt8(ascii: "/")]) {
+            return call.finish(refusal)
+        }
         if lease != 0 { return enter(call, name: name, heldBy: lease, value: value, done) }
         var grant = EtcdLeaseGrantRequest()
         grant.ttl = QueueEntry.leaseSeconds
-        var id: Int64 = 0
-        while id == 0 || store.leases.contains(id) { id = Int64.random(in: 1...Int64.max) }
-        propose(.leaseGrant, proposedID: id, body: grant.bytes) { [weak self] outcome in
+        propose(
+            .leaseGrant, proposedID: freeLeaseID(), body: grant.bytes, as: call.principal
+        ) { [weak self] outcome in
             guard let applied = call.queued(outcome) else { return }
             guard case .leaseGrant(let id, _) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -55,7 +59,7 @@ extension NodeFacade {
         txn.compare = [.created(key, at: 0)]
         txn.success = [.with { $0.requestPut = put }]
         txn.failure = [.with { $0.requestRange = range }]
-        propose(.txn, proposedID: 0, body: txn.bytes) { outcome in
+        propose(.txn, proposedID: 0, body: txn.bytes, as: call.principal) { outcome in
             guard let applied = call.queued(outcome) else { return }
             guard case .txn(let result) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -75,13 +79,26 @@ extension NodeFacade {
     }
 
     /// Deletes a key if it is still the one that was created then. Nobody waits for it.
-    func leave(_ entry: QueueEntry) {
+    func leave(_ entry: QueueEntry, as principal: Principal) {
         var delete = EtcdDeleteRangeRequest()
         delete.key = Data(entry.key)
         var txn = EtcdTxnRequest()
         txn.compare = [.created(entry.key, at: entry.createRevision)]
         txn.success = [.with { $0.requestDeleteRange = delete }]
-        propose(.txn, proposedID: 0, body: txn.bytes) { _ in }
+        propose(.txn, proposedID: 0, body: txn.bytes, as: principal) { _ in }
+    }
+}
+
+extension NodeFacade {
+    /// Why a call may not read the keys with a prefix, if it may not.
+    func refusal(of call: ServerCall, reading prefix: [UInt8]) -> RPCStatus? {
+        do throws(StoreError) {
+            let range = KeyRange(key: prefix, rangeEnd: KeyQueue.end(of: prefix))
+            try store.grants(of: call.principal).checkRead(range)
+            return nil
+        } catch {
+            return error.status
+        }
     }
 }
 

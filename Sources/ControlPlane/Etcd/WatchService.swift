@@ -73,14 +73,18 @@ final class WatchService: @unchecked Sendable {
     // MARK: What the node tells
 
     func applied(_ batch: [Applied]) {
+        if batch.contains(where: { $0.authChange == .table }) { authorize() }
         send(hub.applied(batch, log: node.store))
         if hub.needsCatchUp { scheduleCatchUp() }
     }
 
     func storeReplaced() {
+        authorize()
         hub.jump(to: max(hub.revision, node.store.revision))
         if hub.needsCatchUp { scheduleCatchUp() }
     }
+
+    private func authorize() { for stream in streams.values { stream.authorize() } }
 
     func leadershipChanged() {
         for stream in streams.values { stream.leadershipChanged() }

@@ -13,6 +13,7 @@ internal import SwiftProtobuf
 final class WatchStream: ServerStream, @unchecked Sendable {
     private struct Watch {
         var watcher: WatcherID
+        var range: KeyRange
         var wantsProgress: Bool
         /// Nothing was sent since the last tick of the progress timer.
         var isQuiet = true
@@ -112,9 +113,12 @@ final class WatchStream: ServerStream, @unchecked Sendable {
         guard watches.count < Self.watchesMax, keyBytes <= Self.keyBytesMax,
             service.watcherCount < WatchService.watchersMax
         else { return refuse("etcdserver: too many watches") }
-        guard let range = WatchRange(key: Array(request.key), end: Array(request.rangeEnd)) else {
+        let key = request.key.isEmpty ? [0] : Array(request.key)
+        guard let range = WatchRange(key: key, end: Array(request.rangeEnd)) else {
             return refuse("mvcc: watcher range is empty")
         }
+        let read = KeyRange(key: key, rangeEnd: Array(request.rangeEnd))
+        if let refusal = refusal(reading: read) { return refuse(refusal.message) }
         if request.watchID != 0, watches[request.watchID] != nil {
             return refuse("mvcc: duplicate watch ID provided on the WatchStream")
         }
@@ -125,7 +129,8 @@ final class WatchStream: ServerStream, @unchecked Sendable {
         let binding = WatchService.Binding(
             stream: self, watchID: watchID, isFragmenting: request.fragment)
         let watcher = service.add(spec, start: request.startRevision, for: binding)
-        watches[watchID] = Watch(watcher: watcher, wantsProgress: request.progressNotify)
+        watches[watchID] = Watch(
+            watcher: watcher, range: read, wantsProgress: request.progressNotify)
         watchIDs[watcher] = watchID
         if request.progressNotify { startProgressTimer() }
         var response = WatchResponse(header: service.header(revision: revision))
@@ -170,6 +175,39 @@ final class WatchStream: ServerStream, @unchecked Sendable {
         response.isCanceled = true
         response.compactRevision = compacted.rawValue
         call.send(response.encode())
+    }
+
+    // MARK: Permissions
+
+    private func refusal(reading range: KeyRange) -> RPCStatus? {
+        switch service.node.grants(of: call) {
+        case .failure(let status): return status
+        case .success(let grants):
+            do throws(StoreError) {
+                try grants.checkRead(range)
+                return nil
+            } catch {
+                return error.status
+            }
+        }
+    }
+
+    /// Ends the watches whose keys the client may not read any more, before they are told another
+    /// event.
+    func authorize() {
+        for watchID in watches.keys.sorted() {
+            guard let watch = watches[watchID], let refusal = refusal(reading: watch.range) else {
+                continue
+            }
+            watches[watchID] = nil
+            watchIDs[watch.watcher] = nil
+            service.remove(watch.watcher)
+            var response = WatchResponse(header: service.header(revision: service.hub.revision))
+            response.watchID = watchID
+            response.isCanceled = true
+            response.cancelReason = refusal.message
+            call.send(response.encode())
+        }
     }
 
     // MARK: Progress

@@ -57,7 +57,7 @@ extension Node {
         body.field(1, revision.rawValue)
         housekeeping.compactionInFlight = true
         logger.info("compacting", metadata: ["revision": "\(revision)"])
-        propose(.compact, proposedID: 0, body: body.bytes) { [weak self] _ in
+        propose(.compact, proposedID: 0, body: body.bytes, as: .node) { [weak self] _ in
             self?.housekeeping.compactionInFlight = false
         }
     }
@@ -78,7 +78,7 @@ extension Node {
                 "in use": "\(store.bytesInUse)", "quota": "\(configuration.quotaBytes)",
             ])
         let body = AlarmRequest(.activate, member: memberID, kind: .noSpace).encode()
-        propose(.alarm, proposedID: 0, body: body) { [weak self] _ in
+        propose(.alarm, proposedID: 0, body: body, as: .node) { [weak self] _ in
             self?.housekeeping.alarmInFlight = false
         }
     }

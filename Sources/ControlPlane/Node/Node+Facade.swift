@@ -25,7 +25,7 @@ extension Node: NodeFacade {
     package var quotaBytes: Int64 { configuration.quotaBytes }
 
     package func propose(
-        _ kind: CommandKind, proposedID: Int64, body: [UInt8],
+        _ kind: CommandKind, proposedID: Int64, body: [UInt8], as principal: Principal,
         _ done: @escaping (ProposalOutcome) -> Void
     ) {
         guard !stopping else { return done(.refused(.stopped)) }
@@ -34,7 +34,8 @@ extension Node: NodeFacade {
         let sequence = replica.nextSequence()
         completions.insert(.proposal(done), for: sequence)
         replica.propose(
-            kind, proposedID: proposedID, body: body, sequence: sequence, into: &effects)
+            kind, proposedID: proposedID, body: body, as: principal, sequence: sequence,
+            into: &effects)
         if !effects.isEmpty { perform() }
         endTurnSoon()
     }

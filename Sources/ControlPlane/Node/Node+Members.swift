@@ -29,9 +29,10 @@ final class ConfigurationWaiter {
 
 extension Node {
     package func changeMembers(
-        _ kind: CommandKind, body: [UInt8], _ done: @escaping (ProposalOutcome) -> Void
+        _ kind: CommandKind, body: [UInt8], as principal: Principal,
+        _ done: @escaping (ProposalOutcome) -> Void
     ) {
-        propose(kind, proposedID: 0, body: body) { [weak self] outcome in
+        propose(kind, proposedID: 0, body: body, as: principal) { [weak self] outcome in
             guard let self, case .applied(let applied) = outcome,
                 case .member(let id) = applied.outcome
             else { return done(outcome) }

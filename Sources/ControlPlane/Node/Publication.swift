@@ -25,7 +25,7 @@ extension Node {
             return
         }
         publication.inFlight = true
-        propose(.memberAttributes, proposedID: 0, body: attributes.encode()) {
+        propose(.memberAttributes, proposedID: 0, body: attributes.encode(), as: .node) {
             [weak self] outcome in
             guard let self else { return }
             publication.inFlight = false

@@ -37,6 +37,8 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
 
     /// When the call must be over. Nil: the client set no deadline.
     package private(set) var deadline: NIODeadline?
+    /// Who calls, as far as the services have found out.
+    package var identity: CallIdentity?
     /// For unary calls: told once if the call ends before it was answered (the client went away or
     /// its deadline passed). Streams are told by ``ServerStream/closed(cancelled:)``.
     package var onCancel: (() -> Void)?

@@ -164,7 +164,7 @@ struct StoreModel {
             change(try decode(body, AlarmRequest.decode))
             return .alarms
         case .clusterVersion, .memberAttributes, .memberRemoval, .memberFoundation,
-            .memberAddition, .memberUpdate, .memberPromotion:
+            .memberAddition, .memberUpdate, .memberPromotion, .auth:
             return .members
         }
     }

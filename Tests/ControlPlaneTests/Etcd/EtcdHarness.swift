@@ -18,10 +18,12 @@ final class EtcdHarness: @unchecked Sendable {
     let port: Int
     private let services: EtcdServices
     private let server: RPCServer
+    /// The paths of all methods that are served.
+    let paths: [String]
 
     private init(
         eventLoop: any EventLoop, node: InMemoryNode, services: EtcdServices, server: RPCServer,
-        client: RPCClient, port: Int
+        client: RPCClient, port: Int, paths: [String]
     ) {
         self.eventLoop = eventLoop
         self.node = node
@@ -29,6 +31,7 @@ final class EtcdHarness: @unchecked Sendable {
         self.server = server
         self.client = client
         self.port = port
+        self.paths = paths
     }
 
     static func start(
@@ -45,7 +48,8 @@ final class EtcdHarness: @unchecked Sendable {
             let server = RPCServer(
                 eventLoop: eventLoop, routes: routes, http1: services.http1Responder,
                 limits: limits)
-            return Parts(node: node, services: services, server: server)
+            return Parts(
+                node: node, services: services, server: server, paths: routes.paths)
         }.get()
         let address = try await parts.server.listen(host: "127.0.0.1", port: 0).get()
         let port = try #require(address.port)
@@ -54,13 +58,14 @@ final class EtcdHarness: @unchecked Sendable {
         ).get()
         return EtcdHarness(
             eventLoop: eventLoop, node: parts.node, services: parts.services,
-            server: parts.server, client: client, port: port)
+            server: parts.server, client: client, port: port, paths: parts.paths)
     }
 
     private struct Parts: @unchecked Sendable {
         let node: InMemoryNode
         let services: EtcdServices
         let server: RPCServer
+        let paths: [String]
     }
 
     func stop() async throws {

@@ -51,7 +51,7 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
     var committedIndex: LogIndex { store.appliedIndex }
 
     func propose(
-        _ kind: CommandKind, proposedID: Int64, body: [UInt8],
+        _ kind: CommandKind, proposedID: Int64, body: [UInt8], as principal: Principal,
         _ done: @escaping (ProposalOutcome) -> Void
     ) {
         if let proposalFailure { return done(proposalFailure) }
@@ -62,6 +62,7 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
             request: RequestID(origin: memberID, boot: BootNumber(1), sequence: sequence))
         header.leaseSecondsMin = 2
         header.proposedID = proposedID
+        header.principal = principal
         let applied = apply(Command.encode(header, body: body))
         if isBatching {
             batch.append((applied, done))
@@ -72,8 +73,9 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
     }
 
     func changeMembers(
-        _ kind: CommandKind, body: [UInt8], _ done: @escaping (ProposalOutcome) -> Void
-    ) { propose(kind, proposedID: 0, body: body, done) }
+        _ kind: CommandKind, body: [UInt8], as principal: Principal,
+        _ done: @escaping (ProposalOutcome) -> Void
+    ) { propose(kind, proposedID: 0, body: body, as: principal, done) }
 
     func transferLeadership(to target: NodeID, _ done: @escaping (TransferOutcome) -> Void) {
         guard isLeader else { return done(.notLeader) }
@@ -128,7 +130,7 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
         guard !ended.isEmpty else { return }
         let items = ended.compactMap { store.leases.lease($0).map { LeaseBatch.Item($0) } }
         let body = LeaseBatch(items).encode()
-        propose(.leaseExpire, proposedID: 0, body: body) { _ in }
+        propose(.leaseExpire, proposedID: 0, body: body, as: .node) { _ in }
     }
 
     var spaceShortage: String?
@@ -168,6 +170,6 @@ extension InMemoryNode {
         var writer = ProtobufWriter()
         writer.field(1, Array(key.utf8))
         writer.field(2, Array(value.utf8))
-        propose(.put, proposedID: 0, body: writer.bytes) { _ in }
+        propose(.put, proposedID: 0, body: writer.bytes, as: .node) { _ in }
     }
 }

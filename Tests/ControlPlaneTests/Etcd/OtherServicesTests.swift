@@ -196,9 +196,7 @@ struct OtherServicesTests {
     @Test("what is not there yet is unimplemented, and authentication is off")
     func unimplemented() async throws {
         try await EtcdHarness.run { etcd in
-            for path in [
-                "/etcdserverpb.Maintenance/Snapshot", "/etcdserverpb.Auth/UserAdd",
-            ] {
+            for path in ["/etcdserverpb.Maintenance/Snapshot"] {
                 let status = try await etcd.failure(path, EtcdStatusRequest())
                 #expect(status?.code == .unimplemented)
             }
@@ -263,7 +261,7 @@ struct HTTPEndpointTests {
                 node.spaceShortage = nil
                 node.leader = node.memberID
                 let raise = AlarmRequest(.activate, member: NodeID(5), kind: .noSpace)
-                node.propose(.alarm, proposedID: 0, body: raise.encode()) { _ in }
+                node.propose(.alarm, proposedID: 0, body: raise.encode(), as: .node) { _ in }
             }
             #expect(
                 try await get(etcd, "/health")

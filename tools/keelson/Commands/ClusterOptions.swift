@@ -20,6 +20,13 @@ struct ClusterOptions: ParsableArguments {
             valueName: "urls"))
     var endpoints: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "As whom to log in, where the cluster asks; without a password it is asked for."
+                + " KEELSON_USER and KEELSON_PASSWORD set them too.",
+            valueName: "name[:password]"))
+    var user: String?
+
     @Option(help: "How long to try: a number with ms, s, m or h.")
     var timeout = TimeSpan(.seconds(5))
 
@@ -41,7 +48,18 @@ struct ClusterOptions: ParsableArguments {
     func makeCluster(endpoints: [String]? = nil) throws -> Cluster {
         var options = Cluster.Options()
         options.timeout = timeout.duration
+        options.credentials = try credentials()
         return try Cluster(endpoints: endpoints ?? endpointTexts, options: options)
+    }
+
+    private func credentials() throws -> Credentials? {
+        func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        guard let given = user ?? environment("KEELSON_USER"), !given.isEmpty else { return nil }
+        let parts = given.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let name = String(parts[0])
+        if parts.count > 1 { return Credentials(user: name, password: String(parts[1])) }
+        let password = try environment("KEELSON_PASSWORD") ?? PasswordPrompt.password(of: name)
+        return Credentials(user: name, password: password)
     }
 
     /// Runs `body` with a client that is shut down afterwards.

@@ -44,7 +44,14 @@ struct Failure: Error {
         case .invalidEndpoint:
             self.init(.usage, text)
         case .permissionDenied, .unauthenticated:
-            self.init(.failed, text, advice: "the cluster's authentication does not allow this")
+            self.init(
+                .failed, text,
+                advice: "the user's roles do not allow this: `keelson user get NAME --detail`"
+                    + " shows what they do")
+        case .invalidArgument where error.message == "etcdserver: user name is empty":
+            self.init(
+                .failed, "the cluster asks who you are" + place,
+                advice: "log in with --user NAME, or KEELSON_USER and KEELSON_PASSWORD")
         case .compacted:
             self.init(
                 .failed, text, advice: "ask for a later revision, or leave it out for the newest")

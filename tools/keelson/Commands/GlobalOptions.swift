@@ -3,7 +3,7 @@ internal import ArgumentParser
 /// Lets options that every client command knows stand before the command's name, as in
 /// `keelson --endpoints http://10.0.0.1:2379 kv get a`.
 enum GlobalOptions {
-    private static let withValue = ["--endpoints", "--timeout", "-o", "--output"]
+    private static let withValue = ["--endpoints", "--timeout", "-o", "--output", "--user"]
 
     /// The words with leading options moved behind the command's name.
     static func hoisted(_ words: [String], root: any ParsableCommand.Type) -> [String] {

@@ -1,0 +1,163 @@
+internal import NIOCore
+internal import Primitives
+internal import RPC
+internal import StateMachine
+
+/// Finds out who calls, and lets nobody pass who may not call at all. What a caller may do with
+/// keys is for the services to ask, of ``StateMachine/Grants``.
+///
+/// Confined to the node's event loop, hence `@unchecked Sendable`.
+final class AuthGate: @unchecked Sendable {
+    /// Who may call a method.
+    enum Admission: Equatable {
+        /// Anybody; a stream that looks at each of its messages by itself, too.
+        case anybody
+        /// Any user, while authentication is on.
+        case users
+        /// Users with the role `root`.
+        case administrators
+    }
+
+    /// Who a token says calls.
+    private enum Finding {
+        case found(CallIdentity)
+        /// The node has not applied so far: it may know the token then.
+        case notYet
+        case unknown
+    }
+
+    private unowned let node: any NodeFacade
+    private var tokens: TokenTable
+
+    init(node: any NodeFacade, timeToLive: TimeAmount) {
+        self.node = node
+        tokens = TokenTable(timeToLive: timeToLive)
+    }
+
+    /// The methods that are not for administrators only: what is not named here is.
+    private static let admissions: [String: Admission] = {
+        let users = [
+            "KV/Range", "KV/RangeStream", "KV/Put", "KV/DeleteRange", "KV/Txn",
+            "Lease/LeaseGrant", "Lease/LeaseRevoke", "Lease/LeaseTimeToLive",
+            "Lease/LeaseLeases", "Cluster/MemberList", "Maintenance/Status",
+            "Maintenance/Alarm", "Auth/UserGet", "Auth/RoleGet",
+        ]
+        let anybody = [
+            "Watch/Watch", "Lease/LeaseKeepAlive", "Auth/Authenticate", "Auth/AuthStatus",
+        ]
+        var table: [String: Admission] = [:]
+        for name in users { table["/etcdserverpb." + name] = .users }
+        for name in anybody { table["/etcdserverpb." + name] = .anybody }
+        for name in ["Lock", "Unlock"] { table["/v3lockpb.Lock/" + name] = .users }
+        for name in ["Campaign", "Proclaim", "Leader", "Observe", "Resign"] {
+            table["/v3electionpb.Election/" + name] = .users
+        }
+        for name in ["Check", "Watch", "List"] {
+            table["/grpc.health.v1.Health/" + name] = .anybody
+        }
+        return table
+    }()
+
+    static func admission(to path: String) -> Admission { admissions[path] ?? .administrators }
+
+    /// The routes with the gate before them.
+    func guarding(_ routes: RPCRoutes) -> RPCRoutes {
+        routes.guarded { path in
+            let admission = AuthGate.admission(to: path)
+            return RPCRoutes.Guard(
+                isOpen: { [unowned self] in !node.store.auth.isEnabled },
+                admit: { [unowned self] call, pass in admit(call, admission, pass) })
+        }
+    }
+
+    func applied(_ batch: [Applied]) {
+        for applied in batch {
+            if case .issued(let token)? = applied.authChange { tokens.add(token, now: .now()) }
+        }
+    }
+
+    private func admit(
+        _ call: ServerCall, _ admission: Admission, hasWaited: Bool = false,
+        _ pass: @escaping () -> Void
+    ) {
+        let finding = find(call)
+        switch finding {
+        case .found(let identity): call.identity = identity
+        case .notYet where !hasWaited:
+            return node.linearizableRead { [weak self] failure in
+                guard let self, call.isOpen else { return }
+                if let failure { return call.finish(failure.status) }
+                admit(call, admission, hasWaited: true, pass)
+            }
+        case .unknown, .notYet:
+            // Who logs in again still sends the token that does not count any more.
+            if admission != .anybody { return call.finish(.invalidAuthToken) }
+            call.identity = .unknown
+        case nil: break
+        }
+        if let refusal = refusal(call, admission) { return call.finish(refusal) }
+        pass()
+    }
+
+    private func refusal(_ call: ServerCall, _ admission: Admission) -> RPCStatus? {
+        do throws(StoreError) {
+            switch admission {
+            case .anybody: break
+            case .users: try node.store.requireUser(call.principal)
+            case .administrators: try node.store.requireAdmin(call.principal)
+            }
+            return nil
+        } catch {
+            return error.status
+        }
+    }
+
+    /// Who calls, by the call's token; nil where there is none.
+    private func find(_ call: ServerCall) -> Finding? {
+        guard var given = call.metadata("token") ?? call.metadata("authorization") else {
+            return nil
+        }
+        if given.hasPrefix("Bearer ") { given.removeFirst("Bearer ".utf8.count) }
+        guard let text = TokenText(given) else { return .unknown }
+        guard let token = tokens.use(text.digest, now: .now()) else {
+            let isAhead = text.index > node.appliedIndex.rawValue
+            return isAhead && text.index <= node.committedIndex.rawValue + Self.entriesAheadMax
+                ? .notYet : .unknown
+        }
+        guard let user = node.store.auth.user(token.user),
+            user.identityRevision == token.identityRevision
+        else { return .unknown }
+        return .found(.user(token.user, revision: node.store.auth.revision))
+    }
+
+    /// A token that claims to be further ahead of this node is made up.
+    private static let entriesAheadMax: UInt64 = 1 << 20
+}
+
+extension ServerCall {
+    /// On whose behalf the call asks.
+    var principal: Principal {
+        switch identity {
+        case .user(let name, let revision): .user(name, authRevision: revision)
+        case .unknown, nil: .anonymous
+        }
+    }
+}
+
+extension NodeFacade {
+    /// What a call may do now, or why it may do nothing.
+    func grants(of call: ServerCall) -> Result<Grants, RPCStatus> {
+        guard store.auth.isEnabled else { return .success(.everything) }
+        if call.identity == .unknown { return .failure(.invalidAuthToken) }
+        do throws(StoreError) {
+            return .success(try store.grants(of: call.principal))
+        } catch {
+            return .failure(error.status)
+        }
+    }
+}
+
+extension RPCStatus {
+    static let invalidAuthToken = RPCStatus(
+        .unauthenticated, "etcdserver: invalid auth token")
+}
