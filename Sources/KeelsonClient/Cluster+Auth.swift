@@ -1,5 +1,4 @@
 internal import API
-internal import Foundation
 internal import SwiftProtobuf
 
 /// Users, roles and permissions. While authentication is on, all but looking at oneself is for
@@ -150,8 +149,8 @@ extension Cluster {
     ) async throws(ClusterError) {
         var request = EtcdAuthRoleGrantPermissionRequest()
         request.name = role
-        request.perm.key = Data(permission.range.start)
-        request.perm.rangeEnd = Data(permission.range.end)
+        request.perm.key = .init(wire: permission.range.start)
+        request.perm.rangeEnd = .init(wire: permission.range.end)
         switch permission.kind {
         case .read: request.perm.permType = .read
         case .write: request.perm.permType = .write
@@ -166,8 +165,8 @@ extension Cluster {
     ) async throws(ClusterError) {
         var request = EtcdAuthRoleRevokePermissionRequest()
         request.role = role
-        request.key = Data(range.start)
-        request.rangeEnd = Data(range.end)
+        request.key = .init(wire: range.start)
+        request.rangeEnd = .init(wire: range.end)
         let _: EtcdAuthRoleRevokePermissionResponse = try await call(
             Self.auth + "RoleRevokePermission", request, isRead: false, timeout: timeout)
     }

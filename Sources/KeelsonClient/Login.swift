@@ -18,8 +18,9 @@ final class Login {
     /// Whether a call that was refused so may pass with a new token. It had no effect.
     func canRetry(_ status: RPCStatus) -> Bool { canRetry(reason: status.message) }
 
+    /// - Parameter reason: a status's text, or a watch's reason, which ends with one.
     func canRetry(reason: String) -> Bool {
-        credentials != nil && Login.outdated.contains(reason)
+        credentials != nil && Login.outdated.contains(where: reason.hasSuffix)
     }
 
     private static let outdated = [

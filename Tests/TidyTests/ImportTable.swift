@@ -16,7 +16,7 @@ enum ImportTable {
     static let system: Set<String> = ["Dispatch", "Glibc", "Musl", "Synchronization"]
     static let server: Set<String> = [
         "Configuration", "Crypto", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Instrumentation",
-        "JWTKit", "Logging", "Metrics", "SwiftASN1", "Tracing", "X509", "_CryptoExtras",
+        "JWTKit", "Logging", "Metrics", "SwiftASN1", "Tracing", "X509", "CryptoExtras",
     ]
     static let tool: Set<String> = [
         "ArgumentParser", "CJemalloc", "Histogram", "ServiceLifecycle", "UnixSignals",

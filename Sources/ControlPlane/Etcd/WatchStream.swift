@@ -118,7 +118,7 @@ final class WatchStream: ServerStream, @unchecked Sendable {
             return refuse("mvcc: watcher range is empty")
         }
         let read = KeyRange(key: key, rangeEnd: Array(request.rangeEnd))
-        if let refusal = refusal(reading: read) { return refuse(refusal.message) }
+        if let refusal = refusal(reading: read) { return refuse(refusal.asCancelReason) }
         if request.watchID != 0, watches[request.watchID] != nil {
             return refuse("mvcc: duplicate watch ID provided on the WatchStream")
         }
@@ -205,7 +205,7 @@ final class WatchStream: ServerStream, @unchecked Sendable {
             var response = WatchResponse(header: service.header(revision: service.hub.revision))
             response.watchID = watchID
             response.isCanceled = true
-            response.cancelReason = refusal.message
+            response.cancelReason = refusal.asCancelReason
             call.send(response.encode())
         }
     }
@@ -260,5 +260,18 @@ final class WatchStream: ServerStream, @unchecked Sendable {
                 in: patience
             ) { [weak self] in self?.end(.noLeader) }
         }
+    }
+}
+
+extension RPCStatus {
+    /// As grpc-go prints a status: clients compare a watch's reason with that whole.
+    fileprivate var asCancelReason: String {
+        let name =
+            switch code {
+            case .unauthenticated: "Unauthenticated"
+            case .permissionDenied: "PermissionDenied"
+            default: "InvalidArgument"
+            }
+        return "rpc error: code = \(name) desc = \(message)"
     }
 }

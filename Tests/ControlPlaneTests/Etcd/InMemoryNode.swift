@@ -82,6 +82,8 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
         done(target == memberID ? .moved : .badTarget)
     }
 
+    var batchedCount: Int { batch.count }
+
     func releaseBatch() {
         let released = batch
         batch = []

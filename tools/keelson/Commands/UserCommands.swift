@@ -6,8 +6,8 @@ struct UserCommand: AsyncParsableCommand {
         commandName: "user",
         abstract: "Look at users, and change them.",
         discussion: """
-            A user may do what its roles allow; one with the role root everything. Passwords are asked
-            for, or read from standard input.
+            A user may do what its roles allow; one with the role root everything. Passwords are
+            asked for, or read from standard input.
 
             EXAMPLES:
               keelson user add alice
