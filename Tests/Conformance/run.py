@@ -15,6 +15,7 @@ import traceback
 import auth_cases
 import cluster_cases
 import differences
+import gateway_cases
 import kv_cases
 import lease_cases
 import locks_cases
@@ -26,7 +27,8 @@ SHOWN_MAX = 1500
 # Revisions must be equal, so the order counts, and both sides see the same one.
 PARTS = {
     "kv": kv_cases, "txn": txn_cases, "lease": lease_cases, "watch": watch_cases,
-    "locks": locks_cases, "cluster": cluster_cases, "auth": auth_cases,
+    "locks": locks_cases, "cluster": cluster_cases, "gateway": gateway_cases,
+    "auth": auth_cases,
 }
 
 

@@ -20,6 +20,7 @@ package struct EtcdServicesOptions: Sendable {
 /// so the node must tell it of every batch that it applies, before the proposals' closures run. The
 /// node outlives it.
 package final class EtcdServices: NodeObserver, @unchecked Sendable {
+    private let loop: any EventLoop
     private let kv: KVService
     let watches: WatchService
     let largeRanges: LargeRanges
@@ -36,6 +37,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let calls = CallCounters()
 
     package init(node: any NodeFacade, options: EtcdServicesOptions = EtcdServicesOptions()) {
+        loop = node.eventLoop
         largeRanges = LargeRanges(eventLoop: node.eventLoop)
         kv = KVService(node: node, counters: calls, largeRanges: largeRanges)
         watches = WatchService(node: node, progressInterval: options.watchProgressInterval)
@@ -84,6 +86,11 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     /// Answers `/health`, `/livez`, `/readyz`, `/version` and `/metrics`.
     package var http1Responder: HTTP1Responder { endpoints.responder }
+
+    /// Serves the API as JSON, too, through a client of the same server.
+    package func openGateway(_ connect: @escaping JSONGateway.Connector) {
+        endpoints.gateway = JSONGateway(eventLoop: loop, connect: connect)
+    }
 
     // MARK: NodeObserver
 

@@ -9,6 +9,8 @@ internal import StateMachine
 final class HTTPEndpoints: @unchecked Sendable {
     private unowned let node: any NodeFacade
     private let metrics: MetricsPage
+    /// Where requests below `/v3/` go.
+    var gateway: JSONGateway?
 
     init(node: any NodeFacade, metrics: MetricsPage) {
         self.node = node
@@ -17,6 +19,7 @@ final class HTTPEndpoints: @unchecked Sendable {
 
     var responder: HTTP1Responder {
         { request, eventLoop in
+            if let answer = self.gateway?.respond(request) { return answer }
             let promise = eventLoop.makePromise(of: HTTP1Response.self)
             self.answer(request) { promise.succeed($0) }
             return promise.futureResult

@@ -107,6 +107,7 @@ package final class Server: @unchecked Sendable {
             let rpc = RPCServer(
                 eventLoop: loop, routes: routes, http1: services.http1Responder, limits: limits)
             self.rpc = rpc
+            services.openGateway { [unowned rpc] in rpc.connectInProcess(peerAddress: $0) }
             node.isServing = { [unowned rpc] in rpc.hasOpenCalls }
             node.onWrites = { [unowned rpc] in rpc.noteOtherWork() }
             var bound = configuration.listenPeerURLs.map { url in

@@ -62,6 +62,28 @@ package final class RPCClient: @unchecked Sendable {
         }
     }
 
+    /// A client at the other end of a connected socket, which is its from now on.
+    static func adopt(
+        socket: NIOBSDSocket.Handle, on eventLoop: any EventLoop, settings: RPCClientSettings
+    ) -> EventLoopFuture<RPCClient> {
+        ClientBootstrap(group: eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        ClientConnection(eventLoop: eventLoop, settings: settings))
+                }
+            }
+            .withConnectedSocket(socket).hop(to: eventLoop)
+            .flatMapThrowing { channel in
+                let pipeline = channel.pipeline.syncOperations
+                return RPCClient(
+                    connection: try pipeline.handler(type: ClientConnection.self),
+                    eventLoop: eventLoop, authority: "localhost", scheme: "http")
+            }.flatMap { (client: RPCClient) in
+                client.connection.whenReady(timeout: settings.connectTimeout).map { client }
+            }
+    }
+
     /// Called once when the connection is gone, after every call that was on it has ended.
     package var onClose: ((RPCStatus) -> Void)? {
         get { connection.onClose }

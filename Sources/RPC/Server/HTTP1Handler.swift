@@ -30,6 +30,8 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     private var isTooLarge = false
     private var timer: Scheduled<Void>?
     private var isActive = true
+    private var connection: HTTP1Connection?
+    private var stream: HTTP1Stream?
 
     init(responder: @escaping HTTP1Responder, limits: RPCLimits) {
         self.responder = responder
@@ -38,17 +40,27 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
 
     /// The first head must be there in `handshakeTime`, a request complete in `requestTime`.
     func handlerAdded(context: ChannelHandlerContext) {
+        connection = HTTP1Connection(peerAddress: context.channel.remoteAddress)
         restartTimer(context: context, limits.handshakeTime)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         isActive = false
         timer?.cancel()
+        connection?.onClose?()
+        connection = nil
+        stream = nil
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        stream?.isWritable = context.channel.isWritable
+        if context.channel.isWritable { stream?.onWritable?() }
+        context.fireChannelWritabilityChanged()
     }
 
     private func restartTimer(context: ChannelHandlerContext, _ time: TimeAmount) {
@@ -78,7 +90,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func answer(context: ChannelHandlerContext) {
-        guard let head else { return }
+        guard let head, let connection else { return }
         self.head = nil
         if isTooLarge {
             let text = "the request's body is larger than \(limits.http1BodyBytesMax) bytes\n"
@@ -88,7 +100,8 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         }
         let request = HTTP1Request(
             method: head.method.rawValue, uri: head.uri,
-            headers: head.headers.map { (name: $0.name, value: $0.value) }, body: body)
+            headers: head.headers.map { (name: $0.name, value: $0.value) }, body: body,
+            connection: connection)
         body = []
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         responder(request, context.eventLoop).hop(to: context.eventLoop).whenComplete { result in
@@ -111,7 +124,9 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     ) {
         var headers = HTTPHeaders()
         for field in response.headers { headers.add(name: field.name, value: field.value) }
-        headers.replaceOrAdd(name: "content-length", value: String(response.body.count))
+        if response.continuation == nil {
+            headers.replaceOrAdd(name: "content-length", value: String(response.body.count))
+        }
         if !isKeptAlive { headers.replaceOrAdd(name: "connection", value: "close") }
         let head = HTTPResponseHead(
             version: request.version, status: HTTPResponseStatus(statusCode: response.status),
@@ -121,6 +136,36 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
             let bytes = context.channel.allocator.buffer(bytes: response.body)
             context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
         }
+        if let continuation = response.continuation {
+            context.flush()
+            return follow(continuation, isKeptAlive: isKeptAlive, context: context)
+        }
+        end(isKeptAlive: isKeptAlive, context: context)
+    }
+
+    /// Lets the answer be written piece by piece.
+    private func follow(
+        _ continuation: (HTTP1Stream) -> Void, isKeptAlive: Bool, context: ChannelHandlerContext
+    ) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        let stream = HTTP1Stream()
+        stream.isWritable = context.channel.isWritable
+        stream.writePiece = { [weak self] bytes in
+            guard let self, isActive else { return }
+            let buffer = bound.value.channel.allocator.buffer(bytes: bytes)
+            bound.value.writeAndFlush(
+                wrapOutboundOut(.body(.byteBuffer(buffer))), promise: nil)
+        }
+        stream.finish = { [weak self] in
+            guard let self, isActive else { return }
+            self.stream = nil
+            end(isKeptAlive: isKeptAlive, context: bound.value)
+        }
+        self.stream = stream
+        continuation(stream)
+    }
+
+    private func end(isKeptAlive: Bool, context: ChannelHandlerContext) {
         let promise = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
         if isKeptAlive {

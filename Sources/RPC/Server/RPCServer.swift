@@ -7,7 +7,7 @@ internal import NIOPosix
 /// Everything runs on the one event loop: handlers are called there and answer there. May be
 /// created anywhere; `@unchecked Sendable` because its state is touched on the loop only.
 package final class RPCServer: @unchecked Sendable {
-    private let core: ServerCore
+    let core: ServerCore
     private let security: RPCSecurity?
     private var listeners: [any Channel] = []
     private var ticker: RepeatedTask?
