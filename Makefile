@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive chaos mutants bench bench-quick bench-large clean
+.PHONY: help setup build run test verify fix survive soak chaos mutants bench bench-quick bench-large clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -35,6 +35,9 @@ fix: ## formats every Swift file in place
 
 survive: ## the whole chaos run with real processes: 30 leaders killed, 10 total stops
 	@scripts/survive.sh
+
+soak: ## ten thousand watchers under kills for five minutes, on Keelson and on etcd
+	@scripts/soak.sh
 
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh

@@ -31,6 +31,22 @@ struct SurviveTests {
 
 extension SurviveTests {
     @Test(
+        "10,000 watchers see every event of their prefixes once, in order, while members are killed"
+    )
+    func watchSoak() throws {
+        let program = try ServerProgram.underTest()
+        let output = try Command.run(
+            try Self.tool(),
+            [
+                "--server", program.path, "--kind", program.kind.rawValue, "--name", "soak-test",
+                "--soak", "60",
+            ], limit: .seconds(200))
+        print(output.text)
+        #expect(output.status == .exited(0), "\(output.text)")
+        #expect(output.text.contains("\nsurvived\n"))
+    }
+
+    @Test(
         "a violation that is planted after the run is found",
         arguments: [
             ("lost", "LOST"), ("doubled", "DOUBLED"), ("refused", "was refused, and is there"),

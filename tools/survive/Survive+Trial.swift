@@ -94,6 +94,18 @@ extension Survive {
         say(violations.isEmpty ? "survived" : "NOT SURVIVED")
     }
 
+    /// Watchers under kills, and a verdict about what they were told.
+    func runSoak(seconds: Int, _ loop: any EventLoop) throws {
+        let cluster = try ServerCluster(name, try program())
+        try cluster.start()
+        let soak = WatchSoak(loop: loop, nodes: cluster.nodes)
+        let violations = try soak.run(seconds: seconds, cluster: cluster, say: say)
+        for violation in violations { say("VIOLATION: " + violation) }
+        say(violations.isEmpty ? "survived" : "NOT SURVIVED")
+        if !violations.isEmpty { throw ExitCode(1) }
+        try cluster.stopAll()
+    }
+
     private func say(_ what: String) {
         print(what)
         fflush(nil)

@@ -48,6 +48,10 @@ struct Survive: ParsableCommand {
     @Option(
         help: "One fault by itself in place of the kills (needs root): \(Trial.names).")
     var trial: Trial?
+    @Option(
+        help:
+            "Seconds of ten thousand watchers and a thousand puts a second, in place of the kills.")
+    var soak: Int?
     @Flag(
         help: ArgumentHelp(
             "Readers ask for what may be old, which must be found.", visibility: .hidden))
@@ -63,6 +67,9 @@ struct Survive: ParsableCommand {
         guard (0...86_400).contains(warmUp) else {
             throw ValidationError("--warm-up must be from 0 to 86400 seconds")
         }
+        if let soak, !(20...86_400).contains(soak) {
+            throw ValidationError("--soak must be from 20 to 86400 seconds")
+        }
         guard ServerProgram.Kind(rawValue: kind) != nil else {
             throw ValidationError("--kind must be keelson or etcd")
         }
@@ -73,6 +80,7 @@ struct Survive: ParsableCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         defer { try? group.syncShutdownGracefully() }
         if let trial { return try run(trial, group.next()) }
+        if let soak { return try runSoak(seconds: soak, group.next()) }
         let cluster = try ServerCluster(name, try program())
         say("seed \(seed), data and logs in \(cluster.folder.path)")
         try cluster.start()

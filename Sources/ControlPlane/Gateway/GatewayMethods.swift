@@ -10,6 +10,8 @@ enum GatewayMethods {
         return table
     }()
 
+    private static let auth = "/etcdserverpb.Auth/"
+
     private static let store: [String: GatewayMethod] = [
         "kv/range": .unary(
             "/etcdserverpb.KV/Range", EtcdRangeRequest.self, EtcdRangeResponse.self),
@@ -96,54 +98,54 @@ enum GatewayMethods {
 
     private static let users: [String: GatewayMethod] = [
         "auth/enable": .unary(
-            "/etcdserverpb.Auth/AuthEnable", EtcdAuthEnableRequest.self, EtcdAuthEnableResponse.self
+            auth + "AuthEnable", EtcdAuthEnableRequest.self, EtcdAuthEnableResponse.self
         ),
         "auth/disable": .unary(
-            "/etcdserverpb.Auth/AuthDisable", EtcdAuthDisableRequest.self,
+            auth + "AuthDisable", EtcdAuthDisableRequest.self,
             EtcdAuthDisableResponse.self),
         "auth/status": .unary(
-            "/etcdserverpb.Auth/AuthStatus", EtcdAuthStatusRequest.self, EtcdAuthStatusResponse.self
+            auth + "AuthStatus", EtcdAuthStatusRequest.self, EtcdAuthStatusResponse.self
         ),
         "auth/authenticate": .unary(
-            "/etcdserverpb.Auth/Authenticate", EtcdAuthenticateRequest.self,
+            auth + "Authenticate", EtcdAuthenticateRequest.self,
             EtcdAuthenticateResponse.self),
         "auth/user/add": .unary(
-            "/etcdserverpb.Auth/UserAdd", EtcdAuthUserAddRequest.self, EtcdAuthUserAddResponse.self),
+            auth + "UserAdd", EtcdAuthUserAddRequest.self, EtcdAuthUserAddResponse.self),
         "auth/user/get": .unary(
-            "/etcdserverpb.Auth/UserGet", EtcdAuthUserGetRequest.self, EtcdAuthUserGetResponse.self),
+            auth + "UserGet", EtcdAuthUserGetRequest.self, EtcdAuthUserGetResponse.self),
         "auth/user/list": .unary(
-            "/etcdserverpb.Auth/UserList", EtcdAuthUserListRequest.self,
+            auth + "UserList", EtcdAuthUserListRequest.self,
             EtcdAuthUserListResponse.self),
         "auth/user/delete": .unary(
-            "/etcdserverpb.Auth/UserDelete", EtcdAuthUserDeleteRequest.self,
+            auth + "UserDelete", EtcdAuthUserDeleteRequest.self,
             EtcdAuthUserDeleteResponse.self),
         "auth/user/changepw": .unary(
-            "/etcdserverpb.Auth/UserChangePassword", EtcdAuthUserChangePasswordRequest.self,
+            auth + "UserChangePassword", EtcdAuthUserChangePasswordRequest.self,
             EtcdAuthUserChangePasswordResponse.self),
         "auth/user/grant": .unary(
-            "/etcdserverpb.Auth/UserGrantRole", EtcdAuthUserGrantRoleRequest.self,
+            auth + "UserGrantRole", EtcdAuthUserGrantRoleRequest.self,
             EtcdAuthUserGrantRoleResponse.self),
         "auth/user/revoke": .unary(
-            "/etcdserverpb.Auth/UserRevokeRole", EtcdAuthUserRevokeRoleRequest.self,
+            auth + "UserRevokeRole", EtcdAuthUserRevokeRoleRequest.self,
             EtcdAuthUserRevokeRoleResponse.self),
     ]
 
     private static let roles: [String: GatewayMethod] = [
         "auth/role/add": .unary(
-            "/etcdserverpb.Auth/RoleAdd", EtcdAuthRoleAddRequest.self, EtcdAuthRoleAddResponse.self),
+            auth + "RoleAdd", EtcdAuthRoleAddRequest.self, EtcdAuthRoleAddResponse.self),
         "auth/role/get": .unary(
-            "/etcdserverpb.Auth/RoleGet", EtcdAuthRoleGetRequest.self, EtcdAuthRoleGetResponse.self),
+            auth + "RoleGet", EtcdAuthRoleGetRequest.self, EtcdAuthRoleGetResponse.self),
         "auth/role/list": .unary(
-            "/etcdserverpb.Auth/RoleList", EtcdAuthRoleListRequest.self,
+            auth + "RoleList", EtcdAuthRoleListRequest.self,
             EtcdAuthRoleListResponse.self),
         "auth/role/delete": .unary(
-            "/etcdserverpb.Auth/RoleDelete", EtcdAuthRoleDeleteRequest.self,
+            auth + "RoleDelete", EtcdAuthRoleDeleteRequest.self,
             EtcdAuthRoleDeleteResponse.self),
         "auth/role/grant": .unary(
-            "/etcdserverpb.Auth/RoleGrantPermission", EtcdAuthRoleGrantPermissionRequest.self,
+            auth + "RoleGrantPermission", EtcdAuthRoleGrantPermissionRequest.self,
             EtcdAuthRoleGrantPermissionResponse.self),
         "auth/role/revoke": .unary(
-            "/etcdserverpb.Auth/RoleRevokePermission", EtcdAuthRoleRevokePermissionRequest.self,
+            auth + "RoleRevokePermission", EtcdAuthRoleRevokePermissionRequest.self,
             EtcdAuthRoleRevokePermissionResponse.self),
     ]
 
