@@ -63,12 +63,13 @@ let package = Package(
                 "Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOTLS"),
             ]),
+        room("EtcdSnapshot", ["Primitives"]),
         .target(name: "API", dependencies: [protobuf], swiftSettings: strict),
         room(
             "ControlPlane",
             [
-                "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", "RPC", "API",
-                protobuf, nio("NIOCore"), nio("NIOPosix"), deque, logging,
+                "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot", "Primitives",
+                "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"), deque, logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
@@ -113,6 +114,7 @@ let package = Package(
         tests(
             "SimulationTests",
             ["Simulation", "Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
+        tests("EtcdSnapshotTests", ["EtcdSnapshot", "Primitives"]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests(

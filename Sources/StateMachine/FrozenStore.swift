@@ -27,6 +27,19 @@ package struct FrozenStore: Sendable {
     package let clock: UInt64
     package let digest: Digest
 
+    /// How many parts the clients' revision history is in.
+    package var clientChunkCount: Int { client.log.chunks.count }
+
+    /// One part of it, in order of revision.
+    package func clientRecords(inChunk chunk: Int) -> ContiguousArray<Record> {
+        client.log.chunks[chunk].records
+    }
+
+    package var allLeases: [Lease] { leases.all }
+
+    /// Zero before the first compaction.
+    package var compactedRevision: Int64 { max(0, client.floor) }
+
     /// All rows, sorted by table and key.
     package func rows() -> StoreRows { rows(modifiedAfter: nil) }
 

@@ -32,6 +32,9 @@ final class MaintenanceService: @unchecked Sendable {
             }
         }
         routes.unary(service + "HashKV", EtcdHashKVRequest.self) { self.hashKV($0, $1) }
+        routes.stream(service + "Snapshot") { call in
+            SnapshotCall(call: call, node: self.node, thread: self.largeRanges)
+        }
         routes.unary(service + "MoveLeader", EtcdMoveLeaderRequest.self) {
             self.moveLeader($0, $1)
         }

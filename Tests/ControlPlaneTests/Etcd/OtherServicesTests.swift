@@ -196,7 +196,7 @@ struct OtherServicesTests {
     @Test("what is not there yet is unimplemented, and authentication is off")
     func unimplemented() async throws {
         try await EtcdHarness.run { etcd in
-            for path in ["/etcdserverpb.Maintenance/Snapshot"] {
+            for path in ["/etcdserverpb.Maintenance/Downgrade"] {
                 let status = try await etcd.failure(path, EtcdStatusRequest())
                 #expect(status?.code == .unimplemented)
             }
