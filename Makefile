@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos mutants bench bench-quick bench-large clean
+.PHONY: help setup build run test verify fix survive soak chaos mutants bench bench-quick bench-expiry bench-large clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -50,6 +50,9 @@ bench: ## compares three Keelson nodes with three etcd nodes: a table of ratios
 
 bench-quick: ## the same comparison in about two minutes
 	@scripts/bench.sh quick
+
+bench-expiry: ## 100,000 leases that end at one moment: what writes notice, beside etcd
+	@scripts/bench.sh expiry
 
 bench-large: ## a million keys: catching up by snapshot, restart and range beside etcd
 	@scripts/bench.sh large

@@ -46,6 +46,9 @@ struct LeaseDuty: Sendable {
     var toClear: [Int64] = []
     /// In log order.
     private var proposed = Deque<Proposed>()
+
+    /// Whether a decision that leases ended is not applied yet.
+    var isExpiryInFlight: Bool { proposed.contains { $0.kind == .leaseExpire } }
     /// How often each lease is in the checkpoints among them, clearings included.
     private var checkpointsInFlight: [Int64: Int] = [:]
 

@@ -273,8 +273,10 @@ extension Replica {
     mutating func tickLeases(owed: Int, into effects: inout [ReplicaEffect]) {
         guard leases != nil else { return }
         settleStarts(owed: owed)
-        guard
-            let due = leases?.keeper.takeDue(at: now, limit: settings.leaseBatchMax), due.count > 0
+        // What was decided last is to be done before more is.
+        guard leases?.isExpiryInFlight == false,
+            let due = leases?.keeper.takeDue(at: now, limit: settings.leasesPerTickMax),
+            due.count > 0
         else { return }
         expireLeases(due.ended, into: &effects)
         checkpointLeases(due.toCheckpoint, into: &effects)

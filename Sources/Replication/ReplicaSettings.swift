@@ -28,8 +28,11 @@ package struct ReplicaSettings: Sendable {
     /// The least time to live that a lease is granted, in seconds (etcd: one and a half election
     /// timeouts).
     package var leaseSecondsMin: UInt32 = 2
-    /// Leases revoked in one proposal.
+    /// Leases in one proposal.
     package var leaseBatchMax: Int
+    /// Leases that end, or whose remainder is written down, in one tick: those that end together
+    /// leave room for writes (10,000 a second).
+    package var leasesPerTickMax: Int
     /// What remains of a lease that is not renewed is written to the log after so many ticks at the
     /// latest, and again; after two fifths of a shorter lease's time.
     package var leaseCheckpointTicks: Int
@@ -52,6 +55,7 @@ package struct ReplicaSettings: Sendable {
         applyEntriesMax = 4096
         applyBytesMax = 1 << 20
         leaseBatchMax = 1000
+        leasesPerTickMax = max(1, 10_000 / ticksPerSecond)
         leaseCheckpointTicks = 60 * ticksPerSecond
         digestIntervalEntries = 8192
     }
