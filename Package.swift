@@ -20,6 +20,7 @@ let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swif
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let ssl: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -44,6 +45,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.30.0"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.10.0"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
     ],
     targets: [
@@ -61,7 +65,7 @@ let package = Package(
             "RPC",
             [
                 "Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
-                nio("NIOTLS"),
+                nio("NIOTLS"), ssl,
             ]),
         room("EtcdSnapshot", ["Primitives"]),
         .target(name: "API", dependencies: [protobuf], swiftSettings: strict),
@@ -69,13 +73,16 @@ let package = Package(
             "ControlPlane",
             [
                 "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot", "Primitives",
-                "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"), deque, logging,
+                "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"), ssl, deque,
+                logging,
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         room(
             "KeelsonClient",
-            ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix")]),
+            ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"), ssl]),
         room(
             "Simulation",
             [
@@ -124,11 +131,12 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "ControlPlane", "StateMachine", "RPC", "API", "Primitives", protobuf,
-                nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOCore"), nio("NIOPosix"), ssl,
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
         tests("EtcdTests", ["LocalCluster"]),
+        tests("TLSTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),
     ]
 )

@@ -22,6 +22,9 @@ public final class Cluster: Sendable {
         public var timeout: Duration = .seconds(5)
         /// As whom to call, where the cluster asks. The password is sent once, for a token.
         public var credentials: Credentials?
+        /// How TLS is spoken. Nil: endpoints that say `https` must have a certificate that the
+        /// system trusts; otherwise endpoints without a scheme are dialled with TLS too.
+        public var tls: TLSSettings?
         public init() {}
     }
 
@@ -30,32 +33,50 @@ public final class Cluster: Sendable {
     let dialer: Dialer
     private let ownGroup: MultiThreadedEventLoopGroup?
 
-    /// - Throws: ``ClusterError`` if there is no endpoint or one of them cannot be dialled.
+    /// - Throws: ``ClusterError`` if there is no endpoint, one of them cannot be dialled, or a file
+    ///   that TLS needs cannot be used.
     public convenience init(
         endpoints: [String], options: Options = Options()
     ) throws(ClusterError) {
         var parsed: [Endpoint] = []
-        for text in endpoints { parsed.append(try Endpoint(text)) }
+        for text in endpoints {
+            parsed.append(try Endpoint(text, usingTLS: options.tls != nil))
+        }
         guard !parsed.isEmpty else {
             throw ClusterError(.invalidEndpoint, "a cluster needs at least one endpoint")
         }
+        let tls = try Self.loadTLS(parsed, options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        self.init(endpoints: parsed, options: options, loop: group.next(), ownGroup: group)
+        self.init(
+            endpoints: parsed, options: options, tls: tls, loop: group.next(), ownGroup: group)
     }
 
     /// A client on an event loop of somebody else's. `endpoints` must not be empty.
-    package convenience init(endpoints: [Endpoint], options: Options, on loop: any EventLoop) {
-        self.init(endpoints: endpoints, options: options, loop: loop, ownGroup: nil)
+    /// - Throws: ``ClusterError`` if a file that TLS needs cannot be used.
+    package convenience init(
+        endpoints: [Endpoint], options: Options, on loop: any EventLoop
+    ) throws(ClusterError) {
+        let tls = try Self.loadTLS(endpoints, options)
+        self.init(endpoints: endpoints, options: options, tls: tls, loop: loop, ownGroup: nil)
+    }
+
+    private static func loadTLS(
+        _ endpoints: [Endpoint], _ options: Options
+    ) throws(ClusterError) -> ClientTLS? {
+        // The files are looked at even where nobody needs them: a typing error should be known.
+        guard options.tls != nil || endpoints.contains(where: \.usesTLS) else { return nil }
+        return try (options.tls ?? TLSSettings()).load()
     }
 
     private init(
-        endpoints: [Endpoint], options: Options, loop: any EventLoop,
+        endpoints: [Endpoint], options: Options, tls: ClientTLS?, loop: any EventLoop,
         ownGroup: MultiThreadedEventLoopGroup?
     ) {
         self.endpoints = endpoints
         self.options = options
         self.ownGroup = ownGroup
-        dialer = Dialer(endpoints: endpoints, credentials: options.credentials, loop: loop)
+        dialer = Dialer(
+            endpoints: endpoints, credentials: options.credentials, tls: tls, loop: loop)
     }
 
     /// Closes every connection. Calls and watches that are under way fail, as do later ones.

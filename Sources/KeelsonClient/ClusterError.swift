@@ -9,7 +9,7 @@ public struct ClusterError: Error, Equatable, Sendable, CustomStringConvertible 
             case invalidEndpoint, invalidArgument, unavailable, outcomeUnknown, deadlineExceeded
             case compacted, notFound, alreadyExists, failedPrecondition, resourceExhausted
             case permissionDenied, unauthenticated, outOfRange, unimplemented, cancelled
-            case malformedAnswer, closed, server
+            case malformedAnswer, closed, server, invalidTLSSettings
         }
 
         private let value: Value
@@ -18,6 +18,8 @@ public struct ClusterError: Error, Equatable, Sendable, CustomStringConvertible 
 
         /// An endpoint is not a URL that this client can dial.
         public static let invalidEndpoint = Code(value: .invalidEndpoint)
+        /// A file that TLS needs is missing or cannot be used.
+        public static let invalidTLSSettings = Code(value: .invalidTLSSettings)
         /// The server refused the request as meaningless.
         public static let invalidArgument = Code(value: .invalidArgument)
         /// No endpoint could serve the call; it had no effect.

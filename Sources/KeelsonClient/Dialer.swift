@@ -15,14 +15,18 @@ final class Dialer: @unchecked Sendable {
 
     let loop: any EventLoop
     let login: Login
+    private let tls: ClientTLS?
     private var lines: [Line]
     private var preferred = 0
     private(set) var isClosed = false
     /// Nothing may be put on the loop any more: its owner is about to shut it down.
     private let isShut = Mutex(false)
 
-    init(endpoints: [Endpoint], credentials: Credentials?, loop: any EventLoop) {
+    init(
+        endpoints: [Endpoint], credentials: Credentials?, tls: ClientTLS?, loop: any EventLoop
+    ) {
         login = Login(credentials)
+        self.tls = tls
         self.loop = loop
         lines = endpoints.map { Line(endpoint: $0) }
     }
@@ -55,7 +59,8 @@ final class Dialer: @unchecked Sendable {
         settings.keepaliveInterval = ClientLimits.keepaliveInterval
         settings.keepaliveTimeout = ClientLimits.keepaliveTimeout
         let dialing = RPCClient.connect(
-            host: endpoint.host, port: endpoint.port, on: loop, settings: settings)
+            host: endpoint.host, port: endpoint.port, on: loop, settings: settings,
+            security: endpoint.usesTLS ? tls?.security(for: endpoint.host) : nil)
         lines[index].dialing = dialing
         dialing.whenComplete { result in
             self.lines[index].dialing = nil

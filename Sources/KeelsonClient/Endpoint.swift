@@ -2,27 +2,36 @@
 public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     public let host: String
     public let port: Int
+    /// Whether it is dialled with TLS.
+    public let usesTLS: Bool
 
     /// The port that clients dial unless another is given.
     public static let defaultPort = 2379
 
-    public init(host: String, port: Int = Endpoint.defaultPort) {
+    public init(host: String, port: Int = Endpoint.defaultPort, usesTLS: Bool = false) {
         self.host = host
         self.port = port
+        self.usesTLS = usesTLS
     }
 
-    /// Reads `http://host:port`, `host:port` or `host`; an IPv6 address is in brackets.
+    /// Reads `https://host:port`, `http://host:port`, `host:port` or `host`; an IPv6 address is in
+    /// brackets.
     ///
+    /// - Parameter usingTLS: whether TLS is used where the text does not say.
     /// - Throws: ``ClusterError`` with the code `invalidEndpoint`, which says what is wrong.
-    public init(_ text: String) throws(ClusterError) {
+    public init(_ text: String, usingTLS: Bool = false) throws(ClusterError) {
+        var usesTLS = usingTLS
         var rest = Substring(text)
         if let scheme = rest.range(ofScheme: "://") {
-            guard rest[..<scheme.lowerBound].lowercased() == "http" else {
-                throw Endpoint.invalid(
-                    text, "this client speaks plaintext: the scheme must be http, or be left out")
+            switch rest[..<scheme.lowerBound].lowercased() {
+            case "http": usesTLS = false
+            case "https": usesTLS = true
+            default:
+                throw Endpoint.invalid(text, "the scheme must be http or https, or be left out")
             }
             rest = rest[scheme.upperBound...]
         }
+        self.usesTLS = usesTLS
         while rest.hasSuffix("/") { rest.removeLast() }
         if rest.hasPrefix("["), let end = rest.firstIndex(of: "]") {
             host = String(rest[rest.index(after: rest.startIndex)..<end])
@@ -45,7 +54,8 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String {
-        host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"
+        let scheme = usesTLS ? "https" : "http"
+        return host.contains(":") ? "\(scheme)://[\(host)]:\(port)" : "\(scheme)://\(host):\(port)"
     }
 
     private static func invalid(_ text: String, _ reason: String) -> ClusterError {

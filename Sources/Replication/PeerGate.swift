@@ -53,6 +53,14 @@ package struct PeerGate: Sendable {
         return (welcome, judged.isNew)
     }
 
+    /// The answer to a caller that is refused whatever it says.
+    package func refusal(_ reason: String) -> PeerWelcome {
+        PeerWelcome(
+            verdict: .unknownMember, sender: identity.memberID, boot: identity.boot,
+            nonce: identity.nonce,
+            remembered: PeerMark(boot: .zero, term: .zero, index: .zero), reason: reason)
+    }
+
     private func refusal(
         of hello: PeerHello, peers: [NodeID]?, isRemoved: Bool
     ) -> (verdict: PeerVerdict, reason: String)? {

@@ -118,7 +118,7 @@ struct TestServer: Sendable {
         return TestServer(server: server, port: address.port ?? 0, journal: journal)
     }
 
-    private init(server: RPCServer, port: Int, journal: Journal) {
+    init(server: RPCServer, port: Int, journal: Journal) {
         self.server = server
         self.port = port
         self.journal = journal

@@ -84,7 +84,7 @@ enum ImportTable {
         if let own = allowed[room] { return own }
         switch room {
         case "TidyTests": return forTests
-        case "EtcdTests": return forTests.union(["LocalCluster"])
+        case "EtcdTests", "TLSTests": return forTests.union(["LocalCluster"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
         case "ChaosTests":
             return forTests.union(allowed["Simulation"] ?? []).union(["Simulation", "LocalCluster"])

@@ -29,7 +29,8 @@ struct Keelson: AsyncParsableCommand {
         ])
 
     static func main() async {
-        let words = GlobalOptions.hoisted(Array(CommandLine.arguments.dropFirst()), root: self)
+        let given = ServerFlags.withoutTruth(Array(CommandLine.arguments.dropFirst()))
+        let words = GlobalOptions.hoisted(given, root: self)
         var command: any ParsableCommand
         do { command = try parseAsRoot(words) } catch { exit(withError: error) }
         do {

@@ -32,7 +32,7 @@ package final class ServerCluster: Sendable {
         let names = (1...(nodeCount + spareCount)).map { "node\($0)" }
         let sites = names.indices.map { $0 < sites.count ? sites[$0] : ServerSite() }
         let urls = names.indices.map {
-            "\(names[$0])=http://\(sites[$0].host):\(ports[2 * $0 + 1])"
+            "\(names[$0])=\(sites[$0].peerScheme)://\(sites[$0].host):\(ports[2 * $0 + 1])"
         }
         let all = names.indices.map { index in
             let isSpare = index >= nodeCount

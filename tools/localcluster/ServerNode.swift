@@ -11,7 +11,7 @@ package final class ServerNode: Sendable {
     package let dataDirectory: String
     package let logPath: String
     private let program: ServerProgram
-    private let launcher: [String]
+    private let site: ServerSite
     private let clusterArguments: [String]
     private let process = Mutex<ChildProcess?>(nil)
     private let onStart: @Sendable (pid_t) -> Void
@@ -22,7 +22,7 @@ package final class ServerNode: Sendable {
     ) {
         self.name = name
         host = site.host
-        launcher = site.launcher
+        self.site = site
         let ports = Array(ports)
         clientPort = ports[0]
         peerPort = ports[1]
@@ -33,18 +33,17 @@ package final class ServerNode: Sendable {
         self.onStart = onStart
     }
 
-    package var peerURL: String { "http://\(host):\(peerPort)" }
+    package var peerURL: String { "\(site.peerScheme)://\(host):\(peerPort)" }
+    package var clientURL: String { "\(site.clientScheme)://\(endpoint)" }
     package var endpoint: String { "\(host):\(clientPort)" }
 
     package var arguments: [String] {
         let own = [
             "--name", name, "--data-dir", dataDirectory,
-            "--listen-client-urls", "http://\(endpoint)",
-            "--advertise-client-urls", "http://\(endpoint)",
-            "--listen-peer-urls", "http://\(host):\(peerPort)",
-            "--initial-advertise-peer-urls", "http://\(host):\(peerPort)",
+            "--listen-client-urls", clientURL, "--advertise-client-urls", clientURL,
+            "--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
         ]
-        let rest = clusterArguments + program.extraArguments
+        let rest = clusterArguments + site.arguments + program.extraArguments
         switch program.kind {
         case .keelson:
             return ["server"] + own + rest
@@ -58,7 +57,7 @@ package final class ServerNode: Sendable {
     /// Starts the process without waiting for it to be ready. `more` goes behind the usual flags.
     @discardableResult
     package func launch(more: [String] = []) throws(LocalClusterError) -> ChildProcess {
-        let words = launcher + [program.path] + arguments + more
+        let words = site.launcher + [program.path] + arguments + more
         let child = try ChildProcess(words[0], Array(words.dropFirst()), outputPath: logPath)
         onStart(child.pid)
         process.withLock { $0 = child }

@@ -7,6 +7,11 @@ package struct ServerSite: Sendable {
     /// not its parent.
     package var launcher: [String] = []
     package var dataDirectory: String?
+    /// What its URLs begin with; `https` needs flags for certificates.
+    package var clientScheme = "http"
+    package var peerScheme = "http"
+    /// Flags for this server alone.
+    package var arguments: [String] = []
 
     package init() {}
 }

@@ -78,13 +78,31 @@ extension Node: PeerTransportDelegate {
             lastIndex: view.lastIndex, channel: kind, peerURL: peerURLs(of: memberID).first ?? "")
     }
 
-    func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void) {
+    func judge(
+        _ hello: PeerHello, _ certificate: CertificateSubject?,
+        _ answer: @escaping (PeerWelcome) -> Void
+    ) {
+        if let certificate, let reason = mismatch(hello, certificate) {
+            return answer(gate.refusal(reason))
+        }
         let judged = gate.judge(
             hello, peers: transport.peerIDs, replica.raft, members: store.members)
         guard judged.mustRememberFirst else { return answer(judged.welcome) }
         let (records, ticket) = gate.memory.takeRecords()
         answersWaiting.append((ticket, { answer(judged.welcome) }))
         submitLog(.remember(records, ticket))
+    }
+
+    /// Nil where the certificate is for a host that the member is known by: nobody else who has a
+    /// certificate of the same CA can pass for it.
+    private func mismatch(_ hello: PeerHello, _ certificate: CertificateSubject) -> String? {
+        var urls = peerURLs(of: hello.sender)
+        // Whom this node does not know yet it dials where the hello says.
+        if urls.isEmpty { urls = [hello.peerURL] }
+        let hosts = urls.compactMap { try? ServiceURL($0, flag: "peer URL").host }
+        if hosts.contains(where: certificate.covers(host:)) { return nil }
+        return "the certificate is for \(certificate.summary), and member \(hello.sender) is at "
+            + urls.joined(separator: ", ")
     }
 
     func welcomed(by peer: NodeID, _ welcome: PeerWelcome) {
@@ -151,7 +169,7 @@ extension Node: PeerTransportDelegate {
 
     /// Everybody whom consensus knows, and whom the cluster has agreed on, is a peer.
     func followMembers() {
-        var wanted: [NodeID: (host: String, port: Int)] = [:]
+        var wanted: [NodeID: ServiceURL] = [:]
         let ids =
             replica.raft.configuration.members + replica.appliedConfiguration.members
             + store.members.records.map(\.id)
@@ -162,7 +180,7 @@ extension Node: PeerTransportDelegate {
             guard let text = peerURLs(of: id).first,
                 let url = try? ServiceURL(text, flag: "peer URL")
             else { continue }
-            wanted[id] = (url.host, url.port)
+            wanted[id] = url
         }
         // Whom this node does not know may be its leader: then it will know soon.
         for id in transport.peerIDs where wanted[id] == nil && !isGone(id) {

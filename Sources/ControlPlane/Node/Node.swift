@@ -59,7 +59,7 @@ package final class Node: @unchecked Sendable {
 
     init(
         loop: any EventLoop, configuration: ServerConfiguration, replica: Replica,
-        identity: PeerIdentity, storage: NodeStorage, logger: Logger
+        identity: PeerIdentity, storage: NodeStorage, security: TLSPort?, logger: Logger
     ) {
         eventLoop = loop
         self.configuration = configuration
@@ -69,7 +69,7 @@ package final class Node: @unchecked Sendable {
         fillable = storage.fillable
         foreseen = storage.foreseen
         self.logger = logger
-        transport = PeerTransport(loop: loop, logger: logger)
+        transport = PeerTransport(loop: loop, security: security, logger: logger)
         gate = storage.gate(identity, voters: replica.raft.configuration.voters)
         checkpoints = CheckpointDuty(
             store: storage.checkpoints, entriesMin: configuration.snapshotCount)

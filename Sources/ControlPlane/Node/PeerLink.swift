@@ -10,15 +10,18 @@ import Replication
 final class PeerLink {
     enum Event {
         case welcomed(PeerWelcome)
-        case closed
-        /// Nobody listens there: the peer's process is gone.
+        /// With the reason where TLS came to nothing.
+        case closed(TLSRefusal?)
+        /// Nobody listens there: the peer's process is gone. A handshake that fails says nothing of
+        /// the kind.
         case refused
     }
 
     let peer: NodeID
     let kind: PeerChannelKind
     private let loop: any EventLoop
-    private var address: (host: String, port: Int)
+    private let address: ServiceURL
+    private let security: TLSPort?
     private let hello: () -> PeerHello?
     private let onEvent: (PeerLink, Event) -> Void
     private var handler: PeerChannelHandler?
@@ -38,13 +41,14 @@ final class PeerLink {
     static let backoffMax: TimeAmount = .milliseconds(500)
 
     init(
-        peer: NodeID, kind: PeerChannelKind, address: (host: String, port: Int),
+        peer: NodeID, kind: PeerChannelKind, address: ServiceURL, security: TLSPort?,
         loop: any EventLoop, hello: @escaping () -> PeerHello?,
         onEvent: @escaping (PeerLink, Event) -> Void
     ) {
         self.peer = peer
         self.kind = kind
         self.address = address
+        self.security = security
         self.loop = loop
         self.hello = hello
         self.onEvent = onEvent
@@ -83,7 +87,8 @@ final class PeerLink {
         let handler = PeerChannelHandler()
         handler.onActive = { [weak self] in self?.opened($0) }
         handler.onFrame = { [weak self] in try self?.received($1, on: $0) }
-        handler.onClose = { [weak self] handler, _ in self?.closed(handler) }
+        handler.onClose = { [weak self] in self?.closed($0, $1 as? TLSRefusal) }
+        let (address, security) = (self.address, self.security)
         let bound = NIOLoopBound(handler, eventLoop: loop)
         ClientBootstrap(group: loop)
             .peerSocketOptions()
@@ -91,6 +96,7 @@ final class PeerLink {
             .connectTimeout(.seconds(1))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try PeerSocket.secure(channel, to: address, security)
                     try channel.pipeline.syncOperations.addHandler(bound.value)
                 }
             }
@@ -103,17 +109,9 @@ final class PeerLink {
     private func dialled(_ result: Result<Void, any Error>) {
         dialling = false
         guard case .failure(let error) = result else { return }
-        if Self.isRefusal(error) { onEvent(self, .refused) }
+        if DialFailure.meansNobodyListens(error) { onEvent(self, .refused) }
+        if let refusal = error as? TLSRefusal { onEvent(self, .closed(refusal)) }
         redialLater()
-    }
-
-    private static func isRefusal(_ error: any Error) -> Bool {
-        if let error = error as? NIOConnectionError {
-            // One address that does not answer may be the one where the peer is.
-            let errors = error.connectionErrors
-            return !errors.isEmpty && errors.allSatisfy { isRefusal($0.error) }
-        }
-        return (error as? IOError)?.errnoCode == ECONNREFUSED
     }
 
     private func redialLater() {
@@ -158,14 +156,14 @@ final class PeerLink {
         onEvent(self, .welcomed(welcome))
     }
 
-    private func closed(_ handler: PeerChannelHandler) {
+    private func closed(_ handler: PeerChannelHandler, _ refusal: TLSRefusal?) {
         guard handler === self.handler else { return }
         let wasReady = isReady
         self.handler = nil
         isReady = false
         peerNonce = nil
         lateAnswer?.cancel()
-        onEvent(self, .closed)
+        onEvent(self, .closed(refusal))
         // A connection that worked is opened again at once: whether that is refused tells whether
         // the process is gone.
         if wasReady { dial() } else { redialLater() }

@@ -21,6 +21,17 @@ enum PeerSocket {
     static let probeEvery: Int = 1
     static let probes: Int = 3
 
+    /// Puts TLS under a connection that this node opens, where the URL asks for it.
+    static func secure(
+        _ channel: any Channel, to url: ServiceURL, _ security: TLSPort?
+    ) throws {
+        guard url.isSecure else { return }
+        guard let security else {
+            throw TLSRefusal(description: "\(url) needs TLS: give --peer-cert-file here too")
+        }
+        try security.dial(channel, host: url.host)
+    }
+
     static let options: [(ChannelOptions.Types.SocketOption, Int)] = [
         (.tcpOption(.tcp_nodelay), 1),
         (.socketOption(.so_keepalive), 1),
@@ -29,6 +40,21 @@ enum PeerSocket {
         (.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)), probes),
         (.tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)), unacknowledgedMax),
     ]
+}
+
+/// What a connection that could not be opened says of the process at the other end.
+package enum DialFailure {
+    /// Whether the system there says that nobody listens: evidence, on which an election may begin
+    /// before its time, that the process is gone. Nothing else is: who accepts a connection and
+    /// then cuts it, in a TLS handshake or later, is alive.
+    package static func meansNobodyListens(_ error: any Error) -> Bool {
+        if let error = error as? NIOConnectionError {
+            // One address that does not answer may be the one where the peer is.
+            let errors = error.connectionErrors
+            return !errors.isEmpty && errors.allSatisfy { meansNobodyListens($0.error) }
+        }
+        return (error as? IOError)?.errnoCode == ECONNREFUSED
+    }
 }
 
 extension ClientBootstrap {

@@ -21,7 +21,11 @@ protocol PeerTransportDelegate: AnyObject {
     /// Somebody asks which member it is, before it has a data directory.
     func asked(_ question: JoinQuestion) -> JoinAnswer
     /// Judges a peer that says hello, and keeps what is to be remembered durably before it answers.
-    func judge(_ hello: PeerHello, _ answer: @escaping (PeerWelcome) -> Void)
+    ///
+    /// - Parameter certificate: of the connection that it came on, where one was verified.
+    func judge(
+        _ hello: PeerHello, _ certificate: CertificateSubject?,
+        _ answer: @escaping (PeerWelcome) -> Void)
     /// A peer's process is another one than before: what the earlier one was sent is lost.
     func restarted(_ peer: NodeID)
     /// A peer opened a snapshot connection; its frames go to the closure that comes back.
@@ -37,7 +41,9 @@ protocol PeerTransportDelegate: AnyObject {
 final class PeerTransport {
     private struct Peer {
         var links: [PeerLink]
-        var address: (host: String, port: Int)
+        var address: ServiceURL
+        /// Why TLS to it came to nothing, as it was last said.
+        var refusal = ""
         var inboundOpen = 0
         /// Names the last process of it that was admitted.
         var nonce: UInt64?
@@ -52,6 +58,8 @@ final class PeerTransport {
     }
 
     let loop: any EventLoop
+    /// For addresses with https; nil without certificates.
+    let security: TLSPort?
     private let logger: Logger
     private var peers: [NodeID: Peer] = [:]
     private(set) var peerIDs: [NodeID] = []
@@ -66,12 +74,14 @@ final class PeerTransport {
     static let inboundMax = 256
     static let helloDeadline: TimeAmount = .seconds(10)
 
-    init(loop: any EventLoop, logger: Logger) {
+    init(loop: any EventLoop, security: TLSPort?, logger: Logger) {
         self.loop = loop
+        self.security = security
         self.logger = logger
     }
 
-    func listen(host: String, port: Int) -> EventLoopFuture<any Channel> {
+    func listen(on url: ServiceURL) -> EventLoopFuture<any Channel> {
+        let isSecure = url.isSecure
         let bound = NIOLoopBound(self, eventLoop: loop)
         return ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 128)
@@ -79,25 +89,22 @@ final class PeerTransport {
             .childPeerSocketOptions()
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try bound.value.accept(channel)
+                    try bound.value.accept(channel, isSecure: isSecure)
                 }
             }
-            .bind(host: host, port: port)
+            .bind(host: url.host, port: url.port)
     }
 
     func listening(on channel: any Channel) { server = channel }
 
     /// Follows the membership: connections to those who are no peers any more end, and whoever has
     /// moved is dialled at its new address.
-    func follow(_ wanted: [NodeID: (host: String, port: Int)]) {
-        for id in peerIDs {
-            if let address = wanted[id], let known = peers[id]?.address, address == known {
-                continue
-            }
+    func follow(_ wanted: [NodeID: ServiceURL]) {
+        for id in peerIDs where wanted[id] == nil || wanted[id] != peers[id]?.address {
             removePeer(id)
         }
         for id in wanted.keys.sorted() {
-            if let address = wanted[id] { addPeer(id, host: address.host, port: address.port) }
+            if let address = wanted[id] { addPeer(id, at: address) }
         }
     }
 
@@ -112,13 +119,13 @@ final class PeerTransport {
         }
     }
 
-    private func addPeer(_ id: NodeID, host: String, port: Int) {
+    private func addPeer(_ id: NodeID, at address: ServiceURL) {
         guard peers[id] == nil, !stopped else { return }
-        peers[id] = Peer(links: [], address: (host, port))
+        peers[id] = Peer(links: [], address: address)
         peerIDs = (peerIDs + [id]).sorted()
         for kind in [PeerChannelKind.bulk, .urgent] {
             let link = PeerLink(
-                peer: id, kind: kind, address: (host, port), loop: loop,
+                peer: id, kind: kind, address: address, security: security, loop: loop,
                 hello: { [unowned self] in delegate?.hello(to: id, kind) },
                 onEvent: { [unowned self] in happened($1, on: $0) })
             peers[id]?.links.append(link)
@@ -126,7 +133,7 @@ final class PeerTransport {
         }
     }
 
-    func address(of peer: NodeID) -> (host: String, port: Int)? { peers[peer]?.address }
+    func address(of peer: NodeID) -> ServiceURL? { peers[peer]?.address }
 
     /// Says hello to everybody once more: what this node offers has changed.
     func redialAll() {
@@ -191,12 +198,26 @@ final class PeerTransport {
         switch event {
         case .welcomed(let welcome):
             peers[link.peer]?.refusedSinceHeard = false
+            peers[link.peer]?.refusal = ""
             delegate?.welcomed(by: link.peer, welcome)
-        case .closed: delegate?.unreachable(link.peer)
+        case .closed(let refusal):
+            if let refusal { report(refusal, of: link.peer) }
+            delegate?.unreachable(link.peer)
         case .refused:
             peers[link.peer]?.refusedSinceHeard = true
             reportIfGone(link.peer)
         }
+    }
+
+    /// A link dials twice a second: what has been said is not said again.
+    private func report(_ refusal: TLSRefusal, of id: NodeID) {
+        guard let peer = peers[id], peer.refusal != refusal.description else { return }
+        peers[id]?.refusal = refusal.description
+        logger.error(
+            "TLS to a peer failed",
+            metadata: [
+                "peer": "\(id)", "url": "\(peer.address)", "reason": "\(refusal)",
+            ])
     }
 
     /// Evidence that a process is gone: no connection is left, and a redial was refused since.
@@ -207,11 +228,17 @@ final class PeerTransport {
         delegate?.refused(id)
     }
 
-    private func accept(_ channel: any Channel) throws {
+    private func accept(_ channel: any Channel, isSecure: Bool) throws {
         let handler = PeerChannelHandler()
         guard inbound.count < Self.inboundMax, !stopped else {
             channel.close(promise: nil)
             return
+        }
+        if isSecure {
+            guard let security else {
+                throw TLSRefusal(description: "there is no certificate to show")
+            }
+            try security.accept(channel)
         }
         inbound[ObjectIdentifier(handler)] = Inbound(handler: handler)
         let late = loop.assumeIsolated().scheduleTask(in: Self.helloDeadline) { handler.close() }
@@ -239,7 +266,8 @@ final class PeerTransport {
             throw DecodingError.invalid(field: "frame before welcome", offset: 0)
         }
         guard let delegate else { return handler.close() }
-        delegate.judge(hello) { [weak self] welcome in
+        let certificate = handler.channel.flatMap(TLSPort.verifiedSubject(of:))
+        delegate.judge(hello, certificate) { [weak self] welcome in
             _ = handler.send(welcome.encode())
             handler.flush()
             if welcome.verdict.isWelcome {
@@ -281,7 +309,7 @@ final class PeerTransport {
     ) {
         let id = hello.sender
         if peers[id] == nil, let url = try? ServiceURL(hello.peerURL, flag: "peer URL") {
-            addPeer(id, host: url.host, port: url.port)
+            addPeer(id, at: url)
         }
         guard peers[id] != nil, handler.channel?.isActive == true else { return handler.close() }
         handler.acceptLargeFrames()

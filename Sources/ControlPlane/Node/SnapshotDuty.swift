@@ -50,7 +50,7 @@ extension Node {
         }
         snapshots.sending[peer] = sender
         sender.start(
-            host: address.host, port: address.port, hello: hello(to: peer, .snapshot))
+            to: address, security: transport.security, hello: hello(to: peer, .snapshot))
     }
 
     func snapshotArriving(

@@ -38,7 +38,7 @@ final class SnapshotSender: @unchecked Sendable {
         worker.start()
     }
 
-    func start(host: String, port: Int, hello: PeerHello) {
+    func start(to address: ServiceURL, security: TLSPort?, hello: PeerHello) {
         let handler = PeerChannelHandler()
         self.handler = handler
         handler.onActive = { handler in
@@ -55,10 +55,11 @@ final class SnapshotSender: @unchecked Sendable {
             .connectTimeout(.seconds(2))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try PeerSocket.secure(channel, to: address, security)
                     try channel.pipeline.syncOperations.addHandler(bound.value)
                 }
             }
-            .connect(host: host, port: port)
+            .connect(host: address.host, port: address.port)
             .hop(to: loop)
             .assumeIsolated()
             .whenFailure { [weak self] _ in self?.finish(false) }

@@ -7,6 +7,7 @@ import Replication
 /// Finds the cluster that this node was told to join, and the id that it has there.
 struct ClusterJoining {
     let configuration: ServerConfiguration
+    let security: TLSPort?
     let logger: Logger
 
     private static let retryInterval: Duration = .milliseconds(500)
@@ -56,6 +57,8 @@ struct ClusterJoining {
                         + "\(own.joined(separator: ","))`"
                 } catch let error as ConfigurationError {
                     throw error
+                } catch let refusal as TLSRefusal {
+                    state = "waiting for a member of the cluster: TLS to \(url) failed: \(refusal)"
                 } catch {
                     logger.debug("no answer", metadata: ["from": "\(url)", "reason": "\(error)"])
                 }
@@ -100,6 +103,7 @@ struct ClusterJoining {
         let loop = group.next()
         let promise = loop.makePromise(of: [UInt8].self)
         let late = loop.scheduleTask(in: Self.answerDeadline) { promise.fail(Failure.late) }
+        let security = self.security
         let channel = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(1))
             .channelInitializer { channel in
@@ -114,6 +118,7 @@ struct ClusterJoining {
                         handler.close()
                     }
                     handler.onClose = { _, error in promise.fail(error ?? Failure.closed) }
+                    try PeerSocket.secure(channel, to: url, security)
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }

@@ -39,17 +39,18 @@ package final class Server: @unchecked Sendable {
     ) async throws -> Server {
         try configuration.validate()
         var configuration = configuration
-        let identity = try await identify(&configuration, logger)
+        let tls = try ServerTLS(configuration, logger: logger)
+        let identity = try await identify(&configuration, tls, logger)
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
-        try await server.run(configuration, storage, onHalt).get()
+        try await server.run(configuration, tls, storage, onHalt).get()
         return server
     }
 
     /// As whom the node starts: as its data directory says where there is one, as the cluster says
     /// where it is to join one, and otherwise as the flags do.
     private static func identify(
-        _ configuration: inout ServerConfiguration, _ logger: Logger
+        _ configuration: inout ServerConfiguration, _ tls: ServerTLS, _ logger: Logger
     ) async throws -> NodeIdentity {
         let known = try DataDirectory.identity(
             at: configuration.dataDirectory, fileSystem: PosixFileSystem())
@@ -57,7 +58,8 @@ package final class Server: @unchecked Sendable {
             return try configuration.foundingIdentity()
         }
         if let known { return known }
-        let joining = ClusterJoining(configuration: configuration, logger: logger)
+        let joining = ClusterJoining(
+            configuration: configuration, security: tls.peer, logger: logger)
         let answer = try await joining.ask()
         configuration.meet(answer)
         return NodeIdentity(
@@ -90,12 +92,12 @@ package final class Server: @unchecked Sendable {
     }
 
     private func run(
-        _ configuration: ServerConfiguration, _ storage: consuming NodeStorage,
-        _ onHalt: @escaping @Sendable (NodeHalt) -> Void
+        _ configuration: ServerConfiguration, _ tls: ServerTLS,
+        _ storage: consuming NodeStorage, _ onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) -> EventLoopFuture<Void> {
         let storage = UncheckedBox(storage)
         return loop.flatSubmit { [self] in
-            let node = makeNode(configuration, storage.value)
+            let node = makeNode(configuration, tls, storage.value)
             node.onHalt = onHalt
             self.node = node
             let services = EtcdServices(node: node)
@@ -111,13 +113,16 @@ package final class Server: @unchecked Sendable {
             node.isServing = { [unowned rpc] in rpc.hasOpenCalls }
             node.onWrites = { [unowned rpc] in rpc.noteOtherWork() }
             var bound = configuration.listenPeerURLs.map { url in
-                node.transport.listen(host: url.host, port: url.port).map { channel in
+                node.transport.listen(on: url).map { channel in
                     node.transport.listening(on: channel)
                 }.describing("--listen-peer-urls", url)
             }
             bound += configuration.listenClientURLs.map { url in
-                rpc.listen(host: url.host, port: url.port).map { _ in () }
-                    .describing("--listen-client-urls", url)
+                let security = url.isSecure ? tls.client?.rpcSecurity : nil
+                invariant(!url.isSecure || security != nil, "\(url) is never served in plaintext")
+                return rpc.listen(host: url.host, port: url.port, security: security).map { _ in ()
+                }
+                .describing("--listen-client-urls", url)
             }
             return EventLoopFuture.andAllSucceed(bound, on: loop).map { [self] in
                 node.start()
@@ -127,7 +132,7 @@ package final class Server: @unchecked Sendable {
     }
 
     private func makeNode(
-        _ configuration: ServerConfiguration, _ storage: NodeStorage
+        _ configuration: ServerConfiguration, _ tls: ServerTLS, _ storage: NodeStorage
     ) -> Node {
         let member = storage.memberID
         let tick = ServerConfiguration.tickMilliseconds
@@ -160,7 +165,7 @@ package final class Server: @unchecked Sendable {
         }
         return Node(
             loop: loop, configuration: configuration, replica: replica, identity: identity,
-            storage: storage, logger: logger)
+            storage: storage, security: tls.peer, logger: logger)
     }
 
     /// Ready means: a linearizable read works, so there is a leader and this node is up to date.

@@ -1,4 +1,5 @@
 package import Primitives
+import RPC
 import Replication
 import StateMachine
 import Storage
@@ -37,6 +38,11 @@ package struct ServerConfiguration: Sendable {
     package var autoCompactionMode = "periodic"
     package var autoCompactionRetention = "0"
     package var logLevel = "info"
+    package var clientTLS = TLSFlags(.client)
+    package var peerTLS = TLSFlags(.peer)
+    package var tlsMinimumVersion = TLSProfile.Version.tls12.rawValue
+    /// How long certificates hold that the server makes itself, in years.
+    package var selfSignedYears = 1
 
     package static let tickMilliseconds = 10
     package static let maxRequestBytesLimit = 32 << 20
@@ -45,6 +51,9 @@ package struct ServerConfiguration: Sendable {
     var autoCompaction: AutoCompaction {
         (try? AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)) ?? .off
     }
+
+    /// What `validate()` accepted.
+    var tlsMinimum: TLSProfile.Version { TLSProfile.Version(rawValue: tlsMinimumVersion) ?? .tls12 }
 
     package init() {}
 
@@ -173,6 +182,24 @@ package struct ServerConfiguration: Sendable {
             "it must be periodic or revision", "The default is periodic")
         _ = try AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)
         try validateMembers()
+        try validateTLS()
+    }
+
+    private func validateTLS() throws(ConfigurationError) {
+        try check(
+            "--tls-min-version", tlsMinimumVersion,
+            TLSProfile.Version(rawValue: tlsMinimumVersion) != nil,
+            "it must be TLS1.2 or TLS1.3", "The default is TLS1.2")
+        try check(
+            "--self-signed-cert-validity", "\(selfSignedYears)",
+            (1...100).contains(selfSignedYears),
+            "it must be from 1 to 100 years", "The default is 1")
+        try clientTLS.validate(urlFlag: "--listen-client-urls", urls: listenClientURLs)
+        try peerTLS.validate(urlFlag: "--listen-peer-urls", urls: listenPeerURLs)
+        try peerTLS.validate(
+            urlFlag: "--initial-advertise-peer-urls", urls: initialAdvertisePeerURLs)
+        try peerTLS.validate(
+            urlFlag: "--initial-cluster", urls: initialCluster.flatMap(\.peerURLs))
     }
 
     private func validateMembers() throws(ConfigurationError) {
@@ -197,7 +224,8 @@ package struct ServerConfiguration: Sendable {
                 "Give each member URLs of its own")
             seen.append(url)
         }
-        for url in listenClientURLs where listenPeerURLs.contains(url) {
+        for url in listenClientURLs
+        where listenPeerURLs.contains(where: { $0.host == url.host && $0.port == url.port }) {
             throw ConfigurationError(
                 flag: "--listen-client-urls", value: "\(url)",
                 reason: "--listen-peer-urls has the same address",

@@ -1,4 +1,4 @@
-/// An address as operators write it: `http://host:port`.
+/// An address as operators write it: `http://host:port`, or `https://host:port` for TLS.
 package struct ServiceURL: Equatable, Hashable, Sendable, CustomStringConvertible {
     package var scheme: String
     package var host: String
@@ -20,10 +20,8 @@ package struct ServiceURL: Equatable, Hashable, Sendable, CustomStringConvertibl
             throw wrong("it has no scheme")
         }
         scheme = String(text[..<separator.lowerBound])
-        guard scheme == "http" else {
-            throw wrong(
-                scheme == "https"
-                    ? "TLS is not available in this version" : "the scheme must be http")
+        guard ["http", "https"].contains(scheme) else {
+            throw wrong("the scheme must be http or https")
         }
         var rest = text[separator.upperBound...]
         if rest.hasSuffix("/") { rest = rest.dropLast() }
@@ -52,6 +50,9 @@ package struct ServiceURL: Equatable, Hashable, Sendable, CustomStringConvertibl
         }
         return urls
     }
+
+    /// Whether what goes there is under TLS.
+    package var isSecure: Bool { scheme == "https" }
 
     package var description: String {
         host.contains(":") ? "\(scheme)://[\(host)]:\(port)" : "\(scheme)://\(host):\(port)"

@@ -92,7 +92,8 @@ final class ClientConnection: HTTP2Connection, @unchecked Sendable {
     }
 
     override func connectionLosing() {
-        let status = RPCStatus(.unavailable, "the connection to the server was closed")
+        let status =
+            failure ?? RPCStatus(.unavailable, "the connection to the server was closed")
         loss = status
         refusal = RPCStatus(status.code, status.message, neverSent: true)
     }
@@ -100,8 +101,8 @@ final class ClientConnection: HTTP2Connection, @unchecked Sendable {
     override func connectionClosed() {
         keepaliveTask?.cancel()
         keepaliveTask = nil
-        ready?.fail(
-            RPCStatus(.unavailable, "the server closed the connection at once", neverSent: true))
+        let reason = failure?.message ?? "the server closed the connection at once"
+        ready?.fail(RPCStatus(.unavailable, reason, neverSent: true))
         ready = nil
         let onClose = self.onClose
         self.onClose = nil

@@ -12,6 +12,8 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     final let turnBytesMax: Int
     private final let settings: HTTP2SessionSettings
     @exclusivity(unchecked) private(set) final var session: HTTP2Session! = nil
+    /// What the connection failed of, where the layer below could say.
+    private(set) final var failure: RPCStatus?
     @exclusivity(unchecked) private final var context: ChannelHandlerContext?
     @exclusivity(unchecked) private final var streams: [HTTP2Stream] = []
     @exclusivity(unchecked) private final var isReading = false
@@ -129,6 +131,7 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
 
     package final func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Whatever it is, this connection has no further use; its streams learn it as a loss.
+        if failure == nil { failure = error as? RPCStatus }
         context.close(promise: nil)
     }
 

@@ -5,14 +5,15 @@ internal import NIOHTTP1
 enum HTTP1Pipeline {
     static func add(
         to pipeline: ChannelPipeline.SynchronousOperations, after handler: ProtocolSniffer,
-        responder: @escaping HTTP1Responder, limits: RPCLimits, eventLoop: any EventLoop
+        responder: @escaping HTTP1Responder, limits: RPCLimits, peerCommonName: String?,
+        eventLoop: any EventLoop
     ) throws {
         let decoder = ByteToMessageHandler(
             HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes))
         let handlers: [any ChannelHandler] = [
             HTTPResponseEncoder(), decoder, HTTPServerPipelineHandler(),
             HTTPServerProtocolErrorHandler(),
-            HTTP1Handler(responder: responder, limits: limits),
+            HTTP1Handler(responder: responder, limits: limits, peerCommonName: peerCommonName),
         ]
         try pipeline.addHandlers(handlers, position: .after(handler))
     }
@@ -25,6 +26,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
 
     private let responder: HTTP1Responder
     private let limits: RPCLimits
+    private let peerCommonName: String?
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
     private var isTooLarge = false
@@ -33,9 +35,10 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     private var connection: HTTP1Connection?
     private var stream: HTTP1Stream?
 
-    init(responder: @escaping HTTP1Responder, limits: RPCLimits) {
+    init(responder: @escaping HTTP1Responder, limits: RPCLimits, peerCommonName: String?) {
         self.responder = responder
         self.limits = limits
+        self.peerCommonName = peerCommonName
     }
 
     /// The first head must be there in `handshakeTime`, a request complete in `requestTime`.
@@ -101,7 +104,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         let request = HTTP1Request(
             method: head.method.rawValue, uri: head.uri,
             headers: head.headers.map { (name: $0.name, value: $0.value) }, body: body,
-            connection: connection)
+            connection: connection, peerCommonName: peerCommonName)
         body = []
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         responder(request, context.eventLoop).hop(to: context.eventLoop).whenComplete { result in

@@ -9,6 +9,8 @@ package struct HTTP1Request: Sendable {
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
     package var connection: HTTP1Connection
+    /// The common name of the client's certificate (TLS). Nil without a verified certificate.
+    package var peerCommonName: String?
 
     /// The first header with that name, in any case.
     package func header(_ name: String) -> String? {

@@ -12,11 +12,15 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
     private static let decisiveByteCount = 4
 
     private let core: ServerCore
+    private let security: RPCSecurity?
     private let acceptedAt = NIODeadline.now()
     private var received = ByteBuffer()
     private var timer: Scheduled<Void>?
 
-    init(core: ServerCore, channel: any Channel) { self.core = core }
+    init(core: ServerCore, channel: any Channel, security: RPCSecurity?) {
+        self.core = core
+        self.security = security
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
@@ -56,15 +60,18 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
         let pipeline = context.pipeline.syncOperations
         let bytes = received
         received = ByteBuffer()
+        // Its first bytes came: behind TLS, the handshake is over.
+        let commonName = security?.peerCommonName(context.channel)
         do {
             if isHTTP2 {
                 let connection = ServerConnection(
-                    core: core, peerAddress: context.channel.remoteAddress, acceptedAt: acceptedAt)
+                    core: core, peerAddress: context.channel.remoteAddress,
+                    peerCommonName: commonName, acceptedAt: acceptedAt)
                 try pipeline.addHandler(connection, position: .after(self))
             } else if let responder = core.http1 {
                 try HTTP1Pipeline.add(
                     to: pipeline, after: self, responder: responder, limits: core.limits,
-                    eventLoop: context.eventLoop)
+                    peerCommonName: commonName, eventLoop: context.eventLoop)
             } else {
                 context.close(promise: nil)
                 return

@@ -9,7 +9,7 @@ internal import NIOPosix
 
 extension RPCServer {
     /// A client of this server over a pair of sockets that nobody else can reach. Its calls are
-    /// treated as if they came from `peerAddress`.
+    /// treated as if they came from `peerAddress`, without a certificate.
     /// - Returns: fails with an ``RPCStatus`` of code `unavailable` where the system has no more
     ///   sockets or the server no room.
     package func connectInProcess(
@@ -31,7 +31,8 @@ extension RPCServer {
                     }
                     try channel.pipeline.syncOperations.addHandler(
                         ServerConnection(
-                            core: core, peerAddress: peerAddress, acceptedAt: .now()))
+                            core: core, peerAddress: peerAddress, peerCommonName: nil,
+                            acceptedAt: .now()))
                 }
             }
             .withConnectedSocket(pair[0])

@@ -8,16 +8,14 @@ internal import NIOPosix
 /// created anywhere; `@unchecked Sendable` because its state is touched on the loop only.
 package final class RPCServer: @unchecked Sendable {
     let core: ServerCore
-    private let security: RPCSecurity?
     private var listeners: [any Channel] = []
     private var ticker: RepeatedTask?
 
     package init(
         eventLoop: any EventLoop, routes: RPCRoutes, http1: HTTP1Responder? = nil,
-        limits: RPCLimits = RPCLimits(), security: RPCSecurity? = nil
+        limits: RPCLimits = RPCLimits()
     ) {
         core = ServerCore(eventLoop: eventLoop, routes: routes, limits: limits, http1: http1)
-        self.security = security
     }
 
     /// How many connections are open, of either protocol. To be read on the event loop.
@@ -33,9 +31,12 @@ package final class RPCServer: @unchecked Sendable {
     package func noteOtherWork() { core.flushQueue.pacer.isShared(now: .now()) }
 
     /// Listens on one more address. Port 0 takes any free one.
-    package func listen(host: String, port: Int) -> EventLoopFuture<SocketAddress> {
+    ///
+    /// - Parameter security: nil for plaintext.
+    package func listen(
+        host: String, port: Int, security: RPCSecurity? = nil
+    ) -> EventLoopFuture<SocketAddress> {
         let core = self.core
-        let security = self.security
         let bootstrap = ServerBootstrap(group: core.eventLoop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -51,7 +52,7 @@ package final class RPCServer: @unchecked Sendable {
                     }
                     try security?.addHandlers(channel)
                     try channel.pipeline.syncOperations.addHandler(
-                        ProtocolSniffer(core: core, channel: channel))
+                        ProtocolSniffer(core: core, channel: channel, security: security))
                 }
             }
         return bootstrap.bind(host: host, port: port).hop(to: core.eventLoop).flatMapThrowing {

@@ -61,6 +61,8 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     package var isOpen: Bool { phase == .open }
     /// The client's address, for logs.
     package var peerAddress: SocketAddress? { server.peerAddress }
+    /// The common name of the client's certificate (TLS). Nil without a verified certificate.
+    package var peerCommonName: String? { server.peerCommonName }
 
     /// The first value of a request field with that name (lower case). Nil: there is none, or it is
     /// not UTF-8. Cost: linear in the request's fields.

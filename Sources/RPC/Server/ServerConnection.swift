@@ -4,6 +4,7 @@ internal import NIOCore
 final class ServerConnection: HTTP2Connection, @unchecked Sendable {
     let core: ServerCore
     let peerAddress: SocketAddress?
+    let peerCommonName: String?
     let acceptedAt: NIODeadline
     /// Its place in the server's list.
     var slot = -1
@@ -20,9 +21,13 @@ final class ServerConnection: HTTP2Connection, @unchecked Sendable {
     private var keepaliveSentAt: NIODeadline?
     private var idleSince = NIODeadline.now()
 
-    init(core: ServerCore, peerAddress: SocketAddress?, acceptedAt: NIODeadline) {
+    init(
+        core: ServerCore, peerAddress: SocketAddress?, peerCommonName: String?,
+        acceptedAt: NIODeadline
+    ) {
         self.core = core
         self.peerAddress = peerAddress
+        self.peerCommonName = peerCommonName
         self.acceptedAt = acceptedAt
         let limits = core.limits
         idleFrames = TokenBucket(

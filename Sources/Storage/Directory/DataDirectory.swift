@@ -11,11 +11,12 @@ package import Primitives
 ///     log/        the replicated log
 ///     checkpoint/ SQLite files and their manifest
 ///     snapshot/   snapshots on their way in
+///     fixtures/   certificates that the server has made for itself; nothing depends on them
 package final class DataDirectory: Sendable {
     package static let lockName = "LOCK"
     private static let subdirectories = ["log", "checkpoint", "snapshot"]
-    /// What a file system or its user may have put there.
-    private static let harmlessNames = ["lost+found", ".keep", ".gitkeep"]
+    /// What a file system, its user, or a server before it knew who it is, may have put there.
+    private static let harmlessNames = ["lost+found", ".keep", ".gitkeep", "fixtures"]
 
     package let path: String
     package let fileSystem: any FileSystem

@@ -133,7 +133,10 @@ struct BenchCommand: AsyncParsableCommand {
         }
         let outstanding = target == .watch ? writers : connections * streams
         return BenchPlan(
-            target: target, endpoints: endpoints, connectionCount: connections,
+            target: target, endpoints: endpoints,
+            tls: endpoints.contains(where: \.usesTLS)
+                ? try (cluster.tls.settings ?? TLSSettings()).load() : nil,
+            connectionCount: connections,
             streamsPerConnection: streams, total: duration == nil ? total ?? 100_000 : nil,
             durationNanoseconds: duration.map { UInt64($0.duration.milliseconds * 1e6) },
             warmUpCount: warmUp ?? (target == .watch ? 10 : max(2 * outstanding, 1000)),

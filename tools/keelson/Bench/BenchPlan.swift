@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import KeelsonClient
+internal import RPC
 
 /// What a benchmark does to the servers.
 enum BenchTarget: String, ExpressibleByArgument, CaseIterable, Sendable {
@@ -21,6 +22,8 @@ enum BenchTarget: String, ExpressibleByArgument, CaseIterable, Sendable {
 struct BenchPlan: Sendable {
     var target: BenchTarget
     var endpoints: [Endpoint]
+    /// For endpoints with https.
+    var tls: ClientTLS?
     var connectionCount: Int
     var streamsPerConnection: Int
     /// Calls to measure, or nil to go on for `durationNanoseconds`.

@@ -13,7 +13,7 @@ final class BenchRunner: @unchecked Sendable {
     private let plan: BenchPlan
     private let loop: any EventLoop
     private let driver: LoadDriver
-    private let endpoints: [(host: String, port: Int)]
+    private let endpoints: [BenchPlace]
     private var random: SplitMix64
     private let values: ValuePool
     private var watches: WatchLoad?
@@ -23,7 +23,11 @@ final class BenchRunner: @unchecked Sendable {
         self.plan = plan
         self.loop = loop
         driver = LoadDriver(loop: loop, stallNanoseconds: plan.stallNanoseconds)
-        endpoints = plan.endpoints.map { ($0.host, $0.port) }
+        endpoints = plan.endpoints.map { endpoint in
+            BenchPlace(
+                host: endpoint.host, port: endpoint.port,
+                security: endpoint.usesTLS ? plan.tls?.security(for: endpoint.host) : nil)
+        }
         random = SplitMix64(seed: plan.seed)
         values = ValuePool(valueByteCount: plan.valueByteCount, random: &random)
     }

@@ -35,7 +35,7 @@ final class LeaseLane: ReconnectingLane, LoadLane, @unchecked Sendable {
     private var isBusy: [Bool]
 
     init(
-        number: Int, driver: LoadDriver, endpoints: [(host: String, port: Int)], first: Int,
+        number: Int, driver: LoadDriver, endpoints: [BenchPlace], first: Int,
         slotCount: Int, firstID: Int64, chooser: KeyChooser, random: SplitMix64
     ) {
         self.number = number

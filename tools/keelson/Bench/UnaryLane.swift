@@ -2,16 +2,28 @@ internal import NIOCore
 internal import Primitives
 internal import RPC
 
+/// A server to measure.
+struct BenchPlace: Sendable {
+    let host: String
+    let port: Int
+    /// Nil for plaintext.
+    let security: RPCSecurity?
+
+    func connect(on loop: any EventLoop) -> EventLoopFuture<RPCClient> {
+        RPCClient.connect(host: host, port: port, on: loop, security: security)
+    }
+}
+
 /// A connection that is dialled again when it is lost. Confined to one event loop.
 class ReconnectingLane: @unchecked Sendable {
     let loop: any EventLoop
-    private let endpoints: [(host: String, port: Int)]
+    private let endpoints: [BenchPlace]
     private var next: Int
     private(set) var client: RPCClient?
     private var isClosed = false
 
     /// `first` is the endpoint to begin with; a lost connection goes to the one behind it.
-    init(loop: any EventLoop, endpoints: [(host: String, port: Int)], first: Int) {
+    init(loop: any EventLoop, endpoints: [BenchPlace], first: Int) {
         self.loop = loop
         self.endpoints = endpoints
         next = first % endpoints.count
@@ -20,7 +32,7 @@ class ReconnectingLane: @unchecked Sendable {
     /// Dials once; the future fails if that does.
     func connect() -> EventLoopFuture<Void> {
         let endpoint = endpoints[next]
-        return RPCClient.connect(host: endpoint.host, port: endpoint.port, on: loop).map { client in
+        return endpoint.connect(on: loop).map { client in
             self.client = client
             client.onClose = { _ in self.lost() }
             self.connected(client)
@@ -71,7 +83,7 @@ final class UnaryLane: ReconnectingLane, LoadLane, RPCResponseSink, @unchecked S
     private var method: RPCMethod?
 
     init(
-        number: Int, driver: LoadDriver, endpoints: [(host: String, port: Int)], first: Int,
+        number: Int, driver: LoadDriver, endpoints: [BenchPlace], first: Int,
         source: any MessageSource
     ) {
         self.number = number

@@ -27,7 +27,7 @@ final class WatchLoad: @unchecked Sendable {
 
     /// Opens `connectionCount` connections with `watchesPerConnection` watches on one stream each.
     func open(
-        endpoints: [(host: String, port: Int)], connectionCount: Int, watchesPerConnection: Int
+        endpoints: [BenchPlace], connectionCount: Int, watchesPerConnection: Int
     ) -> EventLoopFuture<Void> {
         lanes = (0..<connectionCount).map {
             WatchLane(
@@ -91,14 +91,14 @@ final class WatchLoad: @unchecked Sendable {
 /// One connection with one stream of watches.
 private final class WatchLane: @unchecked Sendable {
     private unowned let load: WatchLoad
-    private let endpoint: (host: String, port: Int)
+    private let endpoint: BenchPlace
     let watchCount: Int
     private var client: RPCClient?
     private var createdCount = 0
     private var isClosed = false
     private let ready: EventLoopPromise<Void>
 
-    init(load: WatchLoad, endpoint: (host: String, port: Int), watchCount: Int) {
+    init(load: WatchLoad, endpoint: BenchPlace, watchCount: Int) {
         self.load = load
         self.endpoint = endpoint
         self.watchCount = watchCount
@@ -107,8 +107,7 @@ private final class WatchLane: @unchecked Sendable {
 
     /// Succeeds once the server has created every watch.
     func open() -> EventLoopFuture<Void> {
-        RPCClient.connect(host: endpoint.host, port: endpoint.port, on: load.loop).flatMap {
-            client in
+        endpoint.connect(on: load.loop).flatMap { client in
             self.client = client
             let stream = client.stream(
                 "/etcdserverpb.Watch/Watch",

@@ -16,7 +16,8 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 struct ClusterOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The servers, separated by commas: URLs or host:port. KEELSON_ENDPOINTS sets them too.",
+            "The servers, separated by commas: URLs with http or https, or host:port."
+                + " KEELSON_ENDPOINTS sets them too.",
             valueName: "urls"))
     var endpoints: String?
 
@@ -26,6 +27,8 @@ struct ClusterOptions: ParsableArguments {
                 + " KEELSON_USER and KEELSON_PASSWORD set them too.",
             valueName: "name[:password]"))
     var user: String?
+
+    @OptionGroup var tls: TLSClientOptions
 
     @Option(help: "How long to try: a number with ms, s, m or h.")
     var timeout = TimeSpan(.seconds(5))
@@ -43,12 +46,16 @@ struct ClusterOptions: ParsableArguments {
         return parts.isEmpty ? ["http://127.0.0.1:2379"] : parts
     }
 
-    func parsedEndpoints() throws -> [Endpoint] { try endpointTexts.map { try Endpoint($0) } }
+    func parsedEndpoints() throws -> [Endpoint] {
+        let usesTLS = tls.settings != nil
+        return try endpointTexts.map { try Endpoint($0, usingTLS: usesTLS) }
+    }
 
     func makeCluster(endpoints: [String]? = nil) throws -> Cluster {
         var options = Cluster.Options()
         options.timeout = timeout.duration
         options.credentials = try credentials()
+        options.tls = tls.settings
         return try Cluster(endpoints: endpoints ?? endpointTexts, options: options)
     }
 

@@ -32,6 +32,10 @@ struct Failure: Error {
         let place = error.endpoint.map { " (answered by \($0))" } ?? ""
         let text = error.message + place
         switch error.code {
+        case .unavailable where error.message.contains("TLS failed"):
+            self.init(
+                .unavailable, "the cluster cannot be reached over TLS: \(text)",
+                advice: "--cacert names the CA of the servers; --cert and --key, who calls")
         case .unavailable, .deadlineExceeded, .closed:
             self.init(
                 .unavailable, "the cluster is unavailable: \(text)",
@@ -43,6 +47,8 @@ struct Failure: Error {
                 advice: "the request was sent and may have taken effect; read before repeating it")
         case .invalidEndpoint:
             self.init(.usage, text)
+        case .invalidTLSSettings:
+            self.init(.usage, text, advice: "--cacert, --cert and --key name files in PEM")
         case .permissionDenied, .unauthenticated:
             self.init(
                 .failed, text,

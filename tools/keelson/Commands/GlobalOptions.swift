@@ -3,7 +3,10 @@ internal import ArgumentParser
 /// Lets options that every client command knows stand before the command's name, as in
 /// `keelson --endpoints http://10.0.0.1:2379 kv get a`.
 enum GlobalOptions {
-    private static let withValue = ["--endpoints", "--timeout", "-o", "--output", "--user"]
+    private static let withValue = [
+        "--endpoints", "--timeout", "-o", "--output", "--user", "--cacert", "--cert", "--key",
+    ]
+    private static let withoutValue = ["--insecure-skip-tls-verify"]
 
     /// The words with leading options moved behind the command's name.
     static func hoisted(_ words: [String], root: any ParsableCommand.Type) -> [String] {
@@ -14,7 +17,9 @@ enum GlobalOptions {
             if withValue.contains(word), position + 1 < words.count {
                 moved += words[position...(position + 1)]
                 position += 2
-            } else if withValue.contains(where: { word.hasPrefix($0 + "=") }) {
+            } else if withoutValue.contains(word)
+                || withValue.contains(where: { word.hasPrefix($0 + "=") })
+            {
                 moved.append(word)
                 position += 1
             } else {

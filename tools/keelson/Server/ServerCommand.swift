@@ -50,6 +50,11 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "Bytes of the largest client request. (default: 1572864)")
     var maxRequestBytes: String?
     @Option(help: "Operations in one transaction. (default: 128)") var maxTxnOps: String?
+    @OptionGroup(title: "TLS of clients") var clientTLS: ClientTLSOptions
+    @OptionGroup(title: "TLS between peers") var peerTLS: PeerTLSOptions
+    @Option(help: "TLS1.2 or TLS1.3. (default: TLS1.2)") var tlsMinVersion: String?
+    @Option(help: "Years that certificates hold which the server makes. (default: 1)")
+    var selfSignedCertValidity: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
     var logLevel: String?
 

@@ -14,6 +14,24 @@ struct ServerFlags {
         self.environment = environment
     }
 
+    /// Flags that etcd takes with a value too, as in `--client-cert-auth=true`.
+    private static let truths = [
+        "--client-cert-auth", "--auto-tls", "--peer-client-cert-auth", "--peer-auto-tls",
+    ]
+
+    /// The server's words with those flags as they are without a value.
+    static func withoutTruth(_ words: [String]) -> [String] {
+        guard words.first == "server" else { return words }
+        return words.compactMap { word in
+            guard let flag = truths.first(where: { word.hasPrefix($0 + "=") }) else { return word }
+            switch word.dropFirst(flag.count + 1) {
+            case "true", "1": return flag
+            case "false", "0": return nil
+            default: return word
+            }
+        }
+    }
+
     func configuration() throws(ConfigurationError) -> ServerConfiguration {
         var made = ServerConfiguration()
         if let name = value("--name", command.name) { made.name = name }
@@ -46,7 +64,54 @@ struct ServerFlags {
             made.autoCompactionRetention = keep
         }
         if let level = value("--log-level", command.logLevel) { made.logLevel = level }
+        try setTLS(&made)
         return made
+    }
+
+    private func setTLS(_ made: inout ServerConfiguration) throws(ConfigurationError) {
+        let client = command.clientTLS
+        made.clientTLS.certificatePath = value("--cert-file", client.certFile)
+        made.clientTLS.keyPath = value("--key-file", client.keyFile)
+        made.clientTLS.trustedCAPath = value("--trusted-ca-file", client.trustedCaFile)
+        made.clientTLS.asksForCertificates = try isOn("--client-cert-auth", client.clientCertAuth)
+        made.clientTLS.allowedHosts = list(
+            "--client-cert-allowed-hostname", client.clientCertAllowedHostname)
+        made.clientTLS.revocationListPath = value("--client-crl-file", client.clientCrlFile)
+        made.clientTLS.isAutomatic = try isOn("--auto-tls", client.autoTls)
+        let peer = command.peerTLS
+        made.peerTLS.certificatePath = value("--peer-cert-file", peer.peerCertFile)
+        made.peerTLS.keyPath = value("--peer-key-file", peer.peerKeyFile)
+        made.peerTLS.trustedCAPath = value("--peer-trusted-ca-file", peer.peerTrustedCaFile)
+        made.peerTLS.asksForCertificates = try isOn(
+            "--peer-client-cert-auth", peer.peerClientCertAuth)
+        made.peerTLS.allowedNames = list("--peer-cert-allowed-cn", peer.peerCertAllowedCn)
+        made.peerTLS.allowedHosts = list(
+            "--peer-cert-allowed-hostname", peer.peerCertAllowedHostname)
+        made.peerTLS.revocationListPath = value("--peer-crl-file", peer.peerCrlFile)
+        made.peerTLS.isAutomatic = try isOn("--peer-auto-tls", peer.peerAutoTls)
+        if let version = value("--tls-min-version", command.tlsMinVersion) {
+            made.tlsMinimumVersion = version
+        }
+        if let years = try number("--self-signed-cert-validity", command.selfSignedCertValidity) {
+            made.selfSignedYears = years
+        }
+    }
+
+    private func list(_ flag: String, _ given: String?) -> [String] {
+        (value(flag, given) ?? "").split(separator: ",").map(String.init)
+    }
+
+    /// A flag without a value; in the environment it is true or false.
+    private func isOn(_ flag: String, _ given: Bool) throws(ConfigurationError) -> Bool {
+        guard !given, let text = value(flag, nil) else { return given }
+        switch text.lowercased() {
+        case "true", "1": return true
+        case "false", "0", "": return false
+        default:
+            throw ConfigurationError(
+                flag: flag, value: text, reason: "it is neither true nor false",
+                hint: "The flag itself takes no value")
+        }
     }
 
     private func setNumbers(_ made: inout ServerConfiguration) throws(ConfigurationError) {
