@@ -112,10 +112,14 @@ final class AuthGate: @unchecked Sendable {
         }
     }
 
-    /// Who calls, by the call's token; nil where there is none.
+    /// Who calls: by the call's token, or else by the name in a certificate that was verified. Nil
+    /// where there is neither. The gateway's own connections have no certificate, so that nobody
+    /// is taken for the server.
     private func find(_ call: ServerCall) -> Finding? {
         guard var given = call.metadata("token") ?? call.metadata("authorization") else {
-            return nil
+            return call.peerCommonName.map {
+                .found(.user(Array($0.utf8), revision: node.store.auth.revision))
+            }
         }
         if given.hasPrefix("Bearer ") { given.removeFirst("Bearer ".utf8.count) }
         guard let text = TokenText(given) else { return .unknown }

@@ -120,11 +120,13 @@ final class TLSPort: Sendable {
         (try? channel.pipeline.syncOperations.handler(type: CertificateGate.self))?.subject
     }
 
-    /// For a listener of the client port.
+    /// For a listener of the client port. With `--client-cert-auth` a certificate's common name is
+    /// a login, as in etcd.
     var rpcSecurity: RPCSecurity {
-        RPCSecurity(peerCommonName: { TLSPort.verifiedSubject(of: $0)?.commonName }) { [self] in
-            try accept($0)
-        }
+        let isLogin = source.flags.asksForCertificates
+        return RPCSecurity(
+            peerCommonName: { isLogin ? TLSPort.verifiedSubject(of: $0)?.commonName : nil }
+        ) { [self] in try accept($0) }
     }
 
     /// A line for each refusal, but no more than one a second in the long run: strangers must not
