@@ -52,3 +52,26 @@ struct SecurityTests {
         try await server.stop()
     }
 }
+
+@Suite("RPC: for which hosts a certificate is (RFC 6125)")
+struct CertificateHostTests {
+    private let hosts = CertificateHosts(
+        names: ["N1.example.com", "*.db.example.com"],
+        addresses: [[10, 0, 0, 1], [UInt8](repeating: 0, count: 15) + [1]])
+
+    @Test(
+        "its names and addresses, and one label for a star",
+        arguments: [
+            "n1.example.com", "N1.EXAMPLE.com", "n1.example.com.", "a.db.example.com", "10.0.0.1",
+            "::1", "0:0:0:0:0:0:0:1",
+        ])
+    func covered(host: String) { #expect(hosts.covers(host: host)) }
+
+    @Test(
+        "nothing else",
+        arguments: [
+            "n2.example.com", "db.example.com", ".db.example.com", "a.b.db.example.com", "10.0.0.2",
+            "::2", "", "*.db.example.org", "n1.example.com.evil.org", "10.0.0.1.example.com",
+        ])
+    func foreign(host: String) { #expect(!hosts.covers(host: host)) }
+}

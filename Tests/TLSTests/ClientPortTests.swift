@@ -102,7 +102,9 @@ struct ClientPortTests {
         let program = try ServerProgram.underTest().path
         let wrong = try Command.run(program, words + ["https://localhost:\(port)"])
         #expect(wrong.status == .exited(69))
-        #expect(wrong.text.contains("its certificate is for another name"), "\(wrong.text)")
+        #expect(
+            wrong.text.contains("its certificate is for 127.0.0.1, not for localhost"),
+            "\(wrong.text)")
         let right = try Command.run(program, words + ["https://127.0.0.1:\(port)"])
         #expect(right.status == .exited(0), "\(right.text)")
     }

@@ -8,12 +8,17 @@ import RPC
 struct CertificatePolicy: Sendable {
     /// Whether the handshake has verified the other side's certificate.
     let isVerified: Bool
+    /// The host that was dialled. Nil: the other side dialled.
+    let host: String?
     let revocations: [RevocationList]
     let allowedNames: [String]
     let allowedHosts: [String]
 
     /// Nil for a certificate that is let through.
     func refusal(of subject: CertificateSubject) -> String? {
+        if let host, !subject.covers(host: host) {
+            return "its certificate is for \(subject.summary), not for \(host)"
+        }
         if revocations.contains(where: { $0.revokes(subject) }) {
             return "the certificate with the serial number \(subject.serial) is revoked"
         }

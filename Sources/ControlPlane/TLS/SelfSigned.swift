@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import RPC
 import SwiftASN1
 import X509
 
@@ -53,7 +54,7 @@ enum SelfSigned {
         let key = P256.Signing.PrivateKey()
         let name = try DistinguishedName { OrganizationName("keelson") }
         let names = hosts.map { host -> GeneralName in
-            guard let address = IPAddress.bytes(host) else { return .dnsName(host) }
+            guard let address = IPAddressBytes.parse(host) else { return .dnsName(host) }
             return .ipAddress(ASN1OctetString(contentBytes: address[...]))
         }
         let now = Date()
@@ -63,8 +64,8 @@ enum SelfSigned {
             // Clocks differ a little.
             notValidBefore: now - 3600, notValidAfter: now + Double(years) * 365 * 86_400,
             issuer: name, subject: name,
-            // No key usage: one without the signing of certificates could not be given to clients as
-            // the CA to trust, and one with it would belong to a CA.
+            // No key usage: one without the signing of certificates could not be given to clients
+            // as the CA to trust, and one with it would belong to a CA.
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.notCertificateAuthority)
                 try ExtendedKeyUsage([.serverAuth, .clientAuth])

@@ -87,7 +87,7 @@ final class TLSPort: Sendable {
         let handler = NIOSSLServerHandler(context: material.server)
         try pipeline.addHandler(handler)
         try pipeline.addHandler(
-            CertificateGate(handler, policy(material, isInbound: true)) { [self] in
+            CertificateGate(handler, policy(material, dialled: nil)) { [self] in
                 refused(channel, $0)
             })
     }
@@ -101,15 +101,16 @@ final class TLSPort: Sendable {
         let handler = try TLSClientHandlers.make(context, host: host)
         try pipeline.addHandler(handler)
         try pipeline.addHandler(
-            CertificateGate(handler, policy(material, isInbound: false)) { _ in })
+            CertificateGate(handler, policy(material, dialled: host)) { _ in })
     }
 
-    private func policy(_ material: TLSMaterial, isInbound: Bool) -> CertificatePolicy {
+    private func policy(_ material: TLSMaterial, dialled host: String?) -> CertificatePolicy {
         let flags = source.flags
+        let isInbound = host == nil
         return CertificatePolicy(
             isVerified: isInbound
                 ? flags.verifiesClients : flags.trustedCAPath != nil || !flags.isAutomatic,
-            revocations: material.revocations,
+            host: host, revocations: material.revocations,
             allowedNames: isInbound ? flags.allowedNames : [],
             allowedHosts: isInbound ? flags.allowedHosts : [])
     }

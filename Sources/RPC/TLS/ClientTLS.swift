@@ -1,9 +1,11 @@
 internal import NIOCore
 package import NIOSSL
+internal import NIOTLS
 
 /// How a client speaks TLS: whom it trusts, and who it is.
 package struct ClientTLS: Sendable {
     private let context: NIOSSLContext
+    private let skipsVerification: Bool
 
     /// - Parameters:
     ///   - caPath: whose certificates servers must have; nil for those that the system trusts.
@@ -12,6 +14,7 @@ package struct ClientTLS: Sendable {
     package init(
         caPath: String?, certificatePath: String?, keyPath: String?, skipsVerification: Bool
     ) throws(TLSFileError) {
+        self.skipsVerification = skipsVerification
         var identity: TLSIdentity?
         if let certificatePath, let keyPath {
             identity = try TLSIdentity(certificatePath: certificatePath, keyPath: keyPath)
@@ -31,11 +34,12 @@ package struct ClientTLS: Sendable {
     /// TLS towards the server at `host`, whose certificate must have that name or address.
     package func security(for host: String) -> RPCSecurity {
         let context = self.context
+        let expected = skipsVerification ? nil : host
         return RPCSecurity { channel in
             let pipeline = channel.pipeline.syncOperations
             let handler = try TLSClientHandlers.make(context, host: host)
             try pipeline.addHandler(handler)
-            try pipeline.addHandler(TLSFailureHandler(handler))
+            try pipeline.addHandler(ServerGate(handler, host: expected))
         }
     }
 }
@@ -46,19 +50,47 @@ package enum TLSClientHandlers {
     package static func make(
         _ context: NIOSSLContext, host: String
     ) throws -> NIOSSLClientHandler {
-        // Without a name NIOSSL compares the certificate with the address that was dialled.
-        let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
+        // NIOSSL takes a certificate for the address that was dialled even where a name was given:
+        // whoever uses this compares with ``CertificateHosts`` himself.
+        let isAddress = IPAddressBytes.parse(host) != nil
         return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
     }
 }
 
-/// Says what a TLS connection failed of, in words, to the connection that is above it.
-private final class TLSFailureHandler: ChannelInboundHandler {
+/// Lets nothing of a server through before its certificate is known to be for the host that was
+/// meant, and says what a TLS connection failed of, in words, to the connection that is above it.
+private final class ServerGate: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let tls: NIOSSLHandler
+    /// Nil: any server will do.
+    private let host: String?
+    private var isOpen = false
 
-    init(_ tls: NIOSSLHandler) { self.tls = tls }
+    init(_ tls: NIOSSLHandler, host: String?) {
+        self.tls = tls
+        self.host = host
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted? = event as? TLSUserEvent {
+            if let host, let hosts = tls.peerCertificate.map(CertificateHosts.init),
+                !hosts.covers(host: host)
+            {
+                let reason = "its certificate is for \(hosts.summary), not for \(host)"
+                context.fireErrorCaught(
+                    RPCStatus(.unavailable, "TLS failed: \(reason)", neverSent: true))
+                context.close(promise: nil)
+                return
+            }
+            isOpen = true
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isOpen { context.fireChannelRead(data) }
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A server that closes without a word is a lost connection like any other.
