@@ -21,13 +21,38 @@ struct ValueTests {
     @Test(
         "what is no endpoint is refused by name",
         arguments: [
-            "", "http://", "https://node:2379", "node:0", "node:65536", "node:port", "a/b:1",
+            "", "http://", "https://", "node:0", "node:65536", "node:port", "a/b:1",
             "ftp://x", "[::1]x",
         ])
     func notAnEndpoint(text: String) {
         let error = #expect(throws: ClusterError.self) { try Endpoint(text) }
         #expect(error?.code == .invalidEndpoint)
         #expect(error?.message.contains("'\(text)'") == true)
+    }
+
+    @Test("the scheme says whether there is TLS; without one, the client's settings do")
+    func schemes() throws {
+        #expect(try Endpoint("https://node:1").usesTLS)
+        #expect(try !Endpoint("http://node:1", usingTLS: true).usesTLS)
+        #expect(try Endpoint("node:1", usingTLS: true).usesTLS)
+        #expect(try !Endpoint("node:1").usesTLS)
+        #expect(try Endpoint("HTTPS://[::1]:2379").description == "https://[::1]:2379")
+    }
+
+    @Test("a file that TLS needs and that is not there is named")
+    func missingFile() {
+        var options = Cluster.Options()
+        options.tls = TLSSettings(caFile: "/nowhere/ca.pem")
+        let error = #expect(throws: ClusterError.self) {
+            try Cluster(endpoints: ["https://127.0.0.1:1"], options: options)
+        }
+        #expect(error?.code == .invalidTLSSettings)
+        #expect(error?.message.contains("/nowhere/ca.pem") == true)
+        options.tls = TLSSettings(certificateFile: "/nowhere/me.pem")
+        let half = #expect(throws: ClusterError.self) {
+            try Cluster(endpoints: ["https://127.0.0.1:1"], options: options)
+        }
+        #expect(half?.message.contains("comes without its key") == true)
     }
 
     @Test("a cluster without endpoints is refused")
