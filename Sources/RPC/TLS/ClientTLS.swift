@@ -74,18 +74,24 @@ private final class ServerGate: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .handshakeCompleted? = event as? TLSUserEvent {
-            if let host, let hosts = tls.peerCertificate.map(CertificateHosts.init),
-                !hosts.covers(host: host)
-            {
-                let reason = "its certificate is for \(hosts.summary), not for \(host)"
-                context.fireErrorCaught(
-                    RPCStatus(.unavailable, "TLS failed: \(reason)", neverSent: true))
-                context.close(promise: nil)
-                return
+            if let host {
+                let hosts =
+                    tls.peerCertificate.map(CertificateHosts.init)
+                    ?? CertificateHosts(names: [], addresses: [])
+                guard hosts.covers(host: host) else { return refuse(context, hosts, host) }
             }
             isOpen = true
         }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    private func refuse(
+        _ context: ChannelHandlerContext, _ hosts: CertificateHosts, _ host: String
+    ) {
+        let reason = "its certificate is for \(hosts.summary), not for \(host)"
+        context.fireErrorCaught(
+            RPCStatus(.unavailable, "TLS failed: \(reason)", neverSent: true))
+        context.close(promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -9,7 +9,8 @@ struct LockCommand: AsyncParsableCommand {
         discussion: """
             Waits for the lock, runs COMMAND, and gives the lock up when it ends; the
             exit status is the command's. In its environment KEELSON_FENCING_TOKEN is
-            a number that grows from owner to owner, and KEELSON_LEASE the lease.
+            a number that grows from owner to owner, KEELSON_LEASE the lease and
+            KEELSON_HELD_KEY the key.
             Where the lease cannot be renewed COMMAND is stopped before it can have
             run out (SIGTERM, then SIGKILL, to the command's own process); the exit
             status is 69 then.
@@ -39,7 +40,8 @@ struct ElectCommand: AsyncParsableCommand {
         discussion: """
             Waits until the election is won, runs COMMAND, and resigns when it ends;
             the exit status is the command's. In its environment KEELSON_FENCING_TOKEN
-            is a number that grows from leader to leader, and KEELSON_LEASE the lease.
+            is a number that grows from leader to leader, KEELSON_LEASE the lease and
+            KEELSON_HELD_KEY the key.
             Where the lease cannot be renewed COMMAND is stopped before it can have
             run out (SIGTERM, then SIGKILL, to the command's own process); the exit
             status is 69 then.
@@ -168,7 +170,7 @@ struct HeldProcess {
         var environment = ProcessInfo.processInfo.environment
         environment["KEELSON_FENCING_TOKEN"] = "\(tenure.fencingToken)"
         environment["KEELSON_LEASE"] = String(tenure.lease, radix: 16)
-        environment["KEELSON_KEY"] = String(decoding: tenure.key, as: UTF8.self)
+        environment["KEELSON_HELD_KEY"] = String(decoding: tenure.key, as: UTF8.self)
         process.environment = environment
     }
 
