@@ -55,7 +55,7 @@ struct ReloadTests {
                 try secure.get(node: node, as: bob).status == .exited(69) ? true : nil
             }
             #expect(isRefused == true)
-            #expect(secure.log(node).contains("is revoked"))
+            #expect(secure.isLogged(node, "is revoked"))
         }
         try secure.isFine("after a revocation")
     }

@@ -90,6 +90,13 @@ struct SecureCluster: Sendable {
 
     func log(_ node: Int) -> String { nodes[node].logTail(lines: 100_000) }
 
+    /// Whether a server says so soon: a client hears that it is refused before the line is written.
+    func isLogged(_ node: Int, _ text: String) -> Bool {
+        Patience.wait(.seconds(5), pauseMilliseconds: 50) {
+            log(node).contains(text) ? true : nil
+        } ?? false
+    }
+
     /// The serial number of the certificate that a port shows to a client that connects now.
     static func serial(port: Int, _ client: Credentials) throws -> String {
         let script = """
