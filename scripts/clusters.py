@@ -200,3 +200,6 @@ class Cluster:
     def __exit__(self, *_) -> None:
         for node in self.nodes:
             node.stop(signal.SIGKILL)
+            # Their logs stay; what they stored would fill a disk in time.
+            if "KEELSON_KEEP_DATA" not in os.environ:
+                shutil.rmtree(node.data, ignore_errors=True)

@@ -60,7 +60,7 @@ step real 1500 swift test "${flags[@]}" --skip-build --disable-xctest --no-paral
 # Seeds that nobody has run before, drawn from what is tested, so that the same tree has the same
 # ones: what they find, `keelson simulate --seed N` shows again.
 first_seed=$(git rev-parse 'HEAD^{tree}' 2>/dev/null | cut -c 1-8 || true)
-step seeds 600 "$KEELSON_BIN" simulate --minutes "${KEELSON_SEED_MINUTES:-1}" \
+step seeds 600 "$KEELSON_BIN" simulate --minutes "${KEELSON_SEED_MINUTES:-3}" \
   --from "$((16#${first_seed:-1}))"
 # Planted bugs, in the same build folder, which is put back afterwards.
 step mutants-build 900 env KEELSON_MUTANTS=1 swift build "${flags[@]}" --product keelson

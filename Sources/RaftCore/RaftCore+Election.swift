@@ -12,7 +12,12 @@ extension RaftCore {
     mutating func tickElection(into effects: inout [Effect]) {
         if now >= electionDeadline {
             resetElectionTimer()
-            if mayCampaign { startPreVote(isFast: suspect != nil, into: &effects) }
+            if mayCampaign {
+                startPreVote(isFast: suspect != nil, into: &effects)
+            } else if case .follower(let follower) = state, follower.leader != nil {
+                // It may be no member any more, and whoever leads now unknown to this one.
+                becomeFollower(term: term, leader: nil, into: &effects)
+            }
             return
         }
         switch state {

@@ -50,8 +50,13 @@ package struct LogWriter {
     private var isRotten: Bool
     /// Holes do not reach, as far as it matters, behind this index.
     private var healsFrom: LogIndex?
-    /// Entries were not taken, because the log has holes.
+    /// Writes were not taken, because the log has holes.
     private var hasTurnedAway = false
+    /// Of these, the newest snapshot and what came after it: the replica goes on from there, takes
+    /// no other snapshot at that index, and may hear only later that this one heals. Without hard
+    /// states, which were stored, and without messages that promise something.
+    private var turnedAway: [Write] = []
+    private var turnedAwayBytes = 0
     private var failed = false
     private var gathered: [LogEntry] = []
     private var gatheredTruncation: LogIndex?
@@ -71,6 +76,9 @@ package struct LogWriter {
     /// before it is committed, what is in flight to a follower), so more than this is an operator's
     /// matter: the node stops.
     package static let waitingBytesMax = 1 << 30
+    /// Weight of what is kept of the writes that were not taken. What is in flight to a follower is
+    /// far below it; past it they are forgotten, and the next snapshot heals.
+    package static let turnedAwayBytesMax = 64 << 20
     /// What a job without entries counts for.
     private static let jobBytes = 256
 
@@ -172,7 +180,9 @@ package struct LogWriter {
                 }
             case .release: if try takeOrWait(job, report) { isWorthTrying = true }
             case .retry: isWorthTrying = true
-            case .heals(let index): healsFrom = index
+            case .heals(let index):
+                healsFrom = index
+                if !turnedAway.isEmpty { try wait(job) }
             }
         }
         guard isWorthTrying else { return }
@@ -235,7 +245,7 @@ package struct LogWriter {
             try peers.store(records)
             report(.remembered(ticket))
         case .retry: break
-        case .heals(let index): healsFrom = index
+        case .heals(let index): try heal(from: index, report)
         case .fill(let entries):
             // A snapshot that was turned away is what the replica goes on from.
             guard isRotten, !hasTurnedAway, let recovered = try log.fill(entries) else { return }
@@ -269,15 +279,44 @@ package struct LogWriter {
     /// whose completion it would be too; of what rides in it only what promises nothing may leave.
     private mutating func keepHardState(of write: Write) throws(StorageError) {
         if let state = write.hardState { try hardState.store(state) }
+        var kept = write
+        kept.thenSend.removeAll { !$0.message.promisesNothing }
         guard write.entries.isEmpty, write.truncateFrom == nil, write.startAfter == nil,
             !hasTurnedAway
         else {
             hasTurnedAway = true
+            kept.hardState = nil
+            return keepTurnedAway(kept)
+        }
+        writes.append(kept)
+    }
+
+    private mutating func keepTurnedAway(_ write: Write) {
+        if write.startAfter != nil {
+            turnedAway = []
+            turnedAwayBytes = 0
+        } else if turnedAway.isEmpty {
             return
         }
-        var kept = write
-        kept.thenSend.removeAll { !$0.message.promisesNothing }
-        writes.append(kept)
+        turnedAwayBytes += write.entries.reduce(Self.jobBytes) { $0 + $1.weightBytes }
+        if turnedAwayBytes > Self.turnedAwayBytesMax {
+            turnedAway = []
+        } else {
+            turnedAway.append(write)
+        }
+    }
+
+    /// The index that a snapshot has to reach may become known when one that reaches it has come.
+    private mutating func heal(
+        from index: LogIndex, _ report: (LogReport) -> Void
+    ) throws(StorageError) {
+        healsFrom = index
+        guard isRotten, let snapshot = turnedAway.first, heals(snapshot) else { return }
+        for write in turnedAway { try gather(write) }
+        writes.append(contentsOf: turnedAway)
+        turnedAway = []
+        isRotten = false
+        report(.healed)
     }
 
     /// Whether the write puts a snapshot in the place of all that this log ever held and that

@@ -196,9 +196,18 @@ package final class SimulatedCluster {
             violated(
                 "V5 a disk without damage can be opened", "n\(machine.index + 1): \(error)")
         }
+        if machine.isRotten, case StorageError.corrupt(let path, _, _) = error,
+            SimulatedCluster.twoSlotFiles.contains(path)
+        {
+            // Rot in both slots is more than such a file can bear: that the start asks for an
+            // operator is all that is right, and the machine is one of those that may be lost.
+            machine.isSacrificed = true
+        }
         machine.disk.killProcess()
         restartLater(machine)
     }
+
+    private static let twoSlotFiles = ["/data/peers"]
 
     /// The node stopped by itself.
     func halted(_ process: SimulatedProcess, _ reason: NodeHalt) {

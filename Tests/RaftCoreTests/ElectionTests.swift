@@ -260,6 +260,19 @@ struct ElectionTests {
         #expect(member.tick(200) == [])
     }
 
+    @Test("a member that may not campaign forgets a leader that it has not heard for a timeout")
+    func unheardLeader() {
+        var member = Member(4, learners: [4], hard: HardState(term: term(1), votedFor: nil))
+        _ = member.receive(beat(1), term: 1, from: 3)
+        #expect(member.core.leader == node(3))
+        #expect(member.tick(9) == [])
+        #expect(member.core.leader == node(3))
+        #expect(member.tick(11) == [.roleChanged(.follower, term(1), leader: nil)])
+        #expect(member.tick(100) == [])
+        _ = member.receive(beat(1), term: 1, from: 3)
+        #expect(member.core.leader == node(3))
+    }
+
     @Test("a learner grants a vote: the candidate may know that it has become a voter")
     func learnerVotes() {
         var member = Member(4, learners: [4])
@@ -275,7 +288,7 @@ struct ElectionTests {
     func undurableTerm() {
         var member = Member()
         _ = member.receive(beat(1), term: 2, from: 2)
-        #expect(member.tick(100) == [])
+        #expect(member.tick(100) == [.roleChanged(.follower, term(2), leader: nil)])
         _ = member.persisted(1)
         _ = member.untilPreVote()
         #expect(member.core.role == .preCandidate)

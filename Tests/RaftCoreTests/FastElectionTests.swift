@@ -145,6 +145,6 @@ struct FastElectionTests {
         var member = Member(4, learners: [4], hard: HardState(term: term(1), votedFor: nil))
         _ = member.receive(beat(1), term: 1, from: 3)
         #expect(member.step(.connectionRefused(node(3))) == [])
-        #expect(member.tick(100) == [])
+        #expect(member.tick(100) == [.roleChanged(.follower, term(1), leader: nil)])
     }
 }

@@ -171,7 +171,9 @@ struct PreVoteTests {
             ])
         #expect(member.receive(beat(5), term: 1, from: 3) == [])
         _ = member.persisted(1)
-        #expect(member.tick(50) == [])
+        var alone = member
+        #expect(alone.tick(50) == [.roleChanged(.follower, term(1), leader: nil)])
+        #expect(member.tick(9) == [])
         #expect(member.step(.votingAllowed(true)) == [.send(to(3, term: 1, matched(1)))])
         #expect(
             member.receive(append(after: 1, 1), term: 1, from: 3) == [

@@ -262,6 +262,39 @@ struct NodeStorageTests {
         #expect(storage.log.rotten.isEmpty)
     }
 
+    @Test("a snapshot that came before the word of how far it must reach heals when that comes")
+    func lateWord() throws {
+        let disk = try Self.disk()
+        disk.rot(entry: 6, header: true)
+        var storage = try disk.open()
+        let position = LogPosition(index: LogIndex(90), term: Term(1))
+        let first = HardState(term: Term(3), votedFor: nil)
+        let snapshot = Write(id: WriteID(1), hardState: first, startAfter: position)
+        #expect(try Disk.perform(snapshot, on: &storage).isEmpty)
+        let later = HardState(term: Term(5), votedFor: nil)
+        for write in [
+            Write(id: WriteID(2), entries: [Disk.entry(91), Disk.entry(92)]),
+            Write(id: WriteID(3), hardState: later),
+            Write(id: WriteID(4), truncateFrom: LogIndex(92), entries: [Disk.entry(92)]),
+        ] {
+            #expect(try Disk.perform(write, on: &storage).isEmpty)
+        }
+        #expect(try Disk.perform(.heals(from: LogIndex(91)), on: &storage).isEmpty)
+        let reports = try Disk.perform(.heals(from: LogIndex(90)), on: &storage)
+        guard case .healed = reports.first, case .persisted(let writes) = reports.last else {
+            Issue.record("\(reports)")
+            return
+        }
+        #expect(writes.map(\.id) == (1...4).map { WriteID($0) })
+        #expect(storage.log.rotten.isEmpty && storage.log.baseIndex == LogIndex(90))
+        let next = Write(id: WriteID(5), entries: [Disk.entry(93)])
+        #expect(!(try Disk.perform(next, on: &storage)).isEmpty)
+        // The term that came meanwhile stays, and so do the entries.
+        let restored = try disk.open()
+        #expect(restored.restored.hardState == later)
+        #expect(restored.log.lastIndex == LogIndex(93))
+    }
+
     @Test("a lost tail is healed by no snapshot without that word: its end is not known")
     func lostTailIsNotHealed() throws {
         let disk = try Self.disk()

@@ -46,7 +46,7 @@ struct ChaosRun {
         }
         cluster = try ServerCluster(
             options.name, program, nodeCount: options.nodes,
-            arguments: ["--snapshot-count", "2000"], sites: sites)
+            arguments: ["--snapshot-count", "2000"], sites: sites, keepsData: true)
         historyPath = URL(filePath: options.history).appending(path: "history.jsonl").path
         let loop = group.next()
         control = Control(loop: loop, cluster: cluster)
@@ -116,7 +116,9 @@ struct ChaosRun {
         }
         options.plant?.plant(&history, &circumstances)
         let judgement = Judgement(history, circumstances)
-        return try report(seconds, judgement, history)
+        let report = try report(seconds, judgement, history)
+        if report.violations.isEmpty { cluster.removeData() }
+        return report
     }
 
     /// Every watch comes to the last revision (W12).

@@ -2,8 +2,9 @@ package import Foundation
 import Glibc
 import Synchronization
 
-/// Real server processes on the loopback, with data under `.build/clusters/NAME`. What they logged
-/// and stored stays there until a cluster of the same name is made again.
+/// Real server processes on the loopback, under `.build/clusters/NAME`. What they logged stays
+/// there until a cluster of the same name is made again; what they stored goes with the cluster:
+/// many clusters with hundreds of megabytes each would fill a disk.
 package final class ServerCluster: Sendable {
     /// The servers that are members now.
     package var nodes: [ServerNode] { members.withLock { $0 } }
@@ -17,20 +18,25 @@ package final class ServerCluster: Sendable {
     ///
     /// - Parameter sites: where the nodes run; those that it says nothing about, on the loopback.
     /// - Parameter spareCount: how many more servers there are to be, which join when they start.
+    /// - Parameter keepsData: what the servers stored stays as well, until ``removeData()``. The
+    ///   variable KEELSON_KEEP_DATA asks for that everywhere.
     package init(
         _ name: String, _ program: ServerProgram, nodeCount: Int = 3, spareCount: Int = 0,
-        arguments: [String] = [], token: String? = nil, sites: [ServerSite] = []
+        arguments: [String] = [], token: String? = nil, sites: [ServerSite] = [],
+        keepsData: Bool = ServerCluster.keepsAllData
     ) throws(LocalClusterError) {
         let folder = ServerProgram.repositoryRoot.appending(path: ".build/clusters/\(name)")
         self.folder = folder
         try? FileManager.default.removeItem(at: folder)
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let guardian = try Guardian(folder: folder, token: token ?? name)
-        self.guardian = guardian
-
         let ports = try Ports.free(2 * (nodeCount + spareCount))
         let names = (1...(nodeCount + spareCount)).map { "node\($0)" }
         let sites = names.indices.map { $0 < sites.count ? sites[$0] : ServerSite() }
+        let guardian = try Guardian(
+            folder: folder, token: token ?? name,
+            removing: keepsData ? [] : names.map { folder.appending(path: $0).path })
+        self.guardian = guardian
+
         let urls = names.indices.map {
             "\(names[$0])=\(sites[$0].peerScheme)://\(sites[$0].host):\(ports[2 * $0 + 1])"
         }
@@ -80,6 +86,18 @@ package final class ServerCluster: Sendable {
         for node in nodes { try node.stopGracefully() }
     }
 
+    package static var keepsAllData: Bool {
+        ProcessInfo.processInfo.environment["KEELSON_KEEP_DATA"] != nil
+    }
+
+    /// Removes what stopped servers stored; their logs stay.
+    package func removeData() {
+        if Self.keepsAllData { return }
+        for node in nodes + spares {
+            try? FileManager.default.removeItem(atPath: node.dataDirectory)
+        }
+    }
+
     /// The ends of all logs, for a failure's message.
     package func logTails(lines: Int = 30) -> String {
         nodes.map { "--- \($0.name) (\($0.logPath))\n\($0.logTail(lines: lines))" }
@@ -87,8 +105,8 @@ package final class ServerCluster: Sendable {
     }
 }
 
-/// Kills the servers when the process that started them is gone, however it went: it reads from a
-/// pipe whose other end closes with us.
+/// Kills the servers, and removes what they stored, when the process that started them is gone,
+/// however it went: it reads from a pipe whose other end closes with us.
 final class Guardian: Sendable {
     private let process: ChildProcess
     private let descriptor: Int32
@@ -96,7 +114,8 @@ final class Guardian: Sendable {
     private let lock = Mutex<Void>(())
 
     /// - Parameter token: what the servers, and no others, have in their command lines.
-    init(folder: URL, token: String) throws(LocalClusterError) {
+    /// - Parameter removing: directories in which they store.
+    init(folder: URL, token: String, removing: [String]) throws(LocalClusterError) {
         pidPath = folder.appending(path: "pids").path
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw .cannotSpawn(path: "pipe", code: errno) }
@@ -108,9 +127,12 @@ final class Guardian: Sendable {
             for pid in $(cat "$1" 2>/dev/null); do
               if grep -qa -- "$2" "/proc/$pid/cmdline" 2>/dev/null; then kill -9 "$pid"; fi
             done
+            shift 2
+            # A server that is still dying may make a file while its folder is removed.
+            rm -rf -- "$@" || { sleep 1; rm -rf -- "$@"; }
             """
         process = try ChildProcess(
-            "/bin/sh", ["-c", script, "guardian", pidPath, token],
+            "/bin/sh", ["-c", script, "guardian", pidPath, token] + removing,
             outputPath: folder.appending(path: "guardian.log").path, inputDescriptor: ends[0])
         close(ends[0])
     }

@@ -10,7 +10,7 @@ extension Survive {
         case .fullFollower, .fullLeader:
             let disks = try FullDiskTrial.makeDisks(name)
             let cluster = try ServerCluster(
-                name, try program(), sites: FullDiskTrial.sites(on: disks))
+                name, try program(), sites: FullDiskTrial.sites(on: disks), keepsData: true)
             try judge(trial, cluster, loop) { workload, readers, control in
                 var full = FullDiskTrial(
                     disks: disks, cluster: cluster, workload: workload, readers: readers,
@@ -19,7 +19,7 @@ extension Survive {
                 return full.violations
             }
         case .members:
-            let cluster = try ServerCluster(name, try program(), spareCount: 3)
+            let cluster = try ServerCluster(name, try program(), spareCount: 3, keepsData: true)
             try judge(trial, cluster, loop) { workload, readers, control in
                 var members = MembersTrial(cluster: cluster, workload: workload, control: control)
                 try members.run(say: say)
@@ -27,7 +27,8 @@ extension Survive {
             }
         case .cutLeader, .deafLeader, .muteLeader, .cutLink:
             let network = try CutNetwork(nodeCount: 3)
-            let cluster = try ServerCluster(name, try program(), sites: network.sites)
+            let cluster = try ServerCluster(
+                name, try program(), sites: network.sites, keepsData: true)
             try judge(trial, cluster, loop) { workload, readers, control in
                 var cut = CutTrial(
                     network: network, cluster: cluster, workload: workload, readers: readers,
@@ -77,6 +78,7 @@ extension Survive {
         report(ledger, verdict, violations)
         if !violations.isEmpty { throw ExitCode(1) }
         try cluster.stopAll()
+        cluster.removeData()
     }
 
     private func report(_ ledger: Ledger, _ verdict: Verdict, _ violations: [String]) {
@@ -96,7 +98,7 @@ extension Survive {
 
     /// Watchers under kills, and a verdict about what they were told.
     func runSoak(seconds: Int, _ loop: any EventLoop) throws {
-        let cluster = try ServerCluster(name, try program())
+        let cluster = try ServerCluster(name, try program(), keepsData: true)
         try cluster.start()
         let soak = WatchSoak(loop: loop, nodes: cluster.nodes)
         let violations = try soak.run(seconds: seconds, cluster: cluster, say: say)
@@ -104,6 +106,7 @@ extension Survive {
         say(violations.isEmpty ? "survived" : "NOT SURVIVED")
         if !violations.isEmpty { throw ExitCode(1) }
         try cluster.stopAll()
+        cluster.removeData()
     }
 
     private func say(_ what: String) {

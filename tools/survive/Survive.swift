@@ -81,7 +81,7 @@ struct Survive: ParsableCommand {
         defer { try? group.syncShutdownGracefully() }
         if let trial { return try run(trial, group.next()) }
         if let soak { return try runSoak(seconds: soak, group.next()) }
-        let cluster = try ServerCluster(name, try program())
+        let cluster = try ServerCluster(name, try program(), keepsData: true)
         say("seed \(seed), data and logs in \(cluster.folder.path)")
         try cluster.start()
         let workload = Workload(
@@ -107,6 +107,7 @@ struct Survive: ParsableCommand {
         if let report { try result.write(to: report) }
         if !result.violations.isEmpty { throw ExitCode(1) }
         try cluster.stopAll()
+        cluster.removeData()
     }
 
     private func rampage(_ chaos: inout Chaos) throws {
