@@ -22,6 +22,8 @@ package struct MemberProgress: Equatable, Sendable {
     package var inflightMessages: Int
     /// Heard from within an election timeout, and a heartbeat answered within two.
     package var isRecentlyActive: Bool
+    /// Heard from since this leader was elected.
+    package var hasAnswered: Bool
     /// Ticks since it last answered a heartbeat, which a member that may not vote does not.
     package var beatAge: UInt64
 }

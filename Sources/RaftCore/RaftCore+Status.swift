@@ -92,6 +92,8 @@ extension RaftCore {
                 matchIndex: member.matchIndex, nextIndex: member.nextIndex,
                 inflightMessages: member.inflightMessages,
                 isRecentlyActive: isActive(member),
+                hasAnswered: member.id == settings.id || member.answeredRound > 0
+                    || member.matchIndex > .zero,
                 beatAge: member.id == settings.id ? 0 : now - member.beatTick)
         }
     }

@@ -57,6 +57,8 @@ package struct LogWriter {
     /// states, which were stored, and without messages that promise something.
     private var turnedAway: [Write] = []
     private var turnedAwayBytes = 0
+    /// Where the replica goes on from, where that is a checkpoint and nothing of the log behind it.
+    private let checkpoint: LogPosition?
     private var failed = false
     private var gathered: [LogEntry] = []
     private var gatheredTruncation: LogIndex?
@@ -82,7 +84,11 @@ package struct LogWriter {
     /// What a job without entries counts for.
     private static let jobBytes = 256
 
-    package init(log: SegmentedLog, hardState: HardStateFile, peers: PeerMemoryFile) {
+    package init(
+        log: SegmentedLog, hardState: HardStateFile, peers: PeerMemoryFile,
+        checkpoint: LogPosition? = nil
+    ) {
+        self.checkpoint = checkpoint
         self.log = log
         self.hardState = hardState
         self.peers = peers
@@ -180,13 +186,12 @@ package struct LogWriter {
                 }
             case .release: if try takeOrWait(job, report) { isWorthTrying = true }
             case .retry: isWorthTrying = true
-            case .heals(let index):
-                healsFrom = index
-                if !turnedAway.isEmpty { try wait(job) }
+            case .heals(let index): healsFrom = index
             }
         }
         guard isWorthTrying else { return }
-        let jobs = waiting
+        var jobs = waiting
+        if let healsFrom, isRotten { jobs.append(.heals(from: healsFrom)) }
         waiting = []
         waitingBytes = 0
         remembersWaiting = 0
@@ -306,15 +311,22 @@ package struct LogWriter {
         }
     }
 
-    /// The index that a snapshot has to reach may become known when one that reaches it has come.
+    /// The index that a snapshot has to reach may become known when one that reaches it has come,
+    /// now or before this start.
     private mutating func heal(
         from index: LogIndex, _ report: (LogReport) -> Void
     ) throws(StorageError) {
         healsFrom = index
-        guard isRotten, let snapshot = turnedAway.first, heals(snapshot) else { return }
-        for write in turnedAway { try gather(write) }
-        writes.append(contentsOf: turnedAway)
-        turnedAway = []
+        guard isRotten else { return }
+        if let snapshot = turnedAway.first, heals(snapshot) {
+            for write in turnedAway { try gather(write) }
+            writes.append(contentsOf: turnedAway)
+            turnedAway = []
+        } else if let checkpoint, index <= checkpoint.index, !hasTurnedAway {
+            try log.reset(to: checkpoint.index, term: checkpoint.term)
+        } else {
+            return
+        }
         isRotten = false
         report(.healed)
     }

@@ -115,7 +115,9 @@ package struct NodeStorage {
         return NodeStorage(
             directory: directory, clusterID: identity.clusterID, memberID: identity.memberID,
             start: start,
-            writer: LogWriter(log: log, hardState: hardState, peers: peers),
+            writer: LogWriter(
+                log: log, hardState: hardState, peers: peers,
+                checkpoint: restored.endsAtSnapshot),
             checkpoints: checkpoints,
             memory: PeerRecollection(peers.loaded, self: identity.memberID), restored: restored,
             store: loaded.store, foreseen: foreseen)
@@ -250,5 +252,13 @@ package struct NodeStorage {
                     index: entry.index,
                     configuration: try ClusterConfiguration.decode(entry.payload)))
         }
+    }
+}
+
+extension RestoredLog {
+    /// The snapshot's position, where the log holds nothing behind it.
+    fileprivate var endsAtSnapshot: LogPosition? {
+        lastIndex == snapshotIndex
+            ? LogPosition(index: snapshotIndex, term: snapshotTerm) : nil
     }
 }

@@ -34,6 +34,8 @@ extension Replica {
         else {
             return nil
         }
+        // What a leader before this one took may not be applied here yet.
+        guard let fenceIndex, store.appliedIndex >= fenceIndex else { return .leaderChanged }
         switch kind {
         case .memberRemoval:
             guard record.role == .voter else { return nil }
@@ -90,7 +92,7 @@ extension Replica {
         }
     }
 
-    /// Why these cannot be the voters, or nil: a majority of them has to answer.
+    /// Why these cannot be the voters, or nil: a majority of them has to answer this leader.
     private func lackOfMajority(of voters: [NodeID]) -> ForwardRefusal? {
         let active = activeMembers
         if Quorum.holds(voters, { active.contains($0) }) { return nil }
@@ -99,7 +101,7 @@ extension Replica {
     }
 
     private var activeMembers: [NodeID] {
-        raft.progress.filter { $0.isRecentlyActive }.map(\.id)
+        raft.progress.filter { $0.isRecentlyActive && $0.hasAnswered }.map(\.id)
     }
 
     private func isMissing(_ id: NodeID) -> Bool {

@@ -82,6 +82,16 @@ struct Disk {
         "/n1/log/000000000000000" + String(generation, radix: 16) + ".log"
     }
 
+    /// Of all files of the node.
+    var usedBytes: Int {
+        ["/n1", "/n1/log", "/n1/checkpoint"].reduce(0) { sum, folder in
+            let names = (try? fileSystem.list(folder)) ?? []
+            return names.reduce(sum) {
+                $0 + (fileSystem.contents(of: folder + "/" + $1)?.count ?? 0)
+            }
+        }
+    }
+
     /// Rot in the batch of the `number`th entry of a segment, from 1: in its body, or in its
     /// header.
     func rot(entry number: Int, segment: Int = 1, header: Bool = false) {

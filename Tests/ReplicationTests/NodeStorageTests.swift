@@ -295,6 +295,67 @@ struct NodeStorageTests {
         #expect(restored.log.lastIndex == LogIndex(93))
     }
 
+    @Test("a checkpoint that reaches as far as the leader says heals as a snapshot does")
+    func checkpointHeals() throws {
+        let disk = try Self.disk(checkpoint: 4)
+        for number in 3...6 { disk.rot(entry: number, header: true) }
+        var storage = try disk.open()
+        #expect(storage.restored.lastIndex == LogIndex(4) && !storage.log.rotten.isEmpty)
+        #expect(try Disk.perform(.heals(from: LogIndex(5)), on: &storage).isEmpty)
+        guard case .healed = try Disk.perform(.heals(from: LogIndex(4)), on: &storage).first else {
+            Issue.record("not healed")
+            return
+        }
+        #expect(storage.log.rotten.isEmpty && storage.log.lastIndex == LogIndex(4))
+        try Disk.append([Disk.entry(5)], to: &storage)
+        #expect(try disk.open().restored.lastIndex == LogIndex(5))
+    }
+
+    @Test("a checkpoint does not heal a log that goes on behind it")
+    func checkpointBelowLog() throws {
+        let disk = try Self.disk(checkpoint: 2)
+        for number in 4...6 { disk.rot(entry: number, header: true) }
+        var storage = try disk.open()
+        #expect(storage.restored.lastIndex == LogIndex(3))
+        #expect(try Disk.perform(.heals(from: LogIndex(2)), on: &storage).isEmpty)
+        #expect(!storage.log.rotten.isEmpty)
+    }
+
+    @Test("entries that were filled in part before the disk was full are lost, and so is the rest")
+    func filledInPart() throws {
+        var partly = 0
+        for room in 1...24 {
+            let disk = try Self.disk(entries: 24)
+            disk.rot(entry: 2)
+            var storage = try disk.open()
+            #expect(storage.fillable.map(\.first) == [LogIndex(2)])
+            disk.fileSystem.setCapacity(disk.usedBytes + 4096 * room)
+            let filled = try Disk.perform(.fill([Disk.entry(2)]), on: &storage)
+            guard storage.writer.shortage != nil else {
+                #expect(!filled.isEmpty)
+                continue
+            }
+            #expect(filled.isEmpty)
+            disk.fileSystem.setCapacity(.max)
+            if storage.log.lastIndex == LogIndex(24) {
+                #expect(!(try Disk.perform(.retry, on: &storage)).isEmpty)
+                continue
+            }
+            partly += 1
+            #expect(try Disk.perform(.retry, on: &storage).isEmpty)
+            // It reaches past what is left of the log, and not as far as what was in it.
+            let short = Write(
+                id: WriteID(1), startAfter: LogPosition(index: LogIndex(23), term: Term(1)))
+            #expect(try Disk.perform(short, on: &storage).isEmpty)
+            let reports = try Disk.perform(.heals(from: LogIndex(23)), on: &storage)
+            guard case .healed = reports.first else {
+                Issue.record("\(reports)")
+                return
+            }
+        }
+        #expect(partly > 0)
+    }
+
     @Test("a lost tail is healed by no snapshot without that word: its end is not known")
     func lostTailIsNotHealed() throws {
         let disk = try Self.disk()

@@ -51,8 +51,20 @@ extension SegmentedLog {
         #else
             try writeMark(first.index)
         #endif
-        try append(entries, truncatingFrom: first.index)
-        try sync()
+        do throws(StorageError) {
+            try append(entries, truncatingFrom: first.index)
+            try sync()
+        } catch {
+            // What was there is superseded, and what takes its place is not whole: as after a start
+            // that finds the mark.
+            if rotten.isEmpty {
+                rotten.append(
+                    RottenRange(
+                        path: directory + "/" + Self.markName, offset: 0, first: first.index,
+                        last: nil))
+            }
+            throw error
+        }
         try removeMark()
         return entries
     }
