@@ -28,6 +28,9 @@ final class AuthGate: @unchecked Sendable {
 
     private unowned let node: any NodeFacade
     private var tokens: TokenTable
+    /// Whether this node, since it started, has applied everything that was committed when it was
+    /// asked for. Until then it knows who may do what only as of its checkpoint.
+    private var isCurrent = false
 
     init(node: any NodeFacade, timeToLive: TimeAmount) {
         self.node = node
@@ -65,14 +68,39 @@ final class AuthGate: @unchecked Sendable {
         routes.guarded { path in
             let admission = AuthGate.admission(to: path)
             return RPCRoutes.Guard(
-                isOpen: { [unowned self] in !node.store.auth.isEnabled },
-                admit: { [unowned self] call, pass in admit(call, admission, pass) })
+                isOpen: { [unowned self] in isCurrent && !node.store.auth.isEnabled },
+                admit: { [unowned self] call, pass in
+                    if isCurrent || AuthGate.tellsNoSecrets(path) {
+                        return admit(call, admission, pass)
+                    }
+                    becomeCurrent(call) { [unowned self] in admit(call, admission, pass) }
+                })
         }
     }
 
+    /// Tokens of the log that a start goes through again are as good as forgotten: how old they are
+    /// nobody knows.
     func applied(_ batch: [Applied]) {
         for applied in batch {
-            if case .issued(let token)? = applied.authChange { tokens.add(token, now: .now()) }
+            switch applied.authChange {
+            case .issued(let token) where isCurrent: tokens.add(token, now: .now())
+            case .disabled: tokens.removeAll()
+            case .issued, .table, nil: break
+            }
+        }
+    }
+
+    /// What an operator asks of a node that has not found its cluster yet.
+    private static func tellsNoSecrets(_ path: String) -> Bool {
+        path.hasPrefix("/grpc.health.v1.Health/") || path == "/etcdserverpb.Maintenance/Status"
+    }
+
+    private func becomeCurrent(_ call: ServerCall, _ then: @escaping () -> Void) {
+        node.linearizableRead { [weak self] failure in
+            guard let self, call.isOpen else { return }
+            if let failure { return call.finish(failure.status) }
+            isCurrent = true
+            then()
         }
     }
 

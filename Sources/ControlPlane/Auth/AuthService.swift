@@ -158,6 +158,9 @@ final class AuthService: @unchecked Sendable {
 
     private func listUsers(_ call: ServerCall) {
         read(call) { node in
+            if let refusal = self.refusal(call, unless: { _ in false }) {
+                return call.finish(refusal)
+            }
             var response = EtcdAuthUserListResponse()
             response.header = node.headerMessage()
             response.users = node.store.auth.users.map { String(decoding: $0.name, as: UTF8.self) }
@@ -167,6 +170,9 @@ final class AuthService: @unchecked Sendable {
 
     private func listRoles(_ call: ServerCall) {
         read(call) { node in
+            if let refusal = self.refusal(call, unless: { _ in false }) {
+                return call.finish(refusal)
+            }
             var response = EtcdAuthRoleListResponse()
             response.header = node.headerMessage()
             response.roles = node.store.auth.roles.map { String(decoding: $0.name, as: UTF8.self) }

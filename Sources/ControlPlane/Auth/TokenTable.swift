@@ -46,6 +46,8 @@ package struct TokenTable {
         return entry.token
     }
 
+    package mutating func removeAll() { entries = [:] }
+
     private mutating func sweep(_ now: NIODeadline) {
         guard now >= nextSweep else { return }
         nextSweep = now + .seconds(1)

@@ -34,6 +34,10 @@ final class SnapshotCall: ServerStream, @unchecked Sendable {
         guard !hasRequest else { return call.finish(.malformed) }
         hasRequest = true
         if let refusal = node.refusal(of: call, onLearners: true) { return call.finish(refusal) }
+        // The call may have begun when somebody else was asked for.
+        do throws(StoreError) { try node.store.requireAdmin(call.principal) } catch {
+            return call.finish(error.status)
+        }
         let frozen = node.store.freeze()
         thread.run(for: call, { [self] in begin($0) }) {
             Result { try SnapshotFile(frozen) }

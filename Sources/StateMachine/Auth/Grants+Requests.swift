@@ -5,7 +5,9 @@ extension Grants {
 
     package func check(_ view: PutView, in store: Store) throws(StoreError) {
         if isUnlimited { return }
-        try checkPut(Array(view.key), lease: view.lease, prevKV: view.prevKV, in: store)
+        var leases: Set<Int64> = []
+        try checkPut(
+            Array(view.key), lease: view.lease, prevKV: view.prevKV, in: store, &leases)
     }
 
     package func check(_ delete: DeleteRangeRequest) throws(StoreError) {
@@ -16,30 +18,44 @@ extension Grants {
     /// Every branch is judged, whichever is taken: a compare tells about keys as well as a range.
     package func check(_ txn: TxnRequest, in store: Store) throws(StoreError) {
         if isUnlimited { return }
+        var leases: Set<Int64> = []
+        try check(txn, in: store, &leases)
+    }
+
+    /// - Parameter leases: those whose keys were looked at, for thousands of puts may name one with
+    ///   thousands of keys.
+    private func check(
+        _ txn: TxnRequest, in store: Store, _ leases: inout Set<Int64>
+    ) throws(StoreError) {
         for compare in txn.compares {
             try checkRead(KeyRange(key: compare.key, rangeEnd: compare.rangeEnd))
         }
-        for op in txn.success { try check(op, in: store) }
-        for op in txn.failure { try check(op, in: store) }
+        for op in txn.success { try check(op, in: store, &leases) }
+        for op in txn.failure { try check(op, in: store, &leases) }
     }
 
-    private func check(_ op: RequestOp, in store: Store) throws(StoreError) {
+    private func check(
+        _ op: RequestOp, in store: Store, _ leases: inout Set<Int64>
+    ) throws(StoreError) {
         switch op {
         case .range(let range): try check(range)
         case .put(let put):
-            try checkPut(put.key, lease: put.lease, prevKV: put.prevKV, in: store)
+            try checkPut(put.key, lease: put.lease, prevKV: put.prevKV, in: store, &leases)
         case .deleteRange(let delete): try check(delete)
-        case .txn(let nested): try check(nested, in: store)
+        case .txn(let nested): try check(nested, in: store, &leases)
         case .empty: break
         }
     }
 
     private func checkPut(
-        _ key: [UInt8], lease: Int64, prevKV: Bool, in store: Store
+        _ key: [UInt8], lease: Int64, prevKV: Bool, in store: Store,
+        _ leases: inout Set<Int64>
     ) throws(StoreError) {
         let range = KeyRange(key: key, rangeEnd: [])
         try checkWrite(range)
-        try checkWrite(ofLease: lease, in: store)
+        if lease != 0, leases.insert(lease).inserted {
+            try checkWrite(ofLease: lease, in: store)
+        }
         if prevKV { try checkRead(range) }
     }
 }

@@ -2,8 +2,10 @@ internal import Primitives
 
 /// What an entry changed about who may do what.
 package indirect enum AuthChange: Equatable, Sendable {
-    /// Users, roles, permissions, or whether they count.
+    /// Users, roles, permissions, or that they count.
     case table
+    /// Authentication is off.
+    case disabled
     case issued(IssuedToken)
 }
 
@@ -28,7 +30,7 @@ extension Store {
         next.modifiedAt = appliedIndex.rawValue
         auth = next
         permissions = [:]
-        applied.authChange = .table
+        applied.authChange = command == .disable ? .disabled : .table
         digest.fold(.auth, Array(body))
         return .auth
     }

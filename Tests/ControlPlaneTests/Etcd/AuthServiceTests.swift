@@ -225,6 +225,62 @@ struct AuthServiceTests {
         }
     }
 
+    @Test("a snapshot is for whoever may have it when it is asked for, not when its call began")
+    func snapshot() async throws {
+        try await EtcdHarness.run { etcd in
+            let path = "/etcdserverpb.Maintenance/Snapshot"
+            try await etcd.put("a", "1")
+            let early = etcd.stream(path)
+            try await etcd.settle()
+            try await etcd.enableAuth()
+            try early.send(EtcdSnapshotRequest())
+            #expect(try await early.status() == Self.emptyName)
+            let root = try await etcd.logIn("root")
+            let late = etcd.stream(path, metadata: root)
+            try late.send(EtcdSnapshotRequest())
+            #expect(try await late.next(EtcdSnapshotResponse.self).blob.isEmpty == false)
+            late.cancel()
+        }
+    }
+
+    @Test("nobody is judged by what a node that has just started knew when it stopped")
+    func startedNode() async throws {
+        try await EtcdHarness.run { etcd in
+            try await etcd.onLoop { $0.readFailure = .timedOut }
+            let local = EtcdRangeRequest.with {
+                $0.key = Data("a".utf8)
+                $0.serializable = true
+            }
+            let path = "/etcdserverpb.KV/Range"
+            #expect(try await etcd.failure(path, local)?.code == .unavailable)
+            let snapshot = etcd.stream("/etcdserverpb.Maintenance/Snapshot")
+            try snapshot.send(EtcdSnapshotRequest())
+            #expect(try await snapshot.status().code == .unavailable)
+            // What says how the node is, and nothing of what it holds.
+            let status = "/etcdserverpb.Maintenance/Status"
+            #expect(try await etcd.failure(status, EtcdStatusRequest()) == nil)
+            try await etcd.onLoop { $0.readFailure = nil }
+            #expect(try await etcd.failure(path, local) == nil)
+            // From then on it serves what it has, whether or not it reaches the others.
+            try await etcd.onLoop { $0.readFailure = .timedOut }
+            #expect(try await etcd.failure(path, local) == nil)
+        }
+    }
+
+    @Test("a token does not outlive authentication")
+    func disabled() async throws {
+        try await EtcdHarness.run { etcd in
+            try await etcd.enableAuth()
+            let root = try await etcd.logIn("root")
+            let off = "/etcdserverpb.Auth/AuthDisable", on = "/etcdserverpb.Auth/AuthEnable"
+            #expect(try await etcd.failure(off, EtcdAuthDisableRequest(), metadata: root) == nil)
+            #expect(try await etcd.failure(on, EtcdAuthEnableRequest(), metadata: root) == nil)
+            #expect(try await etcd.putFails("a", as: root) == Self.badToken)
+            let again = try await etcd.logIn("root")
+            #expect(try await etcd.putFails("a", as: again) == nil)
+        }
+    }
+
     @Test("leases: their keys' names are for readers, renewing and ending them for writers (A06)")
     func leases() async throws {
         try await EtcdHarness.run { etcd in

@@ -331,7 +331,10 @@ struct WatchServiceTests {
             let strict = etcd.watch(metadata: [("hasleader", "true")])
             let status = try await strict.status()
             #expect(status == .noLeader)
-            try await etcd.onLoop { $0.isLearner = true }
+            try await etcd.onLoop {
+                $0.leader = NodeID(1)
+                $0.isLearner = true
+            }
             #expect(try await etcd.watch().status() == .notSupportedForLearner)
             #expect(try await etcd.openWatchStreams() == 0)
         }
