@@ -44,6 +44,8 @@ package struct RunSettings: Sendable {
     package var valueBytesMax = 64
     package var watcherCount = 2
     package var leaseSecondsMax = 12
+    /// Users whom clients may be, besides root; 0: clients are nobody, and nothing is asked.
+    package var userCount = 0
 
     // What goes wrong.
     package var faults: [(kind: FaultKind, weight: Int)] = []
@@ -64,6 +66,7 @@ package struct RunSettings: Sendable {
         drawLoad(&random)
         drawFaults(&random)
         drawMembers()
+        drawUsers()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -75,12 +78,21 @@ package struct RunSettings: Sendable {
         faults.append((.membership, random.pick([2, 4, 8])))
     }
 
+    /// In a part of the runs clients are users.
+    private mutating func drawUsers() {
+        var random = SplitMix64(seed: seed ^ 0x7573_6572_7321_7573)
+        guard random.chance(1, in: 4), !faults.isEmpty else { return }
+        userCount = random.draw(1...3)
+        faults.append((.users, random.pick([2, 4, 8])))
+    }
+
     /// Middling sizes and times, busy clients and no fault but those that a ``Stage`` brings about.
     package static func staged(seed: UInt64, nodes: Int) -> RunSettings {
         var settings = RunSettings(seed: seed)
         settings.faults = []
         settings.nodeCount = nodes
         settings.spareCount = 0
+        settings.userCount = 0
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
         settings.snapshotCount = 200
@@ -156,8 +168,8 @@ package struct RunSettings: Sendable {
         strikeMicros = random.pick([500_000, 2_000_000, 5_000_000, 9_000_000])
         faultMicros = random.pick([100_000, 1_000_000, 4_000_000, 15_000_000])
         let part = random.pick([1, 2, 3, 5])
-        for kind in FaultKind.allCases where kind != .membership && random.chance(part, in: 8) {
-            faults.append((kind, random.pick([1, 2, 4])))
+        for kind in FaultKind.allCases where kind != .membership && kind != .users {
+            if random.chance(part, in: 8) { faults.append((kind, random.pick([1, 2, 4]))) }
         }
         // Once in a while nothing goes wrong: then nothing may be refused either.
         if random.chance(1, in: 40) { faults = [] }

@@ -75,6 +75,7 @@ struct PendingCall {
     var client: SimulatedClient
     var number: Int
     var request: ClientRequest
+    var principal: Principal
     /// What had been acknowledged to anybody before the request began.
     var floor: LogIndex
     /// Of a lease's question: the second step, a read, follows.

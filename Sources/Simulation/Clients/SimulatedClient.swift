@@ -16,6 +16,8 @@ final class SimulatedClient {
     private var floor = LogIndex.zero
     /// Leases that were granted to it, as far as it knows.
     private var leases: [Int64] = []
+    /// Who it is, as it proved to some node.
+    private var principal = Principal.anonymous
     var isStopped = false
     /// It wants one write acknowledged, through one node.
     private(set) var isProbing = false
@@ -72,11 +74,28 @@ final class SimulatedClient {
                 return answered(number, .refused)
             }
             let life = process.life
+            if world.settings.userCount > 0 { logIn(at: process) }
+            let principal = principal
             world.schedule(after: 1, .client, machine: machine.index, life: life) { [self] in
                 process.handle(
-                    PendingCall(client: self, number: number, request: request, floor: floor))
+                    PendingCall(
+                        client: self, number: number, request: request, principal: principal,
+                        floor: floor))
             }
         }
+    }
+
+    /// Now and then it becomes somebody else, or proves again who it is; a node that is behind
+    /// takes what was true. In the end an administrator probes.
+    private func logIn(at process: SimulatedProcess) {
+        if isProbing { return principal = Nemesis.administrator }
+        guard random.chance(1, in: 12) else { return }
+        let number = random.draw(0...world.settings.userCount + 1)
+        if number > world.settings.userCount { return principal = .anonymous }
+        let name =
+            number == world.settings.userCount ? AuthTable.root : Nemesis.user(number)
+        let known = process.replica.store.auth.user(name)
+        principal = .user(name, authRevision: known?.identityRevision ?? 0)
     }
 
     func answered(_ number: Int, _ outcome: ClientOutcome) {

@@ -47,6 +47,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case oldImage
     /// Members are added, removed, replaced or promoted.
     case membership
+    /// Users, roles and permissions change, and whether they count.
+    case users
 }
 
 /// How often something was done to the cluster, or something rare was seen in it.
@@ -122,4 +124,6 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case memberPromoted
     case memberRemoved
     case jointConfiguration
+    case usersChanged
+    case permissionRefused
 }

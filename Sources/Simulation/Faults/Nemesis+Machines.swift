@@ -215,7 +215,7 @@ extension Nemesis {
             let revision = process.replica.store.revision.rawValue
             var writer = ProtobufWriter()
             writer.field(1, max(1, revision - Int64(random.pick([0, 5, 50]))))
-            process.proposeOwn(.compact, writer.bytes)
+            process.proposeOwn(.compact, writer.bytes, as: Self.administrator)
         case .quota:
             guard let process = anyMachine().process, !process.machine.isPaused else {
                 return false
@@ -223,7 +223,8 @@ extension Nemesis {
             let member = anyMachine().id
             let action: AlarmRequest.Action = random.chance(1, in: 3) ? .activate : .deactivate
             process.proposeOwn(
-                .alarm, AlarmRequest(action, member: member, kind: .noSpace).encode())
+                .alarm, AlarmRequest(action, member: member, kind: .noSpace).encode(),
+                as: Self.administrator)
         default: return false
         }
         return true

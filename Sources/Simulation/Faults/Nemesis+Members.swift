@@ -59,7 +59,8 @@ extension Nemesis {
         else { return false }
         let role: MemberRole = random.chance(1, in: 4) ? .learner : .joining
         process.proposeOwn(
-            .memberAddition, MemberCommand.addition(as: role, peerURLs: [spare.peerURL]))
+            .memberAddition, MemberCommand.addition(as: role, peerURLs: [spare.peerURL]),
+            as: Self.administrator)
         return true
     }
 

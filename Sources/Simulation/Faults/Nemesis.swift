@@ -115,6 +115,7 @@ final class Nemesis {
             return strikeDisk(kind)
         case .transfer, .clientCompaction, .quota: return operate(kind)
         case .membership: return changeMembers()
+        case .users: return changeUsers()
         }
     }
 

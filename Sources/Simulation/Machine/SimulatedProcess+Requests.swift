@@ -11,7 +11,8 @@ extension SimulatedProcess {
             let sequence = replica.nextSequence()
             calls[sequence] = call
             replica.propose(
-                kind, proposedID: proposedID, body: body, sequence: sequence, into: &effects)
+                kind, proposedID: proposedID, body: body, as: call.principal, sequence: sequence,
+                into: &effects)
         case .range(let range):
             if range.isSerializable { return serve(call) }
             linearizableRead(call)
@@ -67,15 +68,22 @@ extension SimulatedProcess {
     private func serve(_ call: PendingCall) {
         switch call.request {
         case .range(let range):
-            let result = Result { () throws(StoreError) in try replica.store.range(range) }
+            let result = Result { () throws(StoreError) in
+                try replica.store.grants(of: call.principal).check(range)
+                return try replica.store.range(range)
+            }
             world.counters.count(
                 range.isSerializable
                     ? CoverageMark.serializableRead
                     : range.revision > 0 ? CoverageMark.historicRead : CoverageMark.readServed)
-            world.rules.read(range, result, floor: call.floor, on: self)
+            world.rules.read(
+                range, result, floor: call.floor, by: call.principal, on: self)
         case .readOnly(let txn):
-            let result = Result { () throws(StoreError) in try replica.store.readOnlyTxn(txn) }
-            world.rules.read(txn, result, floor: call.floor, on: self)
+            let result = Result { () throws(StoreError) in
+                try replica.store.grants(of: call.principal).check(txn, in: replica.store)
+                return try replica.store.readOnlyTxn(txn)
+            }
+            world.rules.read(txn, result, floor: call.floor, by: call.principal, on: self)
         case .command, .renew, .timeToLive: return
         }
         respond(
@@ -124,12 +132,15 @@ extension SimulatedProcess {
             .alarm, AlarmRequest(.activate, member: identity.memberID, kind: .noSpace).encode())
     }
 
+    /// - Parameter principal: the node itself, or whoever administers the cluster.
     func proposeOwn(
-        _ kind: CommandKind, _ body: [UInt8], then: ((ReplicaOutcome) -> Void)? = nil
+        _ kind: CommandKind, _ body: [UInt8], as principal: Principal = .node,
+        then: ((ReplicaOutcome) -> Void)? = nil
     ) {
         let sequence = replica.nextSequence()
         if let then { ownAnswers[sequence] = then }
-        replica.propose(kind, proposedID: 0, body: body, sequence: sequence, into: &effects)
+        replica.propose(
+            kind, proposedID: 0, body: body, as: principal, sequence: sequence, into: &effects)
         if !effects.isEmpty { perform() }
         flushSoon()
     }

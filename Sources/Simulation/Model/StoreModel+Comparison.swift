@@ -6,7 +6,8 @@ extension StoreModel {
     func difference(_ outcome: Outcome, _ expected: StepResult) -> String? {
         switch (outcome, expected) {
         case (.none, .none), (.compact, .compact), (.leaseRevoke, .leaseRevoke),
-            (.alarms, .alarms), (.none, .members), (.member, .members), (.failed, .members):
+            (.alarms, .alarms), (.auth, .auth),
+            (.none, .members), (.member, .members), (.failed, .members):
             return nil
         case (.put(let previous), .put(let old)): return difference(previous, old)
         case (.deleteRange(let deleted, let previous), .delete(let count, let old)):
@@ -119,7 +120,8 @@ extension StoreModel {
                 && ($0.endedAt.map { $0 > store.appliedIndex } ?? true)
         }.map(\.id).sorted()
         let held = store.leases.all.map(\.id).sorted()
-        return live == held ? nil : "leases \(held), not \(live)"
+        if live != held { return "leases \(held), not \(live)" }
+        return auth(at: store.appliedIndex).difference(store.auth)
     }
 
     // MARK: Watches

@@ -52,6 +52,7 @@ indirect enum StepResult: Sendable {
     case leaseGrant(id: Int64, seconds: Int64)
     case leaseRevoke
     case alarms
+    case auth
     /// Who the members are is not the model's.
     case members
     case failed(StoreError)
@@ -90,6 +91,8 @@ struct StoreModel {
     private(set) var keys: [(key: [UInt8], versions: [Int])] = []
     private(set) var leases: [ModelLease] = []
     private var alarms: [AlarmMember] = []
+    /// Who may do what, and from which index on; the last is what counts now.
+    private var auths = [(from: LogIndex.zero, auth: ModelAuth())]
     private(set) var revision: Int64 = 1
     /// Nothing was compacted yet: even a compaction at zero is one.
     private var floor: Int64 = -1
@@ -130,9 +133,11 @@ struct StoreModel {
             throw .fenced(decidedIn: header.fenceTerm.rawValue, committedIn: term.rawValue)
         }
         let isFull = alarms.contains { $0.kind == .noSpace }
+        // What takes room whatever it says is refused whoever asks for it.
+        if isFull, header.kind == .put || header.kind == .leaseGrant { throw .noSpace }
+        try authorize(header, body)
         switch header.kind {
         case .put:
-            if isFull { throw .noSpace }
             return try put(try decode(body, PutRequest.decode))
         case .deleteRange: return try delete(try decode(body, DeleteRangeRequest.decode))
         case .txn:
@@ -141,7 +146,6 @@ struct StoreModel {
             return .txn(try transact(txn))
         case .compact: return try compact(try decode(body, CompactionRequest.decode).revision)
         case .leaseGrant:
-            if isFull { throw .noSpace }
             return try grant(try decode(body, LeaseGrantRequest.decode), header, index)
         case .leaseRevoke:
             let id = try decode(body, LeaseRequest.decode).id
@@ -164,12 +168,15 @@ struct StoreModel {
             change(try decode(body, AlarmRequest.decode))
             return .alarms
         case .clusterVersion, .memberAttributes, .memberRemoval, .memberFoundation,
-            .memberAddition, .memberUpdate, .memberPromotion, .auth:
+            .memberAddition, .memberUpdate, .memberPromotion:
             return .members
+        case .auth:
+            try change(try command(body), by: header.principal, index)
+            return .auth
         }
     }
 
-    private func decode<T>(
+    func decode<T>(
         _ body: [UInt8], _ decode: (UnsafeRawBufferPointer) throws(ProtobufError) -> T
     ) throws(StoreError) -> T {
         let result: Result<T, StoreError> = body.withUnsafeBytes { raw in
@@ -180,11 +187,34 @@ struct StoreModel {
         return try result.get()
     }
 
+    private func command(_ body: [UInt8]) throws(StoreError) -> AuthCommand {
+        let result: Result<AuthCommand, StoreError> = body.withUnsafeBytes { raw in
+            Result { () throws(StoreError) in try AuthCommand.decode(raw) }
+        }
+        return try result.get()
+    }
+
     private func batch(_ body: [UInt8]) throws(StoreError) -> LeaseBatch {
         let result: Result<LeaseBatch, StoreError> = body.withUnsafeBytes { raw in
             Result { () throws(StoreError) in try LeaseBatch.decode(raw) }
         }
         return try result.get()
+    }
+
+    // MARK: Users
+
+    var auth: ModelAuth { auths[auths.count - 1].auth }
+
+    func auth(at index: LogIndex) -> ModelAuth {
+        auths.last { $0.from <= index }?.auth ?? ModelAuth()
+    }
+
+    private mutating func change(
+        _ command: AuthCommand, by principal: Principal, _ index: LogIndex
+    ) throws(StoreError) {
+        var next = auth
+        try next.apply(command, by: principal)
+        if next != auth { auths.append((index, next)) }
     }
 
     // MARK: Keys

@@ -144,6 +144,9 @@ extension ClusterRules {
         world.trace.note(
             world.now, process.machine.index, "commits, revision", index.rawValue,
             UInt64(bitPattern: model.revision))
+        if case .auth = model.step(index)?.result {
+            world.counters.count(CoverageMark.usersChanged)
+        }
         noteRequest(entry, index)
         noteLeases(entry, index, leaseCount)
         return true

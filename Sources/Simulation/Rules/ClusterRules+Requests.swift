@@ -80,7 +80,8 @@ extension ClusterRules {
         case .compact: world.counters.count(CoverageMark.historyCompacted)
         case .leaseGrant: world.counters.count(CoverageMark.leaseGranted)
         case .leaseRevoke: world.counters.count(CoverageMark.leaseRevoked)
-        case .none, .put, .delete, .alarms, .members, .failed: break
+        case .failed(.permissionDenied): world.counters.count(CoverageMark.permissionRefused)
+        case .none, .put, .delete, .alarms, .auth, .members, .failed: break
         }
     }
 
@@ -95,14 +96,18 @@ extension ClusterRules {
         }
     }
 
-    /// K5, K7: a range is the exact state at its index, or at its revision in the history.
+    /// K5, K7: a range is the exact state at its index, or at its revision in the history, and is
+    /// answered to whoever may read it.
     func read(
         _ request: RangeRequest, _ result: Result<RangeResult, StoreError>, floor: LogIndex,
-        on process: SimulatedProcess
+        by principal: Principal, on process: SimulatedProcess
     ) {
         if !request.isSerializable { checkFloor(floor, on: process) }
         let index = process.replica.appliedIndex
-        let expected = Result { () throws(StoreError) in try model.range(request, at: index) }
+        let expected = Result { () throws(StoreError) in
+            try model.authorize(request, by: principal, at: index)
+            return try model.range(request, at: index)
+        }
         switch (result, expected) {
         case (.success(let range), .success(let model)):
             guard let difference = self.model.difference(range, model) else { return }
@@ -120,11 +125,14 @@ extension ClusterRules {
 
     func read(
         _ request: TxnRequest, _ result: Result<TxnResult, StoreError>, floor: LogIndex,
-        on process: SimulatedProcess
+        by principal: Principal, on process: SimulatedProcess
     ) {
         checkFloor(floor, on: process)
         let index = process.replica.appliedIndex
-        let expected = Result { () throws(StoreError) in try model.readOnly(request, at: index) }
+        let expected = Result { () throws(StoreError) in
+            try model.authorize(request, by: principal, at: index)
+            return try model.readOnly(request, at: index)
+        }
         switch (result, expected) {
         case (.success(let txn), .success(let model)):
             guard let difference = self.model.difference(txn, model) else { return }

@@ -13,9 +13,11 @@ extension Stage {
         package internal(set) var error: StoreError?
     }
 
-    private func change(_ kind: CommandKind, _ body: [UInt8], through node: Int) -> Change {
+    func change(
+        _ kind: CommandKind, _ body: [UInt8], through node: Int, as principal: Principal = .node
+    ) -> Change {
         let change = Change()
-        world.machines[node].process?.proposeOwn(kind, body) { outcome in
+        world.machines[node].process?.proposeOwn(kind, body, as: principal) { outcome in
             switch outcome {
             case .applied(let applied):
                 if case .failed(let error) = applied.outcome { change.error = error }

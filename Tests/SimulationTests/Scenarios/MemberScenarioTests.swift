@@ -31,6 +31,44 @@ struct MemberScenarioTests {
         return try #require(took, "\(stage.summary)")
     }
 
+    /// What is asked of the old leader, and then of the one that was elected without it.
+    enum Pair: CaseIterable, Sendable { case additionAndRemoval, twoAdditions, twoRemovals }
+
+    @Test(
+        "M01 a change of a leader that was cut off and one of the next are never both quorums",
+        arguments: Pair.allCases, seeds)
+    func changesOfTwoTerms(pair: Pair, seed: UInt64) throws {
+        let stage = stage(seed, nodes: 4)
+        let old = try settle(stage)
+        let others = (0..<4).filter { $0 != old }
+        // It appends what it can, and nobody hears of it.
+        stage.isolate(old)
+        let lost =
+            pair == .twoRemovals
+            ? stage.remove(others[0], through: old) : stage.add(4, through: old)
+        let elected = try stage.play(atMost: 20 * stage.electionMicros) {
+            stage.leader.map { $0 != old } ?? false
+        }
+        #expect(elected != nil)
+        // A change is refused until what the leader before took is known.
+        try stage.play(1_000_000)
+        let next = try #require(stage.leader)
+        let second = others.first { $0 != next } ?? next
+        if pair == .twoAdditions {
+            stage.add(5, through: next)
+            _ = try play(stage, until: [0, 1, 2, 3, 5])
+        } else {
+            stage.remove(second, through: next)
+            _ = try play(stage, until: (0..<4).filter { $0 != second })
+        }
+        let begin = stage.now
+        stage.healNetwork()
+        try stage.play(5 * stage.electionMicros)
+        #expect(!lost.isDone && stage.wrote(since: begin) > 0)
+        #expect(stage.voters.count == (pair == .twoAdditions ? 5 : 3))
+        try stage.finish()
+    }
+
     @Test("M02 a leader that is removed hands over: nobody waits for an election", arguments: seeds)
     func removedLeader(seed: UInt64) throws {
         let stage = stage(seed)
