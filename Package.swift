@@ -37,6 +37,7 @@ let package = Package(
     products: [
         .executable(name: "keelson", targets: ["keelson"]),
         .library(name: "KeelsonClient", targets: ["KeelsonClient"]),
+        .library(name: "WallClock", type: .dynamic, targets: ["WallClock"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
@@ -88,6 +89,7 @@ let package = Package(
             [
                 "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", deque, heap,
             ]),
+        .target(name: "WallClock", path: "tools/wallclock"),
         .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
         .executableTarget(
             name: "keelson",

@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh build test
 swift build -c release --product keelson
 swift build -c release --product keelson-chaos
+swift build -c release --product WallClock
 mkdir -p .build/chaos
 exec .build/release/keelson-chaos --server .build/release/keelson \
   --seconds "$((${MINUTES:-3} * 60))" --history .build/chaos --report .build/chaos/report.json "$@"

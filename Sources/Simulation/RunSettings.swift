@@ -67,6 +67,7 @@ package struct RunSettings: Sendable {
         drawFaults(&random)
         drawMembers()
         drawUsers()
+        drawRuin()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -84,6 +85,13 @@ package struct RunSettings: Sendable {
         guard random.chance(1, in: 4), !faults.isEmpty else { return }
         userCount = random.draw(1...3)
         faults.append((.users, random.pick([2, 4, 8])))
+    }
+
+    /// In some runs nothing heals at the end.
+    private mutating func drawRuin() {
+        var random = SplitMix64(seed: seed ^ 0x7275_696E_6564_2121)
+        guard random.chance(1, in: 24), spareCount == 0, !faults.isEmpty else { return }
+        faults.append((.ruin, 0))
     }
 
     /// Middling sizes and times, busy clients and no fault but those that a ``Stage`` brings about.
@@ -168,7 +176,7 @@ package struct RunSettings: Sendable {
         strikeMicros = random.pick([500_000, 2_000_000, 5_000_000, 9_000_000])
         faultMicros = random.pick([100_000, 1_000_000, 4_000_000, 15_000_000])
         let part = random.pick([1, 2, 3, 5])
-        for kind in FaultKind.allCases where kind != .membership && kind != .users {
+        for kind in FaultKind.allCases where !kind.isDrawnApart {
             if random.chance(part, in: 8) { faults.append((kind, random.pick([1, 2, 4]))) }
         }
         // Once in a while nothing goes wrong: then nothing may be refused either.

@@ -299,6 +299,12 @@ package final class SimulatedCluster {
         }
     }
 
+    /// At once, whatever was waited for.
+    func restartSoon(_ machine: SimulatedMachine) {
+        machine.isRestarting = false
+        restartLater(machine, after: 1)
+    }
+
     func restartLater(_ machine: SimulatedMachine, after delay: Micros? = nil) {
         guard !machine.isRestarting else { return }
         machine.isRestarting = true

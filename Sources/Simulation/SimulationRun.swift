@@ -30,7 +30,7 @@ package struct SimulationRun {
         var violation: Violation?
         do throws(Violation) {
             try world.runStorm()
-            try world.runCalm()
+            if settings.enables(.ruin) { try world.runRuin() } else { try world.runCalm() }
         } catch { violation = error }
         let result = RunResult(
             seed: settings.seed, nodeCount: settings.nodeCount, traceHash: world.trace.text,

@@ -32,9 +32,11 @@ struct ChaosRun {
         if !options.corrupt { leftOut.append("changed bytes in files (--corrupt)") }
         try FileManager.default.createDirectory(
             atPath: options.history, withIntermediateDirectories: true)
-        // libfaketime and jemalloc wait for each other before a server has begun.
-        leftOut.append("steps of wall clocks")
-        let kinds = options.kinds(hasNetwork: network != nil)
+        var kinds = options.kinds(hasNetwork: network != nil)
+        if let network, kinds.contains(.delay), !Links.canHold(network) {
+            kinds.removeAll { $0 == .delay }
+            leftOut.append("delays: iptables cannot queue packets here")
+        }
         var sites = network?.sites ?? Array(repeating: ServerSite(), count: options.nodes)
         var smallDisk: RamDisk?
         if kinds.contains(.fillDisk), geteuid() == 0 {
@@ -44,9 +46,24 @@ struct ChaosRun {
         } else if kinds.contains(.fillDisk) {
             leftOut.append("full disks: that needs root")
         }
+        var wallClocks: WallClocks?
+        if kinds.contains(.stepClock), WallClocks.areThere {
+            let folder = ServerCluster.folder(options.name)
+            let clocks = WallClocks(folder: folder, count: options.nodes)
+            clocks.put(into: &sites)
+            wallClocks = clocks
+        } else if kinds.contains(.stepClock) {
+            leftOut.append("steps of wall clocks: libWallClock.so is not beside this program")
+        }
         cluster = try ServerCluster(
             options.name, program, nodeCount: options.nodes,
             arguments: ["--snapshot-count", "2000"], sites: sites, keepsData: true)
+        try wallClocks?.reset()
+        var links: Links?
+        if let network {
+            links = try Links(
+                network, log: cluster.folder.appending(path: "delays.log").path)
+        }
         historyPath = URL(filePath: options.history).appending(path: "history.jsonl").path
         let loop = group.next()
         control = Control(loop: loop, cluster: cluster)
@@ -55,8 +72,9 @@ struct ChaosRun {
             clientCount: options.clients, watcherCount: options.watches,
             callsPerSecond: options.rate, random: random.fork())
         nemesis = Nemesis(
-            cluster: cluster, links: network.map { Links($0) }, control: control,
-            clients: clients, kinds: kinds, smallDisk: smallDisk, random: random.fork())
+            cluster: cluster, links: links, control: control,
+            clients: clients, kinds: kinds, smallDisk: smallDisk, wallClocks: wallClocks,
+            random: random.fork())
     }
 
     /// Without root, `ip netns` or iptables there are only faults of processes.
@@ -65,7 +83,7 @@ struct ChaosRun {
         if options.loopback { return (nil, [what + "--loopback"]) }
         do {
             let network = try CutNetwork(nodeCount: options.nodes)
-            try Links(network).heal()
+            try Links.check(network)
             return (network, [])
         } catch {
             let reason = "\(error)".split(separator: "\n").first.map(String.init) ?? ""

@@ -20,17 +20,22 @@ enum FaultKind: String, CaseIterable, Sendable {
     case mute
     /// Packets between some node and all others are lost at random.
     case lose
+    /// Packets between some node and all others take their time, each another one.
+    case delay
     /// Clients do not reach it; the others do.
     case cutClients
     /// The disk of the last node, which is a small one, is full for a while.
     case fillDisk
+    /// The wall clock of a node jumps, forth or back, by seconds or by years, and back again.
+    case stepClock
     /// A byte of an old file of a node that is down is changed.
     case corrupt
 
     var needsNetwork: Bool {
         switch self {
-        case .isolate, .cutLink, .deafen, .mute, .lose, .cutClients: true
-        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt, .fillDisk: false
+        case .isolate, .cutLink, .deafen, .mute, .lose, .delay, .cutClients: true
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt, .fillDisk, .stepClock:
+            false
         }
     }
 
@@ -46,6 +51,8 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .cutLink: 3
         case .deafen, .mute: 3
         case .lose: 4
+        case .delay: 4
+        case .stepClock: 3
         case .cutClients: 1
         case .corrupt: 2
         case .fillDisk: 2
@@ -55,10 +62,10 @@ enum FaultKind: String, CaseIterable, Sendable {
     /// Whether the node that it strikes may be of no use to the others meanwhile.
     var impairs: Bool {
         switch self {
-        case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .corrupt,
-            .fillDisk:
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .delay,
+            .corrupt, .fillDisk:
             true
-        case .cutLink, .lose, .cutClients: false
+        case .cutLink, .lose, .cutClients, .stepClock: false
         }
     }
 }

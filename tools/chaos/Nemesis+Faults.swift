@@ -20,6 +20,8 @@ extension Nemesis {
         case .deafen, .mute:
             return try cut(kind, node, nodes.filter { $0 != node }, both: false)
         case .lose: return try lose(node)
+        case .delay: return try delay(node)
+        case .stepClock: return try stepClock(node)
         case .cutClients: return try cutClients(node)
         case .corrupt: return try corrupt(node)
         case .fillDisk: return try fillDisk()
@@ -115,6 +117,21 @@ extension Nemesis {
         return true
     }
 
+    // MARK: - Clocks
+
+    private func stepClock(_ node: Int) throws -> Bool {
+        guard let wallClocks else { return false }
+        let seconds: Int64 = random.pick(
+            [-40_000_000, -3600, -30, -2, 2, 30, 3600, 40_000_000])
+        try note("stepClock", "\(name(node)) by \(seconds) s")
+        try wallClocks.set(node, seconds: seconds)
+        later(500...8000, nil) {
+            try wallClocks.set(node, seconds: 0)
+            try self.note("setClock", self.name(node))
+        }
+        return true
+    }
+
     // MARK: - Disks
 
     private func fillDisk() throws -> Bool {
@@ -147,8 +164,8 @@ extension Nemesis {
             "\(name(node)) from \(others.map { name($0) }.joined(separator: ", "))")
         var rules: [Links.Rule] = []
         for other in others {
-            let toNode = Links.Rule(from: other, to: node, perMille: 1000)
-            let fromNode = Links.Rule(from: node, to: other, perMille: 1000)
+            let toNode = Links.Rule(from: other, to: node, fate: .lost(perMille: 1000))
+            let fromNode = Links.Rule(from: node, to: other, fate: .lost(perMille: 1000))
             if both || kind == .deafen { rules.append(toNode) }
             if both || kind == .mute { rules.append(fromNode) }
         }
@@ -160,19 +177,29 @@ extension Nemesis {
     private func lose(_ node: Int) throws -> Bool {
         let perMille = random.pick([20, 100, 300, 600])
         try note("lose", "\(perMille) of 1000 packets between \(name(node)) and the others")
-        let rules = nodes.filter { $0 != node }.flatMap { other in
+        try put(everyWay(node, .lost(perMille: perMille)), 500...6000, nil)
+        return true
+    }
+
+    private func delay(_ node: Int) throws -> Bool {
+        let hold = random.pick(Links.Hold.allCases)
+        try note("delay", "\(hold) between \(name(node)) and the others")
+        try put(everyWay(node, .held(hold)), 500...6000, node)
+        return true
+    }
+
+    private func everyWay(_ node: Int, _ fate: Links.Fate) -> [Links.Rule] {
+        nodes.filter { $0 != node }.flatMap { other in
             [
-                Links.Rule(from: other, to: node, perMille: perMille),
-                Links.Rule(from: node, to: other, perMille: perMille),
+                Links.Rule(from: other, to: node, fate: fate),
+                Links.Rule(from: node, to: other, fate: fate),
             ]
         }
-        try put(rules, 500...6000, nil)
-        return true
     }
 
     private func cutClients(_ node: Int) throws -> Bool {
         try note("cutClients", name(node))
-        try put([Links.Rule(from: nil, to: node, perMille: 1000)], 500...4000, nil)
+        try put([Links.Rule(from: nil, to: node, fate: .lost(perMille: 1000))], 500...4000, nil)
         return true
     }
 }

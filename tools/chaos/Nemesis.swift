@@ -20,6 +20,7 @@ final class Nemesis {
     let kinds: [FaultKind]
     /// What the last node's data is on.
     let smallDisk: RamDisk?
+    let wallClocks: WallClocks?
     var isDiskFull = false
     var random: SplitMix64
     var states: [ProcessState]
@@ -36,8 +37,9 @@ final class Nemesis {
 
     init(
         cluster: ServerCluster, links: Links?, control: Control, clients: Clients,
-        kinds: [FaultKind], smallDisk: RamDisk?, random: SplitMix64
+        kinds: [FaultKind], smallDisk: RamDisk?, wallClocks: WallClocks?, random: SplitMix64
     ) {
+        self.wallClocks = wallClocks
         self.cluster = cluster
         self.links = links
         self.control = control

@@ -14,6 +14,11 @@ package final class ServerCluster: Sendable {
     package let folder: URL
     private let guardian: Guardian
 
+    /// Where a cluster of that name has its logs.
+    package static func folder(_ name: String) -> URL {
+        ServerProgram.repositoryRoot.appending(path: ".build/clusters/\(name)")
+    }
+
     /// Makes the folder and the nodes; ``start(_:)`` starts them.
     ///
     /// - Parameter sites: where the nodes run; those that it says nothing about, on the loopback.
@@ -25,7 +30,7 @@ package final class ServerCluster: Sendable {
         arguments: [String] = [], token: String? = nil, sites: [ServerSite] = [],
         keepsData: Bool = ServerCluster.keepsAllData
     ) throws(LocalClusterError) {
-        let folder = ServerProgram.repositoryRoot.appending(path: ".build/clusters/\(name)")
+        let folder = Self.folder(name)
         self.folder = folder
         try? FileManager.default.removeItem(at: folder)
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -49,6 +49,12 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case membership
     /// Users, roles and permissions change, and whether they count.
     case users
+    /// At the end every log and checkpoint of every disk is damaged, more than any promise covers:
+    /// what is lost then must not be lost in silence.
+    case ruin
+
+    /// Whether a run has it is drawn from a generator of its own.
+    var isDrawnApart: Bool { self == .membership || self == .users || self == .ruin }
 }
 
 /// How often something was done to the cluster, or something rare was seen in it.
@@ -125,5 +131,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case memberRemoved
     case jointConfiguration
     case usersChanged
+    case servedAfterRuin
+    case haltedAfterRuin
     case permissionRefused
 }

@@ -64,7 +64,7 @@ final class Nemesis {
             if machine.hasReadFaults, machine.process != nil {
                 world.end(machine, losingPower: false)
             }
-            if machine.process == nil { world.restartLater(machine, after: 1) }
+            if machine.process == nil { world.restartSoon(machine) }
         }
     }
 
@@ -116,6 +116,7 @@ final class Nemesis {
         case .transfer, .clientCompaction, .quota: return operate(kind)
         case .membership: return changeMembers()
         case .users: return changeUsers()
+        case .ruin: return false
         }
     }
 

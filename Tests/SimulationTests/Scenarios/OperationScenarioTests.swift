@@ -26,6 +26,28 @@ struct OperationScenarioTests {
         #expect(isOn != nil)
     }
 
+    @Test("O07 calls whose end nobody knows take effect once, or not at all", arguments: seeds)
+    func ambiguousCalls(seed: UInt64) throws {
+        let stage = Stage(nodes: 3, seed: seed) {
+            $0.thinkMicros = 500
+            $0.clientCount = 12
+        }
+        for round in 0..<12 {
+            let leader = try stage.settle()
+            stage.pinAll(to: round % 2 == 0 ? leader : (leader + 1) % 3)
+            try stage.play(100_000)
+            // What was taken in last reaches nobody, and whoever took it goes.
+            stage.isolate(leader)
+            try stage.play(20_000 + round * 7919)
+            stage.kill(leader)
+            stage.healNetwork()
+            try stage.play(2 * stage.electionMicros)
+            stage.start(leader)
+        }
+        #expect(stage.times(.writeUnknown) > 20)
+        try stage.finish()
+    }
+
     @Test("O08 users and roles change while members are cut off: all judge alike", arguments: seeds)
     func usersAcrossCuts(seed: UInt64) throws {
         let stage = Stage(nodes: 3, seed: seed) { $0.userCount = 2 }
