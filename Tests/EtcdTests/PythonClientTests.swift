@@ -66,4 +66,54 @@ struct SnapshotTests {
             ], limit: .seconds(120))
         #expect(text.contains("7902 pairs alike"), "\(text)")
     }
+
+    @Test("X03 snapshots and defragmentation at once, under writes, leave all nodes alike")
+    func snapshotsBesideDefragmentation() throws {
+        let program = try ServerProgram.underTest()
+        let cluster = try ServerCluster("snapshot-defrag", program)
+        try cluster.start()
+        let endpoints = cluster.endpoints.joined(separator: ",")
+        let load = try Command.start(
+            program.path,
+            [
+                "bench", "--duration", "10s", "--rate", "2000", "--connections", "4",
+                "--key-count", "500", "--endpoints", endpoints,
+            ])
+        for round in 0..<4 {
+            for node in cluster.nodes {
+                let client = Etcdctl([node.endpoint])
+                let file = cluster.folder.appending(path: "\(node.name)-\(round).db").path
+                let saving = try client.start("snapshot", "save", file)
+                let defragmentation = try client.start("defrag")
+                #expect(defragmentation.waitForExit(.seconds(20)) == .exited(0))
+                #expect(saving.waitForExit(.seconds(20)) == .exited(0))
+                let status = try client.json("snapshot", "status", file)
+                #expect(status["totalKey"].int > 0)
+            }
+        }
+        #expect(load.waitForExit(.seconds(40)) == .exited(0))
+        let revision = try Etcdctl(cluster.endpoints).json("get", "none")["header"]["revision"].int
+        let hashes = try cluster.nodes.map { node in
+            let client = Etcdctl([node.endpoint])
+            _ = try client.run("get", "none")
+            let answer = try client.json("endpoint", "hashkv", "--rev", "\(revision)")
+            return answer[0]["HashKV"]["hash"].unsigned
+        }
+        #expect(Set(hashes).count == 1 && hashes[0] != 0, "\(hashes)")
+    }
+}
+
+@Suite("One connection for everything", .serialized)
+struct SharedConnectionTests {
+    @Test("X10 huge reads beside a watch, on one connection, hold up no event")
+    func hugeReads() throws {
+        let ours = try ServerCluster("shared", try ServerProgram.underTest(), nodeCount: 1)
+        try ours.start()
+        let text = try Command.runSuccessfully(
+            try ServerProgram.python(),
+            [ServerProgram.scriptPath("checks/shared_connection.py"), ours.endpoints[0]],
+            limit: .seconds(120))
+        print(text)
+        #expect(text.contains(" events beside "), "\(text)")
+    }
 }
