@@ -144,9 +144,10 @@ extension RaftCore {
         _ index: LogIndex, to sender: NodeID, into effects: inout [Effect]
     ) {
         if !isVotingAllowed {
-            // What its disk does not take stays in memory: the leader's window stays shut once
-            // that is much.
-            if isStorageFull, log.recentBytes <= settings.unstoredBytesMax {
+            // It promises nothing, but the leader goes on: what lets this member vote again, such
+            // as who the others are by now, may be further on in the log. What its disk does not
+            // take stays in memory: the leader's window stays shut once that is much.
+            if !isStorageFull || log.recentBytes <= settings.unstoredBytesMax {
                 sendWithoutPromise(
                     .appendEntriesResponse(.received(index)), to: sender, into: &effects)
             }

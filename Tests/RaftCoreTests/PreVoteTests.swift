@@ -162,9 +162,11 @@ struct PreVoteTests {
         #expect(
             member.receive(append(after: 0, 0, [command(1, term: 1)]), term: 1, from: 3) == [
                 .roleChanged(.follower, term(1), leader: node(3)),
+                .send(to(3, term: 1, received(1))),
                 .persist(Write(id: WriteID(1), entries: [command(1, term: 1)])),
             ])
-        // What it lacks it says: that promises nothing, and brings a snapshot where it needs one.
+        // What it has in memory and what it lacks it says: that promises nothing, and brings what
+        // comes next, or a snapshot where it needs one.
         #expect(
             member.receive(append(after: 9, 1), term: 1, from: 3) == [
                 .send(to(3, term: 1, rejected(9, hint: 1, 1)))

@@ -18,7 +18,7 @@ struct SimulationTests {
     @Test(
         "seeds that once failed keep every promise, for as long as they failed",
         arguments: [
-            UInt64(9), 23, 52, 5004, 5047, 7037, 334, 4633, 6190, 500_092, 130_980_555,
+            UInt64(9), 23, 52, 5004, 5047, 7037, 334, 4633, 6190, 500_092, 1753, 130_980_555,
             699_218_231, 2_107_020_054, 2_743_180_419, 5_000_474,
         ])
     func seedsThatFailed(seed: UInt64) {

@@ -56,8 +56,9 @@ struct RotationTests {
         let (written, failures) = writer.stop()
         #expect(failures.isEmpty, "\(failures)")
         for number in written {
-            #expect(try secure.etcdctl(node: 1, "get", "rotation-\(number)", "--print-value-only")
-                == "\(number)")
+            #expect(
+                try secure.etcdctl(node: 1, "get", "rotation-\(number)", "--print-value-only")
+                    == "\(number)")
         }
     }
 }

@@ -95,7 +95,8 @@ def main() -> None:
         sys.exit(f"not in order: {events}")
     for call in stuck:
         call.cancel()
-    print(f"{number + 1} events beside {reads[0]} reads of 16 MiB, the latest {late * 1e3:.0f} ms late")
+    done = f"{number + 1} events beside {reads[0]} reads of 16 MiB"
+    print(f"{done}, the latest {late * 1e3:.0f} ms late")
 
 
 main()
