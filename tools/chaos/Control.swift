@@ -70,6 +70,35 @@ struct Control: Sendable {
         return try EtcdRangeResponse(serializedBytes: bytes).header.revision
     }
 
+    // MARK: - Members
+
+    /// Whether the member is certainly out.
+    func removeMember(_ member: UInt64, through node: Int) -> Bool {
+        let request = EtcdMemberRemoveRequest.with { $0.id = member }
+        return isDone(node, "MemberRemove", request, orAlready: "member not found")
+    }
+
+    /// Whether a server at this address may certainly join.
+    func addMember(_ peerURL: String, through node: Int) -> Bool {
+        let request = EtcdMemberAddRequest.with { $0.peerUrls = [peerURL] }
+        return isDone(node, "MemberAdd", request, orAlready: "Peer URLs already exists")
+    }
+
+    private func isDone(
+        _ node: Int, _ name: String, _ request: some SwiftProtobuf.Message, orAlready text: String
+    ) -> Bool {
+        do {
+            _ = try call(
+                node, "/etcdserverpb.Cluster/" + name, request.serializedBytes(),
+                milliseconds: 3000)
+            return true
+        } catch let status as RPCStatus {
+            return status.message.contains(text)
+        } catch {
+            return false
+        }
+    }
+
     /// Everything that a node itself holds at a revision.
     func everything(on node: Int, at revision: Int64) throws -> [RecordedPair] {
         let request = EtcdRangeRequest.with {

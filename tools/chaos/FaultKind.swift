@@ -28,13 +28,16 @@ enum FaultKind: String, CaseIterable, Sendable {
     case fillDisk
     /// The wall clock of a node jumps, forth or back, by seconds or by years, and back again.
     case stepClock
+    /// A member is removed, its disk emptied, and it joins again under another id.
+    case rejoin
     /// A byte of an old file of a node that is down is changed.
     case corrupt
 
     var needsNetwork: Bool {
         switch self {
         case .isolate, .cutLink, .deafen, .mute, .lose, .delay, .cutClients: true
-        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt, .fillDisk, .stepClock:
+        case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt, .fillDisk, .stepClock,
+            .rejoin:
             false
         }
     }
@@ -53,6 +56,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .lose: 4
         case .delay: 4
         case .stepClock: 3
+        case .rejoin: 3
         case .cutClients: 1
         case .corrupt: 2
         case .fillDisk: 2
@@ -63,7 +67,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     var impairs: Bool {
         switch self {
         case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .delay,
-            .corrupt, .fillDisk:
+            .corrupt, .fillDisk, .rejoin:
             true
         case .cutLink, .lose, .cutClients, .stepClock: false
         }

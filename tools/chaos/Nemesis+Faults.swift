@@ -22,6 +22,7 @@ extension Nemesis {
         case .lose: return try lose(node)
         case .delay: return try delay(node)
         case .stepClock: return try stepClock(node)
+        case .rejoin: return try rejoin(node)
         case .cutClients: return try cutClients(node)
         case .corrupt: return try corrupt(node)
         case .fillDisk: return try fillDisk()
@@ -36,7 +37,8 @@ extension Nemesis {
         guard states[node] == .down else { return }
         try note("start", name(node))
         log.restarts[node].append(Recorder.now)
-        try cluster.nodes[node].launch()
+        try cluster.nodes[node].launch(
+            more: newcomers.contains(node) ? ["--initial-cluster-state", "existing"] : [])
         states[node] = .up
     }
 

@@ -6,7 +6,11 @@ internal import Simulation
 /// Strikes the servers with faults that overlap, drawn from a seed, and takes them back. For the
 /// thread that directs the run.
 final class Nemesis {
-    enum ProcessState { case up, paused, stopping, down }
+    enum ProcessState {
+        case up, paused, stopping, down
+        /// No member, or about to be none.
+        case away
+    }
 
     struct Undo {
         var time: Int64
@@ -29,6 +33,9 @@ final class Nemesis {
     var undos: [Undo] = []
     /// A file was changed on some node since all were last whole.
     var isRotten = false
+    var isRejoining = false
+    /// Servers that joined after the first start.
+    var newcomers: Set<Int> = []
     var log: NemesisLog
 
     static let second: Int64 = 1_000_000_000
@@ -160,8 +167,13 @@ final class Nemesis {
 
     /// Takes everything back and waits until every node serves what is newest (V1, V3).
     func calm() throws {
+        try links?.heal()
+        let patience = Recorder.now + Self.recoverySecondsMax * Self.second
         while !undos.isEmpty {
             try takeBack { _ in true }
+            if Recorder.now > patience {
+                return try violated("V3", "the cluster", "members cannot be changed")
+            }
             _ = poll(nil, 0, 20)
         }
         try links?.heal()
