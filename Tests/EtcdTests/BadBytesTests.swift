@@ -28,6 +28,21 @@ struct BadBytesTests {
         return connection.receive(milliseconds)
     }
 
+    @Test("malformed calls, frames and gateway bodies without end disturb nobody, nor fill memory")
+    func malformedRequests() throws {
+        let program = try ServerProgram.underTest()
+        guard program.kind == .keelson else { return }
+        let text = try Command.runSuccessfully(
+            try ServerProgram.python(),
+            [
+                ServerProgram.scriptPath("malformed.py"), "--server", program.path, "--seconds",
+                "25",
+            ],
+            limit: .seconds(120))
+        print(text)
+        #expect(text.contains("malformed requests in"), "\(text)")
+    }
+
     @Test("random bytes to the client port disturb nobody")
     func garbageToClients() throws {
         try survives("garbage") { port in
