@@ -70,10 +70,12 @@ final class AuthGate: @unchecked Sendable {
             return RPCRoutes.Guard(
                 isOpen: { [unowned self] in isCurrent && !node.store.auth.isEnabled },
                 admit: { [unowned self] call, pass in
-                    if isCurrent || AuthGate.tellsNoSecrets(path) {
-                        return admit(call, admission, pass)
+                    let judge = { [unowned self] in
+                        guard node.store.auth.isEnabled else { return pass() }
+                        admit(call, admission, pass)
                     }
-                    becomeCurrent(call) { [unowned self] in admit(call, admission, pass) }
+                    if isCurrent || AuthGate.tellsNoSecrets(path) { return judge() }
+                    becomeCurrent(call, judge)
                 })
         }
     }

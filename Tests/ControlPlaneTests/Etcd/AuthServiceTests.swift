@@ -258,9 +258,11 @@ struct AuthServiceTests {
             #expect(try await snapshot.status().code == .unavailable)
             // What says how the node is, and nothing of what it holds.
             let status = "/etcdserverpb.Maintenance/Status"
-            #expect(try await etcd.failure(status, EtcdStatusRequest()) == nil)
+            let old = [("token", "old.1")]
+            #expect(try await etcd.failure(status, EtcdStatusRequest(), metadata: old) == nil)
             try await etcd.onLoop { $0.readFailure = nil }
-            #expect(try await etcd.failure(path, local) == nil)
+            // Nobody is asked for a token, so an old one does no harm.
+            #expect(try await etcd.failure(path, local, metadata: old) == nil)
             // From then on it serves what it has, whether or not it reaches the others.
             try await etcd.onLoop { $0.readFailure = .timedOut }
             #expect(try await etcd.failure(path, local) == nil)
