@@ -12,6 +12,7 @@ final class Caller: @unchecked Sendable {
     private var clients: Clients?
     private var member: Int
     private var connection: RPCClient?
+    private var metadata: Session.Metadata = []
     private var isStopped = false
     private(set) var isIdle = true
     private var seen: [Bytes: RecordedPair] = [:]
@@ -63,14 +64,26 @@ final class Caller: @unchecked Sendable {
         RPCClient.connect(host: place.host, port: place.port, on: clients.loop, settings: settings)
             .assumeIsolated().whenComplete { result in
                 switch result {
-                case .success(let connection):
-                    self.connection = connection
-                    self.next()
+                case .success(let connection): self.logIn(on: connection)
                 case .failure:
                     self.leaveServer()
                     self.next(after: .milliseconds(20))
                 }
             }
+    }
+
+    private func logIn(on connection: RPCClient) {
+        guard let clients else { return }
+        clients.session.logIn(on: connection) { metadata in
+            guard let metadata else {
+                clients.loop.execute { connection.abort() }
+                self.leaveServer()
+                return self.next(after: .milliseconds(50))
+            }
+            self.metadata = metadata
+            self.connection = connection
+            self.next()
+        }
     }
 
     private func call(_ connection: RPCClient) {
@@ -83,7 +96,9 @@ final class Caller: @unchecked Sendable {
         guard let message = try? RequestMessage(request) else { return next() }
         let start = Recorder.now
         let timeout = TimeAmount.milliseconds(Int64(random.pick([300, 2000, 2000, 2000])))
-        connection.unary(message.path, message.bytes, timeout: timeout) { result in
+        connection.unary(
+            message.path, message.bytes, metadata: metadata, timeout: timeout
+        ) { result in
             var outcome: RecordedOutcome
             switch result {
             case .success(let bytes): outcome = Self.outcome(bytes, request)
@@ -121,6 +136,9 @@ final class Caller: @unchecked Sendable {
         case .unknown:
             number += step
             if random.chance(2, in: 3) { leaveServer() }
+        case .failed(let text) where Session.isSpent(text):
+            clients.session.forget(metadata)
+            leaveServer()
         case .failed(let text):
             if !connection.isUsable || text.contains("leader") { leaveServer() }
         }

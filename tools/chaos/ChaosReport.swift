@@ -22,6 +22,10 @@ struct ChaosReport: Encodable {
     var recoveryMilliseconds: [Double]
     var checkSeconds: [String: Double]
     var history: String
+    /// Calls of a user who may do little, and of nobody: let through as they should be, and
+    /// refused.
+    var bystanderAllowed: Int
+    var bystanderRefused: Int
     var violations: [String]
 
     var text: String {
@@ -34,6 +38,8 @@ struct ChaosReport: Encodable {
                 + " \(operations.unknown) unknown; \(operations.writes) writes; revision"
                 + " \(revision), term \(term)",
             "\(watches) watches, \(watchBreaks) carried on elsewhere; \(operations.events) events",
+            "a bystander was let through \(bystanderAllowed) times, as it should be, and refused"
+                + " \(bystanderRefused) times",
             String(
                 format: "longest time without a write: %.0f ms", longestWithoutWriteMilliseconds),
             String(

@@ -96,6 +96,7 @@ struct ChaosRun {
         say("seed \(seed), \(options.nodes) servers, data and logs in \(cluster.folder.path)")
         for what in leftOut { say("left out: \(what)") }
         try cluster.start()
+        try control.enableUsers()
         let begin = Recorder.now
         try clients.start()
         try nemesis.rage(seconds: options.seconds) { try showProgress() }
@@ -110,6 +111,9 @@ struct ChaosRun {
     private func settle(seconds: Double, whole: Int64) throws -> ChaosReport {
         if try !clients.stopCalls() {
             try nemesis.violated("V1", "a client", "its call did not end within 30 s")
+        }
+        for intrusion in try clients.onLoop({ $0.bystander.intrusions }) {
+            try nemesis.violated("A02", "a user without the right", intrusion)
         }
         let revision = try control.revision(of: 0)
         try waitForWatches(revision)
@@ -171,7 +175,9 @@ struct ChaosRun {
                 longestWithoutWriteMilliseconds: Double(clients.recorder.longestWithoutWrite)
                     / 1e6,
                 recoveryMilliseconds: log.recoveries, checkSeconds: judgement.seconds,
-                history: historyPath, violations: found.map { "\($0)" })
+                history: historyPath,
+                bystanderAllowed: clients.bystander.allowed,
+                bystanderRefused: clients.bystander.refused, violations: found.map { "\($0)" })
         }
     }
 

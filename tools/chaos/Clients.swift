@@ -11,6 +11,8 @@ final class Clients: @unchecked Sendable {
     let endpoints: [(host: String, port: Int)]
     let recorder: Recorder
     let collector: Watcher
+    let session = Session(user: Control.client)
+    let bystander: Bystander
     let pauseMilliseconds: Int
     var mix: Mix
     private(set) var callers: [Caller] = []
@@ -28,6 +30,7 @@ final class Clients: @unchecked Sendable {
         endpoints = nodes.map { ($0.host, $0.clientPort) }
         pauseMilliseconds = max(1, clientCount * 1000 / callsPerSecond)
         mix = Mix(random: random.fork(), keyCount: 12)
+        bystander = Bystander(random: random.fork())
         collector = Watcher(client: 0, .collector, random: random.fork())
         // After an unanswered call a client goes on under a new number.
         callers = (1...clientCount).map {
@@ -48,6 +51,7 @@ final class Clients: @unchecked Sendable {
             clients.collector.start(clients)
             for watcher in clients.watchers { watcher.start(clients) }
             for caller in clients.callers { caller.start(clients) }
+            clients.bystander.start(clients)
         }
     }
 
@@ -62,7 +66,10 @@ final class Clients: @unchecked Sendable {
 
     /// Stops the calls, and waits until none is outstanding. From any thread but the loop.
     func stopCalls() throws -> Bool {
-        try onLoop { for caller in $0.callers { caller.stop() } }
+        try onLoop { clients in
+            for caller in clients.callers { caller.stop() }
+            clients.bystander.stop()
+        }
         return try waitUntil(.seconds(30)) { $0.callers.allSatisfy { $0.isIdle } }
     }
 

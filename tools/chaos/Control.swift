@@ -11,6 +11,7 @@ internal import SwiftProtobuf
 struct Control: Sendable {
     let loop: any EventLoop
     let cluster: ServerCluster
+    let admin = AdminToken()
 
     /// What one node says of itself and its leader.
     struct Status {
@@ -22,9 +23,28 @@ struct Control: Sendable {
         var errors: [String]
     }
 
-    /// One call on a connection of its own.
+    /// One call on a connection of its own, by the administrator where there is one.
     func call(
         _ node: Int, _ path: String, _ message: [UInt8], milliseconds: Int64
+    ) throws -> [UInt8] {
+        guard admin.isNeeded else { return try send(node, path, message, [], milliseconds) }
+        if let token = admin.token {
+            do {
+                return try send(node, path, message, [("token", token)], milliseconds)
+            } catch let status as RPCStatus where Session.isSpent(status.message) {
+                admin.token = nil
+            }
+        }
+        let login = try Session.request(Self.administrator).serializedBytes() as [UInt8]
+        let answer = try send(node, Session.path, login, [], max(milliseconds, 1000))
+        let token = try EtcdAuthenticateResponse(serializedBytes: answer).token
+        admin.token = token
+        return try send(node, path, message, [("token", token)], milliseconds)
+    }
+
+    private func send(
+        _ node: Int, _ path: String, _ message: [UInt8], _ metadata: Session.Metadata,
+        _ milliseconds: Int64
     ) throws -> [UInt8] {
         let server = cluster.nodes[node]
         var settings = RPCClientSettings()
@@ -33,7 +53,9 @@ struct Control: Sendable {
             host: server.host, port: server.clientPort, on: loop, settings: settings
         ).flatMap { client in
             let promise = client.eventLoop.makePromise(of: [UInt8].self)
-            client.unary(path, message, timeout: .milliseconds(milliseconds)) { result in
+            client.unary(
+                path, message, metadata: metadata, timeout: .milliseconds(milliseconds)
+            ) { result in
                 promise.completeWith(result.mapError { $0 as any Error })
                 client.close()
             }
@@ -90,7 +112,7 @@ struct Control: Sendable {
         do {
             _ = try call(
                 node, "/etcdserverpb.Cluster/" + name, request.serializedBytes(),
-                milliseconds: 3000)
+                milliseconds: 1000)
             return true
         } catch let status as RPCStatus {
             return status.message.contains(text)

@@ -30,6 +30,8 @@ enum FaultKind: String, CaseIterable, Sendable {
     case stepClock
     /// A member is removed, its disk emptied, and it joins again under another id.
     case rejoin
+    /// The clients' password is set, or their role taken away for a while.
+    case users
     /// A byte of an old file of a node that is down is changed.
     case corrupt
 
@@ -37,7 +39,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         switch self {
         case .isolate, .cutLink, .deafen, .mute, .lose, .delay, .cutClients: true
         case .kill, .killInRecovery, .stop, .pause, .killAll, .corrupt, .fillDisk, .stepClock,
-            .rejoin:
+            .rejoin, .users:
             false
         }
     }
@@ -57,6 +59,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .delay: 4
         case .stepClock: 3
         case .rejoin: 3
+        case .users: 3
         case .cutClients: 1
         case .corrupt: 2
         case .fillDisk: 2
@@ -69,7 +72,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .kill, .killInRecovery, .stop, .pause, .killAll, .isolate, .deafen, .mute, .delay,
             .corrupt, .fillDisk, .rejoin:
             true
-        case .cutLink, .lose, .cutClients, .stepClock: false
+        case .cutLink, .lose, .cutClients, .stepClock, .users: false
         }
     }
 }

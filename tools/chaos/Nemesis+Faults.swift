@@ -23,6 +23,7 @@ extension Nemesis {
         case .delay: return try delay(node)
         case .stepClock: return try stepClock(node)
         case .rejoin: return try rejoin(node)
+        case .users: return try changeUsers()
         case .cutClients: return try cutClients(node)
         case .corrupt: return try corrupt(node)
         case .fillDisk: return try fillDisk()

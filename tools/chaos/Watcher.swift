@@ -45,6 +45,7 @@ final class Watcher: @unchecked Sendable {
     private var connection: RPCClient?
     private var stream: ClientStream?
     private var current: Int?
+    private var metadata: Session.Metadata = []
     /// Counts the streams: what is late from an old one is dropped.
     private var era = 0
     private var startRevision: Int64
@@ -97,7 +98,12 @@ final class Watcher: @unchecked Sendable {
             .assumeIsolated().whenComplete { result in
                 guard self.era == era, !self.isStopped else { return }
                 switch result {
-                case .success(let connection): self.open(connection)
+                case .success(let connection):
+                    clients.session.logIn(on: connection) { metadata in
+                        guard self.era == era, !self.isStopped else { return }
+                        self.metadata = metadata ?? []
+                        self.open(connection)
+                    }
                 case .failure: self.moveOn()
                 }
             }
@@ -114,12 +120,14 @@ final class Watcher: @unchecked Sendable {
 
     private func open(_ connection: RPCClient) {
         self.connection = connection
+        guard let clients else { return }
         let era = era
         let stream = connection.stream(
             "/etcdserverpb.Watch/Watch",
-            metadata: manner.requiresLeader ? [("hasleader", "true")] : [],
+            metadata: metadata + (manner.requiresLeader ? [("hasleader", "true")] : []),
             onMessage: { message in if self.era == era { self.received(message) } },
-            onEnd: { _ in
+            onEnd: { status in
+                if Session.isSpent(status.message) { clients.session.forget(self.metadata) }
                 if self.era == era, !self.isStopped { self.schedule(.zero) { $0.moveOn() } }
             })
         guard let stream else { return }
@@ -215,7 +223,8 @@ final class Watcher: @unchecked Sendable {
             guard !response.isFragment, let last = events.last else { return }
             reached = max(reached, last.revision)
         case .progress: reached = max(reached, response.revision)
-        case .canceled(let compactRevision, _):
+        case .canceled(let compactRevision, let reason):
+            if Session.isSpent(reason) { clients?.session.forget(metadata) }
             if compactRevision > 0 {
                 // What was compacted meanwhile cannot be had: a new watch, not the same carried on.
                 current = nil
