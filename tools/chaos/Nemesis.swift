@@ -73,7 +73,12 @@ final class Nemesis {
             if Recorder.now >= nextCalm {
                 try calm()
                 // Only now are all others whole for certain.
-                if kinds.contains(.corrupt) { try strike(.corrupt) }
+                let isForMembers = !kinds.contains(.corrupt) || random.chance(1, in: 3)
+                if isForMembers, kinds.contains(.rejoin) {
+                    try strike(.rejoin)
+                } else if kinds.contains(.corrupt) {
+                    try strike(.corrupt)
+                }
                 nextCalm = Recorder.now + Int64(random.draw(15...40)) * Self.second
             }
             if Recorder.now >= nextStrike {
