@@ -33,6 +33,17 @@ package struct CheckpointPlan: Sendable {
         self.catchUpEntries = catchUpEntries
     }
 
+    /// Whether ``consider(_:mayFreeze:isUrgent:)`` would do anything: it is asked far more often
+    /// than there is something to do, and need not be handed a whole replica for that.
+    package func isDue(
+        applied: LogIndex, durable: LogIndex, mayFreeze: Bool, isUrgent: Bool = false
+    ) -> Bool {
+        guard !isWriting else { return false }
+        if let frozen { return durable >= frozen.header.index }
+        return mayFreeze && applied.distance(from: newest) >= (isUrgent ? 1 : entriesMin)
+            && (!isUrgent || applied <= durable)
+    }
+
     /// Freezes the state when enough was applied since the last checkpoint, and gives it back to be
     /// written once it is not ahead of this node's own durable log.
     ///
@@ -43,16 +54,16 @@ package struct CheckpointPlan: Sendable {
     package mutating func consider(
         _ replica: Replica, mayFreeze: Bool, isUrgent: Bool = false
     ) -> Frozen? {
-        guard !isWriting else { return nil }
+        guard
+            isDue(
+                applied: replica.appliedIndex, durable: replica.raft.durableIndex,
+                mayFreeze: mayFreeze, isUrgent: isUrgent)
+        else { return nil }
         if let due = frozen {
-            guard replica.raft.durableIndex >= due.header.index else { return nil }
             frozen = nil
             isWriting = true
             return due
         }
-        guard mayFreeze, replica.appliedIndex.distance(from: newest) >= (isUrgent ? 1 : entriesMin),
-            !isUrgent || replica.appliedIndex <= replica.raft.durableIndex
-        else { return nil }
         let header = CheckpointHeader(
             index: replica.appliedIndex, term: replica.store.appliedTerm,
             configuration: replica.appliedConfiguration.encode())

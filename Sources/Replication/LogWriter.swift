@@ -238,6 +238,7 @@ package struct LogWriter {
             writes.append(write)
             if isRotten {
                 isRotten = false
+                turnedAway = []
                 report(.healed)
             }
         case .load(let first, let last, let bytesMax, let purpose):

@@ -28,6 +28,9 @@ package struct RunSettings: Sendable {
     package var leaseCheckpointSeconds = 5
     package var quotaBytes: Int64 = 0
 
+    /// Elections before the run begins, which leave logs behind; 0: all begin empty.
+    package var prehistoryRounds = 0
+
     // The network, each way.
     var delayMicros: Micros = 100
     var delaySpread = 4
@@ -68,6 +71,7 @@ package struct RunSettings: Sendable {
         drawMembers()
         drawUsers()
         drawRuin()
+        drawPrehistory()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -94,6 +98,13 @@ package struct RunSettings: Sendable {
         faults.append((.ruin, 0))
     }
 
+    /// Logs to begin with, in a part of the runs.
+    private mutating func drawPrehistory() {
+        var random = SplitMix64(seed: seed ^ 0x6C6F_6773_2121_2121)
+        guard random.chance(1, in: 3) else { return }
+        prehistoryRounds = random.draw(1...12)
+    }
+
     /// Middling sizes and times, busy clients and no fault but those that a ``Stage`` brings about.
     package static func staged(seed: UInt64, nodes: Int) -> RunSettings {
         var settings = RunSettings(seed: seed)
@@ -101,6 +112,7 @@ package struct RunSettings: Sendable {
         settings.nodeCount = nodes
         settings.spareCount = 0
         settings.userCount = 0
+        settings.prehistoryRounds = 0
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
         settings.snapshotCount = 200

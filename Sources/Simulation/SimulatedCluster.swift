@@ -56,6 +56,7 @@ package final class SimulatedCluster {
         for number in 0..<settings.watcherCount {
             watchers.append(SimulatedWatcher(world: self, number: number, random: random.fork()))
         }
+        layPrehistory()
     }
 
     /// What the first leader puts on record.
@@ -147,7 +148,18 @@ package final class SimulatedCluster {
         guard machine.process == nil, machine.isPowered, machine.isMember else { return }
         machine.life += 1
         trace.note(now, machine.index, "starts, life", UInt64(machine.life))
-        let place = NodePlace(
+        do {
+            let storage = try NodeStorage.open(place(of: machine), fileSystem: machine.disk) { _ in
+            }
+            opened(storage, on: machine)
+        } catch {
+            recoveryFailed(machine, error)
+        }
+    }
+
+    /// Where a start finds its state; with what is drawn for each start.
+    func place(of machine: SimulatedMachine) -> NodePlace {
+        NodePlace(
             path: "/data",
             identity: NodeIdentity(
                 clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)",
@@ -156,15 +168,10 @@ package final class SimulatedCluster {
             logOptions: LogOptions(
                 segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,
                 compressionMinBytes: 2048, spareSegments: 1))
-        do {
-            let storage = try NodeStorage.open(place, fileSystem: machine.disk) { _ in }
-            opened(storage, on: machine)
-        } catch {
-            recoveryFailed(machine, error)
-        }
     }
 
     private func opened(_ storage: NodeStorage, on machine: SimulatedMachine) {
+        machine.awaitsOperator = false
         if storage.log.tornBytesCut > 0 { counters.count(CoverageMark.tornTailCut) }
         if !storage.log.rotten.isEmpty {
             counters.count(CoverageMark.rotFound)
@@ -200,8 +207,9 @@ package final class SimulatedCluster {
             SimulatedCluster.twoSlotFiles.contains(path)
         {
             // Rot in both slots is more than such a file can bear: that the start asks for an
-            // operator is all that is right, and the machine is one of those that may be lost.
-            machine.isSacrificed = true
+            // operator is all that is right. A later start may find them whole: reads fail now and
+            // then.
+            machine.awaitsOperator = true
         }
         machine.disk.killProcess()
         restartLater(machine)

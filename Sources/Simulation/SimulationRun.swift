@@ -89,7 +89,7 @@ extension SimulatedCluster {
         machines.filter { machine in
             let isTurnedAway = machine.process?.gate.admission.rejected ?? false
             return machine.isMember && !rules.removed.contains(machine.id) && !machine.isSacrificed
-                && !(machine.isRotten && isTurnedAway)
+                && !machine.awaitsOperator && !(machine.isRotten && isTurnedAway)
         }
     }
 

@@ -41,11 +41,15 @@ extension Node {
     func considerCheckpoint() {
         guard !stopping, !snapshots.installing else { return }
         let mayFreeze = NIODeadline.now() - checkpoints.lastEnd >= checkpoints.pause
-        if let frozen = checkpoints.plan.consider(
-            replica, mayFreeze: mayFreeze, isUrgent: space.shortage.cause != nil)
-        {
-            writeCheckpoint(frozen)
-        }
+        let isUrgent = space.shortage.cause != nil
+        guard
+            checkpoints.plan.isDue(
+                applied: replica.appliedIndex, durable: replica.raft.durableIndex,
+                mayFreeze: mayFreeze, isUrgent: isUrgent),
+            let frozen = checkpoints.plan.consider(
+                replica, mayFreeze: mayFreeze, isUrgent: isUrgent)
+        else { return }
+        writeCheckpoint(frozen)
     }
 
     private func writeCheckpoint(_ frozen: CheckpointPlan.Frozen) {

@@ -4,7 +4,7 @@ import StateMachine
 
 /// One client: one request after the other, through any node, some answers lost on the way.
 final class SimulatedClient {
-    unowned let world: SimulatedCluster
+    unowned(unsafe) let world: SimulatedCluster
     let number: Int
     var random: SplitMix64
     private var operation = 0

@@ -3,7 +3,7 @@ import StateMachine
 
 /// A client that watches a range, at one node after the other, and goes on where it was.
 final class SimulatedWatcher {
-    unowned let world: SimulatedCluster
+    unowned(unsafe) let world: SimulatedCluster
     let number: Int
     let spec: WatchSpec
     var random: SplitMix64

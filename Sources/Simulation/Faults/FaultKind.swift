@@ -85,6 +85,7 @@ package struct Counters: Sendable {
 
 /// Places in the product that a campaign has to reach.
 package enum CoverageMark: String, CaseIterable, Sendable {
+    case logsDifferAtFirst
     case electionWon
     case fastElection
     case leadershipTransferred

@@ -6,7 +6,7 @@ import Storage
 /// Draws what goes wrong, when, and for how long; sees to it that the cluster's promise still
 /// covers it.
 final class Nemesis {
-    unowned let world: SimulatedCluster
+    unowned(unsafe) let world: SimulatedCluster
     var random: SplitMix64
     private var isOver = false
     /// The machine that the last fault concerned; negative where it was not one.

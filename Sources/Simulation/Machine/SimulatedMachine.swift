@@ -43,6 +43,8 @@ final class SimulatedMachine {
     var isSacrificed = false
     /// Its log or checkpoints are damaged: it may refuse to start, or not vote.
     var isRotten = false
+    /// Its last start asked for an operator, rightly: nobody waits for it.
+    var awaitsOperator = false
     /// What the disk once held, and the boot number of the process that had just ended then.
     var image: (disk: MemoryDiskImage, boot: BootNumber)?
     var syncPenalty: Micros = 0
@@ -69,6 +71,7 @@ final class SimulatedMachine {
         hasReadFaults = false
         isSacrificed = false
         isRotten = false
+        awaitsOperator = false
         image = nil
         syncPenalty = 0
     }

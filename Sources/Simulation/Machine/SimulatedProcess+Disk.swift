@@ -127,9 +127,12 @@ extension SimulatedProcess {
         guard !isInstalling, isAlive else { return }
         let local = world.now
         let mayFreeze = local - lastCheckpointEnd >= checkpointPause
+        let isUrgent = shortage.cause != nil
         guard
-            let frozen = plan.consider(
-                replica, mayFreeze: mayFreeze, isUrgent: shortage.cause != nil)
+            plan.isDue(
+                applied: replica.appliedIndex, durable: replica.raft.durableIndex,
+                mayFreeze: mayFreeze, isUrgent: isUrgent),
+            let frozen = plan.consider(replica, mayFreeze: mayFreeze, isUrgent: isUrgent)
         else { return }
         let start = world.now
         work { [unowned self] in

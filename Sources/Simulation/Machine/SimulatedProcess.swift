@@ -8,8 +8,8 @@ import Storage
 /// One running node: production's values, driven as ControlPlane's node drives them, on virtual
 /// time. It ends without a word, by being let go.
 final class SimulatedProcess {
-    unowned let world: SimulatedCluster
-    unowned let machine: SimulatedMachine
+    unowned(unsafe) let world: SimulatedCluster
+    unowned(unsafe) let machine: SimulatedMachine
     let life: UInt32
     let identity: PeerIdentity
     var replica: Replica

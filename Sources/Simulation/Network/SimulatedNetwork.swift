@@ -68,7 +68,7 @@ enum DialResult {
 
 /// All paths and connections.
 final class SimulatedNetwork {
-    unowned let world: SimulatedCluster
+    unowned(unsafe) let world: SimulatedCluster
     private let machineCount: Int
     private(set) var paths: [NetworkPath]
     private(set) var connections: [Connection] = []

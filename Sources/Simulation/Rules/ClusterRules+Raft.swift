@@ -139,6 +139,12 @@ extension ClusterRules {
                 "n\(process.machine.index + 1) applies \(index), which nobody wrote")
             return false
         }
+        if place <= inheritance.count, inheritance[place - 1] != entry {
+            violated(
+                "K1 what was committed before the run stays",
+                "n\(process.machine.index + 1) applies \(index) of term \(entry.term), committed"
+                    + " was term \(inheritance[place - 1].term)")
+        }
         let leaseCount = model.leases.count
         model.apply(entry)
         world.trace.note(

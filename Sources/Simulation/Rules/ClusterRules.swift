@@ -6,7 +6,7 @@ import StateMachine
 /// The promises that are checked while a run goes on, and what they remember. One file a group of
 /// properties, named as in docs/testing.md.
 final class ClusterRules {
-    unowned let world: SimulatedCluster
+    unowned(unsafe) let world: SimulatedCluster
     var model = StoreModel()
 
     // Raft.
@@ -18,6 +18,9 @@ final class ClusterRules {
     var promised: [HardState]
     /// The store's digest after each index, where somebody knew it.
     var digests: [UInt64?] = [nil]
+
+    /// What was committed before the run began.
+    private(set) var inheritance: [LogEntry] = []
 
     /// Members that were removed.
     var removed: Set<NodeID> = []
@@ -44,6 +47,13 @@ final class ClusterRules {
 
     func violated(_ property: String, _ what: @autoclosure () -> String) {
         world.violated(property, what())
+    }
+
+    func begin(with prehistory: Prehistory) {
+        inheritance = prehistory.committed
+        leaders = prehistory.leaders
+        guard let last = inheritance.last else { return }
+        completed(through: last.index)
     }
 
     /// Something was told to a client: whoever begins from now on must see it.

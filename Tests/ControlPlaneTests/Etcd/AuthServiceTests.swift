@@ -270,7 +270,7 @@ struct AuthServiceTests {
     }
 
     @Test("a token does not outlive authentication")
-    func disabled() async throws {
+    func tokenAfterItsTime() async throws {
         try await EtcdHarness.run { etcd in
             try await etcd.enableAuth()
             let root = try await etcd.logIn("root")
