@@ -285,10 +285,11 @@ extension RaftCore {
         term newTerm: Term, leader: NodeID?, into effects: inout [Effect]
     ) {
         invariant(newTerm >= term, "term \(newTerm) behind term \(term)")
-        if case .leader(let leading) = state {
+        if case .leader = state {
             let reads = leading.reads.unconfirmed
             if !reads.isEmpty { effects.append(.readAborted(reads)) }
             leaderContactTick = nil
+            leaderState = nil
         }
         if newTerm > term {
             hardState = HardState(term: newTerm, votedFor: nil)
@@ -303,20 +304,21 @@ extension RaftCore {
         invariant(
             hardState.votedFor == settings.id && writes.isHardStateDurable && !isHardStateDirty,
             "elected in term \(term) with vote \(String(describing: hardState.votedFor))")
-        var leading = LeaderState(termStart: log.lastIndex.next, tick: now)
-        leading.adopt(configuration, next: log.lastIndex.next, tick: now)
+        var begun = LeaderState(termStart: log.lastIndex.next, tick: now)
+        begun.adopt(configuration, next: log.lastIndex.next, tick: now)
         if log.lastIndex > commitIndex {
             let bytes = log.bytes(after: commitIndex)
-            leading.uncommitted.append(
+            begun.uncommitted.append(
                 LeaderState.Uncommitted(last: log.lastIndex, bytes: bytes))
-            leading.uncommittedBytes = bytes
+            begun.uncommittedBytes = bytes
         }
-        if let slot = leading.slot(of: settings.id) {
-            leading.members[slot].matchIndex = writes.durableIndex
+        if let slot = begun.slot(of: settings.id) {
+            begun.members[slot].matchIndex = writes.durableIndex
         }
         suspect = nil
         electionBaseTicks = UInt64(settings.electionTicks)
-        state = .leader(leading)
+        state = .leader
+        leaderState = begun
         announce(into: &effects)
         appendAsLeader([(.noop, [])], into: &effects)
     }

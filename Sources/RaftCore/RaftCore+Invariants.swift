@@ -40,11 +40,14 @@ extension RaftCore {
                 hardState.votedFor == settings.id,
                 "a candidate of term \(term) voted for \(hardState.votedFor ?? .none)")
             invariant(isVotingAllowed, "a candidate that may not vote in term \(term)")
-        case .leader(let leading): checkInvariants(leading)
+        case .leader: checkLeadersInvariants()
         }
+        invariant(
+            (leaderState != nil) == (role == .leader),
+            "\(role) of term \(term) with\(leaderState == nil ? "out" : "") a leader's state")
     }
 
-    private func checkInvariants(_ leading: LeaderState) {
+    private func checkLeadersInvariants() {
         invariant(
             hardState.votedFor == settings.id,
             "the leader of term \(term) voted for \(hardState.votedFor ?? .none)")
@@ -60,25 +63,27 @@ extension RaftCore {
             leading.voterSlots.count == configuration.voters.count
                 && leading.outgoingSlots.count == configuration.outgoingVoters.count,
             "\(leading.voterSlots.count) of \(configuration.voters.count) voters have progress")
-        for member in leading.members {
+        for slot in leading.members.indices { checkInvariants(leading.members[slot]) }
+    }
+
+    private func checkInvariants(_ member: Progress) {
+        invariant(
+            member.matchIndex < member.nextIndex || member.id == settings.id,
+            "\(member.id) matches \(member.matchIndex), next is \(member.nextIndex)")
+        invariant(
+            member.matchIndex <= log.lastIndex && member.nextIndex <= log.lastIndex.next,
+            "\(member.id) matches \(member.matchIndex), next is \(member.nextIndex), log ends "
+                + "at \(log.lastIndex)")
+        if member.id == settings.id {
             invariant(
-                member.matchIndex < member.nextIndex || member.id == settings.id,
-                "\(member.id) matches \(member.matchIndex), next is \(member.nextIndex)")
+                member.matchIndex == writes.durableIndex,
+                "the leader counts itself to \(member.matchIndex), durable is "
+                    + "\(writes.durableIndex)")
+        }
+        if case .replicate(let inflight) = member.state {
             invariant(
-                member.matchIndex <= log.lastIndex && member.nextIndex <= log.lastIndex.next,
-                "\(member.id) matches \(member.matchIndex), next is \(member.nextIndex), log ends "
-                    + "at \(log.lastIndex)")
-            if member.id == settings.id {
-                invariant(
-                    member.matchIndex == writes.durableIndex,
-                    "the leader counts itself to \(member.matchIndex), durable is "
-                        + "\(writes.durableIndex)")
-            }
-            if case .replicate(let inflight) = member.state {
-                invariant(
-                    inflight.count <= settings.inflightMessagesMax,
-                    "\(inflight.count) appends in flight to \(member.id)")
-            }
+                inflight.count <= settings.inflightMessagesMax,
+                "\(inflight.count) appends in flight to \(member.id)")
         }
     }
 }

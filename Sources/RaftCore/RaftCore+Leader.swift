@@ -34,7 +34,7 @@ extension RaftCore {
     }
 
     func mayPropose() throws(ProposalRefusal) {
-        guard case .leader(let leading) = state else { throw .notLeader(leader: leader) }
+        guard case .leader = state else { throw .notLeader(leader: leader) }
         if leading.transfer != nil { throw .transferring }
     }
 
@@ -181,7 +181,7 @@ extension RaftCore {
         #if KEELSON_MUTANTS
             if planted(.leadsWithoutQuorum) { return true }
         #endif
-        guard case .leader(let leading) = state else { return false }
+        guard case .leader = state else { return false }
         return leading.reached { isActive($0) ? 1 : 0 } >= 1
     }
 

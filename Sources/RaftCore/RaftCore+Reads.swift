@@ -35,8 +35,8 @@ extension RaftCore {
         #else
             let mayRead = hasCommittedInTerm
         #endif
-        guard case .leader(let current) = state, !current.reads.waiting.isEmpty,
-            !current.reads.isReading, mayRead
+        guard case .leader = state, !leading.reads.waiting.isEmpty,
+            !leading.reads.isReading, mayRead
         else { return }
         beginRound(isToAll: false, into: &effects)
     }

@@ -63,7 +63,7 @@ extension RaftCore {
     package var isTransferring: Bool {
         switch state {
         case .follower, .preCandidate, .candidate: false
-        case .leader(let leading): leading.transfer != nil
+        case .leader: leading.transfer != nil
         }
     }
 
@@ -72,13 +72,13 @@ extension RaftCore {
     package var hasCommittedInTerm: Bool {
         switch state {
         case .follower, .preCandidate, .candidate: false
-        case .leader(let leading): commitIndex >= leading.termStart
+        case .leader: commitIndex >= leading.termStart
         }
     }
 
     /// The leader's view of all members, sorted by id; empty on other members.
     package var progress: [MemberProgress] {
-        guard case .leader(let leading) = state else { return [] }
+        guard case .leader = state else { return [] }
         return leading.members.map { member in
             let mode: MemberProgress.Mode =
                 switch member.state {
@@ -112,26 +112,23 @@ extension RaftCore {
 extension RaftCore {
     /// Where the leader keeps the member's progress; nil for a stranger, and on all but leaders.
     func leadingSlot(of id: NodeID) -> Int? {
-        guard case .leader(let leading) = state else { return nil }
+        guard case .leader = state else { return nil }
         return leading.slot(of: id)
     }
 
     /// The leader's own state, changed in place. Stops the process on any other member.
     var leading: LeaderState {
-        get {
-            guard case .leader(let leading) = state else {
-                impossible("\(role) of term \(term) has no leader's state")
-            }
-            return leading
+        _read {
+            guard leaderState != nil else { hasNoLeadersState() }
+            yield leaderState!
         }
         _modify {
-            guard case .leader(var leading) = state else {
-                impossible("\(role) of term \(term) has no leader's state")
-            }
-            // The enum must let go of its copy, else every change would copy the arrays in it.
-            state = .follower(FollowerState())
-            defer { state = .leader(leading) }
-            yield &leading
+            guard leaderState != nil else { hasNoLeadersState() }
+            yield &leaderState!
         }
+    }
+
+    private func hasNoLeadersState() -> Never {
+        impossible("\(role) of term \(term) has no leader's state")
     }
 }

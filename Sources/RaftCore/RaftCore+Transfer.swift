@@ -3,7 +3,7 @@ internal import Primitives
 /// Handing leadership over (dissertation §3.10).
 extension RaftCore {
     mutating func transferRequested(to target: NodeID?, into effects: inout [Effect]) {
-        guard case .leader(let current) = state, current.transfer == nil else { return }
+        guard case .leader = state, leading.transfer == nil else { return }
         guard let target = target ?? bestSuccessor, target != settings.id,
             configuration.voters.contains(target)
         else { return }
@@ -25,16 +25,16 @@ extension RaftCore {
     /// Sends timeoutNow as soon as the target holds the whole log.
     mutating func pushTransfer(into effects: inout [Effect]) {
         #if KEELSON_MUTANTS
-            if planted(.transfersToAnybody), case .leader(let current) = state,
-                let transfer = current.transfer, !transfer.isSent
+            if planted(.transfersToAnybody), case .leader = state,
+                let transfer = leading.transfer, !transfer.isSent
             {
                 leading.transfer?.isSent = true
                 return send(.timeoutNow, to: transfer.target, into: &effects)
             }
         #endif
-        guard case .leader(let current) = state, let transfer = current.transfer,
-            !transfer.isSent, let slot = current.slot(of: transfer.target),
-            current.members[slot].matchIndex == log.lastIndex
+        guard case .leader = state, let transfer = leading.transfer,
+            !transfer.isSent, let slot = leading.slot(of: transfer.target),
+            leading.members[slot].matchIndex == log.lastIndex
         else { return }
         leading.transfer?.isSent = true
         leading.isLeaseForfeited = true
@@ -50,7 +50,7 @@ extension RaftCore {
 
     /// The other voter that holds most of the log, those that answer first.
     var bestSuccessor: NodeID? {
-        guard case .leader(let leading) = state else { return nil }
+        guard case .leader = state else { return nil }
         var best: Progress?
         for slot in leading.voterSlots {
             let member = leading.members[slot]

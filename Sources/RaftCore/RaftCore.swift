@@ -18,6 +18,9 @@ package struct RaftCore: Sendable {
     package internal(set) var appliedIndex: LogIndex
 
     var state: RoleState
+    /// Beside the role and not in it, so that it is read and changed where it is: each look into a
+    /// payload would copy the progress of all members. Nil on all but leaders.
+    var leaderState: LeaderState?
     var log: LogWindow
     var writes: WriteLedger
     var configurations: ConfigurationHistory

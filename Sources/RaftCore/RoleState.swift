@@ -14,8 +14,9 @@ enum RoleState: Sendable {
     /// `follower` on a majority of no, or when a leader or a higher term shows.
     case candidate(Candidacy)
     /// Leads its term. To `follower` when a higher term shows, when no majority answers, when it
-    /// was removed, or when it is of no use.
-    case leader(LeaderState)
+    /// was removed, or when it is of no use. What it keeps meanwhile is in
+    /// ``RaftCore/leaderState``.
+    case leader
 }
 
 struct FollowerState: Sendable {
