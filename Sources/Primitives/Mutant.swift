@@ -186,6 +186,18 @@
         /// What a password proved still counts when it is another one.
         case trustsOldIdentities
 
+        // Locks and elections
+        /// Any deletion in a queue is taken for the one that a waiter waits for.
+        case passesLocksTooEarly
+        /// A waiter whose lease ended is still told that it holds the lock (B19).
+        case keepsPlacesOfEndedLeases
+        /// A node that is behind tells a waiter that it holds the lock.
+        case passesLocksUnconfirmed
+        /// A waiter is judged where it enters the queue, and not when its turn comes.
+        case judgesWaitersOnce
+        /// Whoever leaves a queue leaves its key there.
+        case leavesKeysBehind
+
         // Watches
         /// After a snapshot, watches go on behind it (B06).
         case skipsWhatWasJumped

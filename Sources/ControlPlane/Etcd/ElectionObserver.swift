@@ -14,6 +14,8 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
     private let service: ElectionService
     private var prefix: [UInt8]?
     private var current: Record?
+    /// What was applied up to this revision is in ``current`` already.
+    private var lookedThrough: Int64 = 0
 
     init(call: ServerCall, service: ElectionService) {
         self.call = call
@@ -25,7 +27,7 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
             let request = try? EtcdElectionLeaderRequest(serializedBytes: message)
         else { return end(.malformed) }
         if let refusal = service.node.refusal(of: call) { return end(refusal) }
-        prefix = Array(request.name) + [UInt8(ascii: "/")]
+        prefix = QueueEntry.prefix(Array(request.name))
         service.node.linearizableRead { [weak self] failure in
             guard let self, call.isOpen else { return }
             if let failure { return end(failure.status) }
@@ -53,7 +55,8 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
     /// What was applied, in order: each value that the leader had is told.
     func applied(_ events: [Record]) {
         guard let prefix, call.isOpen else { return }
-        for event in events where event.key.storage.starts(with: prefix) {
+        for event in events where event.modRevision > lookedThrough {
+            guard event.key.storage.starts(with: prefix) else { continue }
             if let current, event.key == current.key, !event.isTombstone {
                 tell(event, at: event.revision)
             } else if current == nil || event.key == current?.key {
@@ -64,16 +67,29 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
     }
 
     /// Tells who leads, where that is news.
-    func look(at revision: Int64 = 0) {
+    func look() {
         guard let prefix, call.isOpen else { return }
-        guard let first = service.queue.first(prefix, revision: revision) else {
-            current = nil
-            return
+        lookedThrough = service.node.store.revision.rawValue
+        found(try? service.node.store.firstKey(under: prefix), at: .zero)
+    }
+
+    private func look(at revision: Int64) {
+        guard let prefix else { return }
+        do throws(StoreError) {
+            let first = try service.node.store.firstKey(under: prefix, at: revision)
+            found(first, at: Revision(revision))
+        } catch {
+            // Compacted by what was applied with it: then what counts is who leads now.
+            look()
         }
+    }
+
+    private func found(_ first: Record?, at revision: Revision) {
+        guard let first else { return current = nil }
         let isKnown = current.map {
             $0.key == first.key && $0.modRevision == first.modRevision
         }
-        if isKnown != true { tell(first, at: Revision(revision == 0 ? 0 : revision)) }
+        if isKnown != true { tell(first, at: revision) }
     }
 
     private func tell(_ record: Record, at revision: Revision) {

@@ -3,7 +3,6 @@ internal import Foundation
 internal import Primitives
 internal import RPC
 internal import StateMachine
-internal import SwiftProtobuf
 
 /// v3electionpb.Election: the first of the keys under an election's name leads, with the value that
 /// it proclaims.
@@ -11,10 +10,10 @@ internal import SwiftProtobuf
 /// Confined to the node's event loop, hence `@unchecked Sendable`.
 final class ElectionService: @unchecked Sendable {
     unowned let node: any NodeFacade
-    let queue: KeyQueue
+    private let queue: QueueDriver
     private var observers: [ObjectIdentifier: ElectionObserver] = [:]
 
-    init(node: any NodeFacade, queue: KeyQueue) {
+    init(node: any NodeFacade, queue: QueueDriver) {
         self.node = node
         self.queue = queue
     }
@@ -71,8 +70,7 @@ final class ElectionService: @unchecked Sendable {
     private func wait(
         _ call: ServerCall, _ request: EtcdElectionCampaignRequest, _ entry: QueueEntry
     ) {
-        queue.wait(for: entry, call, node: node) { [node] isFirst, _ in
-            if !isFirst { return call.finish(.electionSessionExpired) }
+        queue.wait(for: entry, call, orElse: .electionSessionExpired) { [node] _ in
             var response = EtcdElectionCampaignResponse()
             response.header = node.headerMessage(revision: entry.revision)
             response.leader.name = request.name
@@ -102,20 +100,8 @@ final class ElectionService: @unchecked Sendable {
         _ lease: Int64, _ done: @escaping (Applied) -> Void
     ) {
         if key.isEmpty { return call.finish(StoreError.emptyKey.queueStatus) }
-        var put = EtcdPutRequest()
-        put.key = Data(key)
-        put.value = Data(value)
-        put.lease = lease
-        var txn = EtcdTxnRequest()
-        txn.compare = [.created(key, at: revision)]
-        txn.success = [.with { $0.requestPut = put }]
-        change(call, txn, done)
-    }
-
-    private func change(
-        _ call: ServerCall, _ txn: EtcdTxnRequest, _ done: @escaping (Applied) -> Void
-    ) {
-        node.propose(.txn, proposedID: 0, body: txn.bytes, as: call.principal) { outcome in
+        let body = QueueEntry.proclamation(key, created: revision, value: value, lease: lease)
+        node.propose(.txn, proposedID: 0, body: body, as: call.principal) { outcome in
             guard let applied = call.queued(outcome) else { return }
             guard case .txn(let result) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -126,13 +112,15 @@ final class ElectionService: @unchecked Sendable {
 
     private func leader(_ call: ServerCall, _ request: EtcdElectionLeaderRequest) {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
-        let prefix = Array(request.name) + [UInt8(ascii: "/")]
-        node.linearizableRead { [node, queue] failure in
+        let prefix = QueueEntry.prefix(Array(request.name))
+        node.linearizableRead { [node] failure in
             if let failure { return call.finish(failure.status) }
             if let refusal = node.refusal(of: call, reading: prefix) {
                 return call.finish(refusal)
             }
-            guard let record = queue.first(prefix) else { return call.finish(.noElectionLeader) }
+            guard let record = try? node.store.firstKey(under: prefix) else {
+                return call.finish(.noElectionLeader)
+            }
             call.respond(Self.response(record, header: node.headerMessage()))
         }
     }
@@ -142,14 +130,9 @@ final class ElectionService: @unchecked Sendable {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
         guard request.hasLeader else { return call.finish(.missingLeaderKey) }
         if request.leader.key.isEmpty { return call.finish(StoreError.emptyKey.queueStatus) }
-        var delete = EtcdDeleteRangeRequest()
-        delete.key = request.leader.key
-        var txn = EtcdTxnRequest()
-        txn.compare = [.created(Array(request.leader.key), at: request.leader.rev)]
-        txn.success = [.with { $0.requestDeleteRange = delete }]
-        node.propose(
-            .txn, proposedID: 0, body: txn.bytes, as: call.principal
-        ) { [node] outcome in
+        let body = QueueEntry.departure(
+            Array(request.leader.key), created: request.leader.rev)
+        node.propose(.txn, proposedID: 0, body: body, as: call.principal) { [node] outcome in
             guard let applied = call.queued(outcome) else { return }
             var response = EtcdElectionResignResponse()
             response.header = node.headerMessage(revision: applied.revision)

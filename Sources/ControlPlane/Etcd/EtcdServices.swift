@@ -27,7 +27,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let leases: LeaseService
     private let cluster: ClusterService
     private let maintenance: MaintenanceService
-    private let queue: KeyQueue
+    private let queue: QueueDriver
     private let locks: LockService
     private let elections: ElectionService
     private let auth: AuthService
@@ -44,7 +44,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         leases = LeaseService(node: node)
         cluster = ClusterService(node: node)
         maintenance = MaintenanceService(node: node, largeRanges: largeRanges)
-        queue = KeyQueue(node: node)
+        queue = QueueDriver(node: node)
         locks = LockService(node: node, queue: queue)
         elections = ElectionService(node: node, queue: queue)
         auth = AuthService(node: node)
@@ -76,7 +76,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     /// Large ranges that are evaluated or sent.
     package var largeAnswersOutstanding: Int { largeRanges.outstanding }
-    /// Calls that wait for a lock or an election, twice each.
+    /// Calls that wait for a lock or an election.
     package var queueWaiters: Int { queue.waiterCount }
     package var openWatchStreams: Int { watches.streamCount }
     /// Watches that read old revisions.

@@ -10,9 +10,9 @@ internal import StateMachine
 /// Confined to the node's event loop, hence `@unchecked Sendable`.
 final class LockService: @unchecked Sendable {
     private unowned let node: any NodeFacade
-    private let queue: KeyQueue
+    private let queue: QueueDriver
 
-    init(node: any NodeFacade, queue: KeyQueue) {
+    init(node: any NodeFacade, queue: QueueDriver) {
         self.node = node
         self.queue = queue
     }
@@ -24,37 +24,29 @@ final class LockService: @unchecked Sendable {
 
     private func lock(_ call: ServerCall, _ request: EtcdLockLockRequest) {
         node.enter(call, name: Array(request.name), lease: request.lease, value: []) { entry in
-            self.queue.wait(for: entry, call, node: self.node) { isFirst, hasWaited in
-                if !isFirst { return call.finish(.sessionExpired) }
-                if !hasWaited { return self.own(call, entry, at: entry.revision) }
-                self.confirm(call, entry)
+            self.queue.wait(for: entry, call, orElse: .sessionExpired) { hasWaited in
+                var response = EtcdLockLockResponse()
+                let revision = self.revision(of: entry, hasWaited)
+                response.header = self.node.headerMessage(revision: revision)
+                response.key = Data(entry.key)
+                call.respond(response)
             }
         }
     }
 
-    /// Whoever waited may have lost its lease where this node has not seen it yet.
-    private func confirm(_ call: ServerCall, _ entry: QueueEntry) {
-        node.linearizableRead { [node, queue] failure in
-            if let failure { return call.finish(failure.status) }
-            guard queue.record(entry.key)?.createRevision == entry.createRevision else {
-                return call.finish(.sessionExpired)
-            }
-            self.own(call, entry, at: node.store.revision)
-        }
-    }
-
-    private func own(_ call: ServerCall, _ entry: QueueEntry, at revision: Revision) {
-        var response = EtcdLockLockResponse()
-        response.header = node.headerMessage(revision: revision)
-        response.key = Data(entry.key)
-        call.respond(response)
+    /// One at which the lock is held. The node may have applied more in one turn than the
+    /// transaction, and the key have become the first only with that.
+    private func revision(of entry: QueueEntry, _ hasWaited: Bool) -> Revision {
+        if hasWaited { return node.store.revision }
+        let first = try? node.store.firstKey(under: entry.prefix, at: entry.revision.rawValue)
+        return first?.key.storage == entry.key ? entry.revision : node.store.revision
     }
 
     private func unlock(_ call: ServerCall, _ request: EtcdLockUnlockRequest) {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
         if request.key.isEmpty { return call.finish(StoreError.emptyKey.queueStatus) }
-        var delete = EtcdDeleteRangeRequest()
-        delete.key = request.key
+        var delete = ProtobufWriter()
+        delete.field(1, Array(request.key))
         node.propose(
             .deleteRange, proposedID: 0, body: delete.bytes, as: call.principal
         ) { [node] outcome in
@@ -62,32 +54,6 @@ final class LockService: @unchecked Sendable {
             var response = EtcdLockUnlockResponse()
             response.header = node.headerMessage(revision: applied.revision)
             call.respond(response)
-        }
-    }
-}
-
-extension KeyQueue {
-    /// Waits with a call: a client that goes gives its place up.
-    /// - Parameter done: whether the key is the first, and whether that took waiting.
-    func wait(
-        for entry: QueueEntry, _ call: ServerCall, node: any NodeFacade,
-        _ done: @escaping (_ isFirst: Bool, _ hasWaited: Bool) -> Void
-    ) {
-        guard call.isOpen else { return node.leave(entry, as: call.principal) }
-        var hasWaited = false
-        var isDone = false
-        let waiter = wait(
-            prefix: entry.prefix, key: entry.key, createRevision: entry.createRevision
-        ) { isFirst in
-            isDone = true
-            call.onCancel = nil
-            done(isFirst, hasWaited)
-        }
-        hasWaited = true
-        guard !isDone else { return }
-        call.onCancel = { [unowned self, unowned node] in
-            cancel(waiter)
-            node.leave(entry, as: call.principal)
         }
     }
 }

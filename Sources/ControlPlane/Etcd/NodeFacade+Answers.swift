@@ -66,3 +66,8 @@ extension RPCRoutes {
         }
     }
 }
+
+extension SwiftProtobuf.Message {
+    /// Messages without required fields can always be encoded.
+    var bytes: [UInt8] { (try? serializedBytes()) ?? [] }
+}

@@ -1,6 +1,7 @@
 import API
 import ControlPlane
 import Foundation
+import Primitives
 import RPC
 import StateMachine
 import SwiftProtobuf
@@ -33,8 +34,10 @@ extension EtcdHarness {
     }
 
     /// A call for a lock that may wait.
-    fileprivate func waitForLock(_ name: String, _ lease: Int64) throws -> StreamProbe {
-        let probe = stream(lockPath)
+    fileprivate func waitForLock(
+        _ name: String, _ lease: Int64, as metadata: Metadata = []
+    ) throws -> StreamProbe {
+        let probe = stream(lockPath, metadata: metadata)
         try probe.send(request(name, lease))
         probe.halfClose()
         return probe
@@ -54,13 +57,13 @@ extension EtcdHarness {
     }
 
     fileprivate func campaign(
-        _ name: String, _ lease: Int64, _ value: String
+        _ name: String, _ lease: Int64, _ value: String, as metadata: Metadata = []
     ) throws -> StreamProbe {
         var request = EtcdElectionCampaignRequest()
         request.name = Data(name.utf8)
         request.lease = lease
         request.value = Data(value.utf8)
-        let probe = stream(electionPath + "Campaign")
+        let probe = stream(electionPath + "Campaign", metadata: metadata)
         try probe.send(request)
         probe.halfClose()
         return probe
@@ -130,6 +133,77 @@ struct LockServiceTests {
         }
     }
 
+    @Test("the answer's revision is one at which the lock is held, whatever was applied with it")
+    func revisionOfBatch() async throws {
+        try await EtcdHarness.run { etcd in
+            try await etcd.grant(1)
+            try await etcd.grant(2)
+            let first = try await etcd.lock("m", 1)
+            #expect(first.header.revision == 2)
+            try await etcd.onLoop { $0.isBatching = true }
+            let second = try etcd.waitForLock("m", 2)
+            while try await etcd.onLoop({ $0.batchedCount }) < 1 { await Task.yield() }
+            async let unlocked: Void = etcd.unlock(first.key)
+            while try await etcd.onLoop({ $0.batchedCount }) < 2 { await Task.yield() }
+            try await etcd.onLoop { $0.releaseBatch() }
+            try await unlocked
+            #expect(try await second.next(EtcdLockLockResponse.self).header.revision == 4)
+        }
+    }
+
+    @Test(
+        "whose permission is taken while it waits gets no lock, and is in nobody's way (A08)",
+        arguments: [true, false])
+    func permissionTaken(isElection: Bool) async throws {
+        try await EtcdHarness.run { etcd in
+            for lease in Int64(1)...3 { try await etcd.grant(lease) }
+            try await etcd.addRole("locker", .readwrite, "m/", to: "m0")
+            try await etcd.addUser("locker")
+            try await etcd.grantRole("locker", to: "locker")
+            try await etcd.enableAuth()
+            let root = try await etcd.logIn("root")
+            let locker = try await etcd.logIn("locker")
+            func enter(_ lease: Int64, _ metadata: EtcdHarness.Metadata) async throws
+                -> StreamProbe
+            {
+                let probe =
+                    isElection
+                    ? try etcd.campaign("m", lease, "v", as: metadata)
+                    : try etcd.waitForLock("m", lease, as: metadata)
+                let key = EtcdRangeRequest.with { $0.key = Data("m/\(lease)".utf8) }
+                while try await etcd.call(
+                    "/etcdserverpb.KV/Range", key, EtcdRangeResponse.self, metadata: root
+                ).count == 0 { await Task.yield() }
+                return probe
+            }
+            func answers(_ probe: StreamProbe) async throws {
+                if isElection {
+                    _ = try await probe.next(EtcdElectionCampaignResponse.self)
+                } else {
+                    _ = try await probe.next(EtcdLockLockResponse.self)
+                }
+            }
+            let first = try await enter(1, root)
+            try await answers(first)
+            let second = try await enter(2, locker)
+            let third = try await enter(3, root)
+            let revocation = EtcdAuthUserRevokeRoleRequest.with {
+                $0.name = "locker"
+                $0.role = "locker"
+            }
+            _ = try await etcd.call(
+                "/etcdserverpb.Auth/UserRevokeRole", revocation,
+                EtcdAuthUserRevokeRoleResponse.self, metadata: root)
+            let key = EtcdLockUnlockRequest.with { $0.key = Data("m/1".utf8) }
+            _ = try await etcd.call(
+                "/v3lockpb.Lock/Unlock", key, EtcdLockUnlockResponse.self, metadata: root)
+            let status = try await second.status()
+            #expect(
+                status == RPCStatus(.permissionDenied, "etcdserver: permission denied"))
+            try await answers(third)
+        }
+    }
+
     @Test("a lease that is not there is refused; without one a lease of a minute is made")
     func leases() async throws {
         try await EtcdHarness.run { etcd in
@@ -194,6 +268,40 @@ struct ElectionServiceTests {
                 #expect(
                     status == RPCStatus(.unknown, "\"leader\" field must be provided"))
             }
+        }
+    }
+
+    @Test("an observer is told who leads, also where the change was compacted at once")
+    func observerBehindCompaction() async throws {
+        try await EtcdHarness.run { etcd in
+            try await etcd.grant(1)
+            try await etcd.grant(2)
+            _ = try await etcd.campaign("e", 1, "a").next(EtcdElectionCampaignResponse.self)
+            _ = try etcd.campaign("e", 2, "b")
+            let observer = etcd.stream(electionPath + "Observe")
+            try observer.send(
+                EtcdElectionLeaderRequest.with { $0.name = Data("e".utf8) })
+            observer.halfClose()
+            let first = try await observer.next(EtcdElectionLeaderResponse.self)
+            #expect(first.kv.value == Data("a".utf8))
+            while try await etcd.range("e/2").count == 0 { await Task.yield() }
+            try await etcd.onLoop { $0.isBatching = true }
+            async let revoked: Void = etcd.revoke(1)
+            while try await etcd.onLoop({ $0.batchedCount }) < 1 { await Task.yield() }
+            async let written = etcd.put("other")
+            while try await etcd.onLoop({ $0.batchedCount }) < 2 { await Task.yield() }
+            let revision = try await etcd.onLoop { $0.store.revision.rawValue }
+            async let compacted = etcd.failure(
+                "/etcdserverpb.KV/Compact",
+                EtcdCompactionRequest.with { $0.revision = revision })
+            while try await etcd.onLoop({ $0.batchedCount }) < 3 { await Task.yield() }
+            try await etcd.onLoop { $0.releaseBatch() }
+            try await revoked
+            _ = try await (written, compacted)
+            let second = try await observer.next(EtcdElectionLeaderResponse.self)
+            #expect(second.kv.value == Data("b".utf8))
+            #expect(try await observer.pendingCount() == 0)
+            observer.cancel()
         }
     }
 
