@@ -49,6 +49,8 @@ package struct RunSettings: Sendable {
     package var leaseSecondsMax = 12
     /// Users whom clients may be, besides root; 0: clients are nobody, and nothing is asked.
     package var userCount = 0
+    /// Clients that take locks and write under them.
+    package var lockerCount = 0
 
     // What goes wrong.
     package var faults: [(kind: FaultKind, weight: Int)] = []
@@ -72,6 +74,7 @@ package struct RunSettings: Sendable {
         drawUsers()
         drawRuin()
         drawPrehistory()
+        drawLocks()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -105,6 +108,14 @@ package struct RunSettings: Sendable {
         prehistoryRounds = random.draw(1...12)
     }
 
+    /// In a part of the runs clients take locks.
+    private mutating func drawLocks() {
+        var random = SplitMix64(seed: seed ^ 0x6C6F_636B_7321_6C6F)
+        guard random.chance(1, in: 4), !faults.isEmpty, !enables(.ruin) else { return }
+        lockerCount = random.draw(2...5)
+        faults.append((.locks, random.pick([2, 4, 8])))
+    }
+
     /// Middling sizes and times, busy clients and no fault but those that a ``Stage`` brings about.
     package static func staged(seed: UInt64, nodes: Int) -> RunSettings {
         var settings = RunSettings(seed: seed)
@@ -113,6 +124,7 @@ package struct RunSettings: Sendable {
         settings.spareCount = 0
         settings.userCount = 0
         settings.prehistoryRounds = 0
+        settings.lockerCount = 0
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
         settings.snapshotCount = 200

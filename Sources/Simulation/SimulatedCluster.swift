@@ -26,6 +26,7 @@ package final class SimulatedCluster {
     var nemesis: Nemesis!
     var clients: [SimulatedClient] = []
     var watchers: [SimulatedWatcher] = []
+    var lockers: [SimulatedLocker] = []
     /// Processes that ended in the event that runs now.
     private var ended: [SimulatedProcess] = []
     /// The storm is over: nothing goes wrong any more.
@@ -57,6 +58,11 @@ package final class SimulatedCluster {
             watchers.append(SimulatedWatcher(world: self, number: number, random: random.fork()))
         }
         layPrehistory()
+        // From a generator of their own, so that the other runs are what they are.
+        var others = SplitMix64(seed: settings.seed ^ 0x6C6F_636B_6572_7321)
+        for number in 0..<settings.lockerCount {
+            lockers.append(SimulatedLocker(world: self, number: number, random: others.fork()))
+        }
     }
 
     /// What the first leader puts on record.
@@ -296,6 +302,7 @@ package final class SimulatedCluster {
             ended.append(process)
             network.processEnded(on: machine.index, silently: losingPower)
             for client in clients { client.processEnded(machine.index) }
+            for locker in lockers { locker.processEnded(machine.index) }
             for watcher in watchers {
                 watcher.processEnded(machine.index, life: endedLife)
             }

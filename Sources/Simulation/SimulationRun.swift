@@ -58,6 +58,7 @@ extension SimulatedCluster {
         }
         for client in clients { client.thinkAgain() }
         for watcher in watchers { watcher.connectLater() }
+        for locker in lockers { locker.beginLater() }
     }
 
     /// The liveness phase: everything heals, and the cluster has to come back within a time.
@@ -67,6 +68,7 @@ extension SimulatedCluster {
         let bound = now + Self.calmMicros + 20 * settings.electionMicros
         trace.note(now, -1, "calm")
         for client in clients { client.isStopped = true }
+        for locker in lockers { locker.stop() }
         while now < bound {
             try run(until: now + 500_000)
             try raiseNoAlarm()
@@ -77,6 +79,7 @@ extension SimulatedCluster {
                 property: "V3 after all faults all members become one", what: describe())
         }
         try checkProbes()
+        try checkLocks()
         try checkEnd()
     }
 
@@ -161,6 +164,32 @@ extension SimulatedCluster {
         while now < bound, !isConverged { try run(until: now + 100_000) }
     }
 
+    /// Q4: whoever wants a lock gets it, also behind owners that died, and no key is left.
+    private func checkLocks() throws(Violation) {
+        guard !lockers.isEmpty else { return }
+        for locker in lockers { locker.finish() }
+        let bound = now + Self.calmMicros + 30 * settings.electionMicros
+        while now < bound, lockers.contains(where: \.isFinishing) || !queuedKeys.isEmpty {
+            try run(until: now + 100_000)
+            try raiseNoAlarm()
+        }
+        if lockers.contains(where: \.isFinishing) || !queuedKeys.isEmpty {
+            let left = lockers.filter(\.isFinishing).map(\.number)
+            throw Violation(
+                property: "Q4 locks pass on",
+                what: "lockers \(left) wait; there are \(queuedKeys): \(describe())")
+        }
+        while now < bound, !isConverged { try run(until: now + 100_000) }
+    }
+
+    private var queuedKeys: [String] {
+        SimulatedLocker.names.flatMap { name in
+            let prefix = QueueEntry.prefix(name)
+            return rules.model.versions(key: prefix, end: KeyQueue.end(of: prefix))
+                .map { "\(Bytes($0.key)) of \($0.create)" }
+        }
+    }
+
     /// K1: what was acknowledged is there, on every member.
     private func checkEnd() throws(Violation) {
         for machine in healthy {
@@ -205,5 +234,6 @@ extension SimulatedCluster {
         queue = EventQueue()
         clients = []
         watchers = []
+        lockers = []
     }
 }

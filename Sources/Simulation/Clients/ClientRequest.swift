@@ -12,11 +12,13 @@ enum ClientRequest: Sendable {
     case readOnly(TxnRequest)
     case renew(leaseID: Int64)
     case timeToLive(leaseID: Int64)
+    /// Waits until the lease's key is the first under the name.
+    case lock(name: [UInt8], lease: Int64)
 
     var isSerializable: Bool {
         switch self {
         case .range(let range): range.isSerializable
-        case .command, .readOnly, .renew, .timeToLive: false
+        case .command, .readOnly, .renew, .timeToLive, .lock: false
         }
     }
 }
@@ -30,6 +32,10 @@ enum ClientOutcome: Sendable {
     case renewed(seconds: Int64)
     case leaseGone
     case remaining(seconds: Int64)
+    /// It holds the lock in the state as of this log index.
+    case held(index: LogIndex, QueueEntry)
+    /// It had a place in a queue that is gone.
+    case placeGone
     /// The rules of the store refuse it; nothing was changed.
     case refusedByStore(index: LogIndex, StoreError)
     /// Definitely without effect.
@@ -44,6 +50,8 @@ enum ClientOutcome: Sendable {
         case .renewed: "renewed"
         case .leaseGone: "lease gone"
         case .remaining: "remaining"
+        case .held: "holds at"
+        case .placeGone: "place gone"
         case .refusedByStore: "refused by rules"
         case .refused: "refused"
         case .unknown: "unknown"
@@ -52,10 +60,11 @@ enum ClientOutcome: Sendable {
 
     var number: UInt64 {
         switch self {
-        case .written(let index, _, _), .read(let index, _), .refusedByStore(let index, _):
+        case .written(let index, _, _), .read(let index, _), .refusedByStore(let index, _),
+            .held(let index, _):
             index.rawValue
         case .renewed(let seconds), .remaining(let seconds): UInt64(bitPattern: seconds)
-        case .leaseGone, .refused, .unknown: 0
+        case .leaseGone, .placeGone, .refused, .unknown: 0
         }
     }
 }
@@ -72,7 +81,7 @@ package struct ClientRecord: Sendable {
 
 /// A request that a process works on.
 struct PendingCall {
-    var client: SimulatedClient
+    var client: any SimulatedCaller
     var number: Int
     var request: ClientRequest
     var principal: Principal
@@ -80,4 +89,20 @@ struct PendingCall {
     var floor: LogIndex
     /// Of a lease's question: the second step, a read, follows.
     var remaining: Int64?
+    /// Of a lock's: whether its client still waits.
+    var ticket: LockTicket?
+    /// Of a lock's that has its place, and what had been acknowledged when its turn came.
+    var entry: QueueEntry?
+    var turnFloor = LogIndex.zero
+    var hasWaited = false
+}
+
+/// Whoever is told what came of its requests.
+protocol SimulatedCaller: AnyObject {
+    func answered(_ number: Int, _ outcome: ClientOutcome)
+}
+
+/// A call for a lock, which its client may give up.
+final class LockTicket {
+    var isOpen = true
 }

@@ -3,7 +3,7 @@ import Replication
 import StateMachine
 
 /// One client: one request after the other, through any node, some answers lost on the way.
-final class SimulatedClient {
+final class SimulatedClient: SimulatedCaller {
     unowned(unsafe) let world: SimulatedCluster
     let number: Int
     var random: SplitMix64
@@ -140,7 +140,7 @@ final class SimulatedClient {
             if case .renew(let id) = request {
                 world.rules.leaseAcknowledged(id, seconds: seconds, begin: begin, grant: nil)
             }
-        case .remaining: break
+        case .remaining, .held, .placeGone: break
         }
         thinkAgain()
     }

@@ -49,12 +49,17 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case membership
     /// Users, roles and permissions change, and whether they count.
     case users
+    /// Owners of locks, and those who wait for them, fall silent, and go on later as if nothing had
+    /// happened.
+    case locks
     /// At the end every log and checkpoint of every disk is damaged, more than any promise covers:
     /// what is lost then must not be lost in silence.
     case ruin
 
     /// Whether a run has it is drawn from a generator of its own.
-    var isDrawnApart: Bool { self == .membership || self == .users || self == .ruin }
+    var isDrawnApart: Bool {
+        self == .membership || self == .users || self == .ruin || self == .locks
+    }
 }
 
 /// How often something was done to the cluster, or something rare was seen in it.
@@ -135,4 +140,11 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case servedAfterRuin
     case haltedAfterRuin
     case permissionRefused
+    case lockAcquired
+    case lockPassedOn
+    case lockRefused
+    case lockGivenUp
+    case placeLost
+    case fencedWriteDone
+    case fencedWriteRefused
 }

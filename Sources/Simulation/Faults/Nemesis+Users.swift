@@ -38,6 +38,9 @@ extension Nemesis {
             commands.append(.grantRole(Self.role(number), to: Self.user(number)))
             commands.append(.grantPermission(permission(), to: Self.role(number)))
             commands.append(.grantPermission(permission(), to: Self.role(number)))
+            if world.settings.lockerCount > 0 {
+                commands.append(.grantPermission(Self.locking, to: Self.role(number)))
+            }
         }
         return commands + [.enable]
     }
@@ -45,6 +48,12 @@ extension Nemesis {
     private func draw(_ isEnabled: Bool) -> AuthCommand {
         let user = Self.user(random.draw(0...world.settings.userCount - 1))
         let role = Self.role(random.draw(0...world.settings.userCount - 1))
+        if world.settings.lockerCount > 0, random.chance(1, in: 4) {
+            let locking = Self.locking
+            return random.chance(1, in: 3)
+                ? .revokePermission(key: locking.key, rangeEnd: locking.rangeEnd, from: role)
+                : .grantPermission(locking, to: role)
+        }
         switch random.draw(0...15) {
         case 0, 1: return isEnabled && random.chance(1, in: 2) ? .disable : .enable
         case 2: return .addUser(user, hash: Self.hash)
@@ -62,6 +71,10 @@ extension Nemesis {
         case _: return .revokeRole(AuthTable.root, from: AuthTable.root)
         }
     }
+
+    /// Over what lockers take and write.
+    private static let locking = KeyPermission(
+        kind: .readWrite, key: Array("a".utf8), rangeEnd: Array("c".utf8))
 
     /// Over one key, some keys, or all from one on.
     private func permission() -> KeyPermission {

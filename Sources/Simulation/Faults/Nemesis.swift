@@ -80,6 +80,12 @@ final class Nemesis {
         }
     }
 
+    private func silenceLocker() -> Bool {
+        guard !world.lockers.isEmpty else { return false }
+        random.pick(world.lockers).fallSilent(for: random.draw(500_000...12_000_000))
+        return true
+    }
+
     func anyMachine() -> SimulatedMachine { random.pick(world.machines) }
 
     /// Two different machines.
@@ -116,6 +122,7 @@ final class Nemesis {
         case .transfer, .clientCompaction, .quota: return operate(kind)
         case .membership: return changeMembers()
         case .users: return changeUsers()
+        case .locks: return silenceLocker()
         case .ruin: return false
         }
     }

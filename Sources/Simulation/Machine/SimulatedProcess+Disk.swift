@@ -258,6 +258,7 @@ extension SimulatedProcess {
                 into: &effects)
             world.rules.loaded(replica.store, on: machine)
             hub.jump(to: max(hub.revision, replica.store.revision))
+            tell(queue.storeReplaced(by: replica.store))
             if hub.needsCatchUp { catchUpSoon() }
             perform()
             flushSoon()

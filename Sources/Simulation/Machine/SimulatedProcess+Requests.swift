@@ -25,12 +25,13 @@ extension SimulatedProcess {
             let sequence = replica.nextSequence()
             calls[sequence] = call
             replica.leaseRemaining(leaseID, sequence: sequence, into: &effects)
+        case .lock(let name, let lease): enter(call, name, lease)
         }
         if !effects.isEmpty { perform() }
         flushSoon()
     }
 
-    private func linearizableRead(_ call: PendingCall) {
+    func linearizableRead(_ call: PendingCall) {
         let sequence = replica.nextSequence()
         calls[sequence] = call
         replica.read(sequence: sequence, into: &effects)
@@ -44,6 +45,9 @@ extension SimulatedProcess {
         switch outcome {
         case .applied(let applied):
             let checked = world.rules.acknowledged(request, applied, floor: call.floor, on: machine)
+            if case .lock(let name, let lease) = call.request, case .written? = checked {
+                return entered(call, name, lease, applied)
+            }
             if let checked { respond(call, checked) }
         case .refused:
             world.rules.refused(request, on: machine)
@@ -56,13 +60,14 @@ extension SimulatedProcess {
         guard let call = calls.removeValue(forKey: sequence) else { return }
         if failure != nil {
             world.counters.count(CoverageMark.readFailed)
+            if let entry = call.entry { leave(entry, call) }
             return respond(call, .refused)
         }
         if let remaining = call.remaining {
             world.rules.leaseRead(call.floor, on: self)
             return respond(call, .remaining(seconds: remaining))
         }
-        serve(call)
+        call.entry == nil ? serve(call) : confirm(call)
     }
 
     private func serve(_ call: PendingCall) {
@@ -84,7 +89,7 @@ extension SimulatedProcess {
                 return try replica.store.readOnlyTxn(txn)
             }
             world.rules.read(txn, result, floor: call.floor, by: call.principal, on: self)
-        case .command, .renew, .timeToLive: return
+        case .command, .renew, .timeToLive, .lock: return
         }
         respond(
             call,
@@ -108,7 +113,7 @@ extension SimulatedProcess {
         }
     }
 
-    private func respond(_ call: PendingCall, _ outcome: ClientOutcome) {
+    func respond(_ call: PendingCall, _ outcome: ClientOutcome) {
         let client = call.client
         let number = call.number
         let delay = world.random.draw(20...300)
@@ -155,6 +160,7 @@ extension SimulatedProcess {
 
     func publish(_ batch: [Applied]) {
         tell(hub.applied(batch, log: replica.store))
+        tell(queue.applied(batch, in: replica.store))
         if hub.needsCatchUp { catchUpSoon() }
     }
 

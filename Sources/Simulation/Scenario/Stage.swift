@@ -126,7 +126,7 @@ package final class Stage {
 
     private func outcome(_ record: ClientRecord) -> Outcome {
         switch record.outcome {
-        case .written, .renewed, .leaseGone: .wrote
+        case .written, .renewed, .leaseGone, .held, .placeGone: .wrote
         case .read, .remaining, .refusedByStore:
             record.request.isSerializable ? .readLocally : .read
         case .refused, .unknown: .failed
