@@ -36,7 +36,8 @@ struct NemesisTests {
         let history = Self.folder + "/history.jsonl"
         for (plant, evidence) in [
             (nil, "held"), ("lost", "K1 broken"), ("stale", "K2 broken"), ("gap", "W3 broken"),
-            ("doubled", "K6 broken"),
+            ("doubled", "K6 broken"), ("twoHolders", "Q1 broken"), ("unfenced", "Q2 broken"),
+            ("toldTwice", "Q6 broken"),
         ] {
             let checked = try Command.run(
                 try Self.tool(), ["--check", history] + (plant.map { ["--plant", $0] } ?? []),

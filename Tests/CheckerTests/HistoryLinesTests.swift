@@ -23,6 +23,27 @@ struct HistoryLinesTests {
                         .canceled(compactRevision: 5, reason: "a \"reason\"\n\u{1F600}")),
                 ])
         ]
+        history.queueCalls = [
+            RecordedQueueCall(
+                id: 8, client: 1, member: 2, start: 3, end: 9, .campaign, name: Bytes("e"),
+                lease: 7, value: Bytes([0, 255]), key: Bytes("e/7"), created: 5,
+                .ok(revision: 6)),
+            RecordedQueueCall(
+                id: 9, client: 1, start: 3, end: 9, .leader, name: Bytes("e"), .ok(revision: 6),
+                leader: RecordedPair(key: Bytes("e/7"), createRevision: 5, modRevision: 6)),
+            RecordedQueueCall(
+                id: 10, client: 1, start: 3, end: nil, .lock, name: Bytes("m"), lease: -1,
+                .unknown("gone")),
+            RecordedQueueCall(
+                id: 11, client: 1, start: 3, end: 4, .resign, name: Bytes("e"), key: Bytes("k"),
+                created: 2, .failed("no")),
+        ]
+        history.observations = [
+            RecordedObservation(
+                id: 2, client: 4, member: 0, start: 1, end: 8, name: Bytes("e"),
+                tellings: [.init(time: 3, revision: 4, RecordedPair(key: Bytes("e/7")))]),
+            RecordedObservation(id: 3, client: 4, start: 1, name: Bytes("e")),
+        ]
         #expect(try HistoryLines.decode(HistoryLines.encode(history)) == history)
     }
 

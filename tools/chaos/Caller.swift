@@ -99,16 +99,21 @@ final class Caller: @unchecked Sendable {
         connection.unary(
             message.path, message.bytes, metadata: metadata, timeout: timeout
         ) { result in
-            var outcome: RecordedOutcome
-            switch result {
-            case .success(let bytes): outcome = Self.outcome(bytes, request)
-            case .failure(let status): outcome = Self.outcome(status, request)
-            }
+            let outcome = Self.outcome(result, request)
             self.finished(
                 RecordedOperation(
                     id: id, client: self.number, member: self.member, start: start,
                     end: Recorder.now, request: request, outcome: outcome),
                 by: connection)
+        }
+    }
+
+    static func outcome(
+        _ result: Result<[UInt8], RPCStatus>, _ request: RecordedRequest
+    ) -> RecordedOutcome {
+        switch result {
+        case .success(let bytes): outcome(bytes, request)
+        case .failure(let status): outcome(status, request)
         }
     }
 

@@ -38,6 +38,9 @@ struct ChaosReport: Encodable {
                 + " \(operations.unknown) unknown; \(operations.writes) writes; revision"
                 + " \(revision), term \(term)",
             "\(watches) watches, \(watchBreaks) carried on elsewhere; \(operations.events) events",
+            "\(operations.locks) locks and \(operations.leaderships) leaderships taken, "
+                + "\(operations.fencedWrites) writes under them, \(operations.fencedWritesRefused)"
+                + " too late; leaders told of \(operations.tellings) times",
             "a bystander was let through \(bystanderAllowed) times, as it should be, and refused"
                 + " \(bystanderRefused) times",
             String(

@@ -115,6 +115,7 @@ struct ChaosRun {
         for intrusion in try clients.onLoop({ $0.bystander.intrusions }) {
             try nemesis.violated("A02", "a user without the right", intrusion)
         }
+        try waitForQueues()
         let revision = try control.revision(of: 0)
         try waitForWatches(revision)
         try clients.stopWatches()
@@ -134,13 +135,35 @@ struct ChaosRun {
             let writes = Judgement.writes(from: watches, client: 0)
             clients.recorder.noted(writes)
             return RecordedHistory(
-                operations: clients.recorder.operations, watches: watches, writes: writes)
+                operations: clients.recorder.operations, watches: watches, writes: writes,
+                queueCalls: clients.recorder.queueCalls,
+                observations: clients.recorder.observations)
         }
         options.plant?.plant(&history, &circumstances)
         let judgement = Judgement(history, circumstances)
         let report = try report(seconds, judgement, history)
         if report.violations.isEmpty { cluster.removeData() }
         return report
+    }
+
+    /// Whoever died leaves nothing in a queue when its lease is over (Q4).
+    private func waitForQueues() throws {
+        let seconds = Mix.leaseSecondsMax + 5
+        let names = Locker.locks + Locker.elections
+        let left = { [control] () throws -> [RecordedPair] in
+            let all = try control.everything(on: 0, at: control.revision(of: 0))
+            return all.filter { pair in
+                names.contains {
+                    pair.key.storage.starts(with: RecordedQueueCall.prefix($0))
+                }
+            }
+        }
+        let isEmpty = try Patience.wait(.seconds(seconds), pauseMilliseconds: 200) {
+            try left().isEmpty ? true : nil
+        }
+        if isEmpty == true { return }
+        try nemesis.violated(
+            "Q4", "the queues", "\(seconds) s after the last call there are \(left())")
     }
 
     /// Every watch comes to the last revision (W12).

@@ -17,7 +17,11 @@ final class Clients: @unchecked Sendable {
     var mix: Mix
     private(set) var callers: [Caller] = []
     private(set) var watchers: [Watcher] = []
+    private(set) var lockers: [Locker] = []
+    private(set) var electionWatchers: [ElectionWatcher] = []
     private var isRunning = false
+
+    private static let lockersCount = 8
 
     /// - Parameter callersPerSecond: how many calls all clients together begin a second, about.
     init(
@@ -40,6 +44,16 @@ final class Clients: @unchecked Sendable {
             Watcher(
                 client: clientCount + 1 + place, .drawn(place, &random), random: random.fork())
         }
+        // Numbers that nobody who goes on under new ones comes to.
+        let first = 1 << 20
+        lockers = (0..<Self.lockersCount).map { place in
+            Locker(
+                number: first + place, place % 2 == 0 ? .lock : .election, random: random.fork())
+        }
+        electionWatchers = Locker.elections.enumerated().map { place, name in
+            ElectionWatcher(
+                number: first + Self.lockersCount + place, name: name, random: random.fork())
+        }
     }
 
     /// From any thread but the loop.
@@ -51,6 +65,8 @@ final class Clients: @unchecked Sendable {
             clients.collector.start(clients)
             for watcher in clients.watchers { watcher.start(clients) }
             for caller in clients.callers { caller.start(clients) }
+            for watcher in clients.electionWatchers { watcher.start(clients) }
+            for locker in clients.lockers { locker.start(clients) }
             clients.bystander.start(clients)
         }
     }
@@ -68,9 +84,12 @@ final class Clients: @unchecked Sendable {
     func stopCalls() throws -> Bool {
         try onLoop { clients in
             for caller in clients.callers { caller.stop() }
+            for locker in clients.lockers { locker.stop() }
             clients.bystander.stop()
         }
-        return try waitUntil(.seconds(30)) { $0.callers.allSatisfy { $0.isIdle } }
+        return try waitUntil(.seconds(30)) { clients in
+            clients.callers.allSatisfy { $0.isIdle } && clients.lockers.allSatisfy { $0.isIdle }
+        }
     }
 
     /// From any thread but the loop.
@@ -78,6 +97,7 @@ final class Clients: @unchecked Sendable {
         try onLoop { clients in
             clients.collector.stop()
             for watcher in clients.watchers { watcher.stop() }
+            for watcher in clients.electionWatchers { watcher.stop() }
             clients.isRunning = false
             clients.recorder.flush()
         }

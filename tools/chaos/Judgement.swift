@@ -20,12 +20,14 @@ struct Judgement {
     /// How long each checker took, in seconds.
     private(set) var seconds: [String: Double] = [:]
 
-    /// `history.writes` must be there: without it most promises cannot be judged.
-    init(_ history: RecordedHistory, _ circumstances: Circumstances) {
-        guard let writes = history.writes else {
+    /// `recorded.writes` must be there: without it most promises cannot be judged.
+    init(_ recorded: RecordedHistory, _ circumstances: Circumstances) {
+        guard let writes = recorded.writes else {
             violations = [CheckViolation("K3", "the history", "nobody read the revisions")]
             return
         }
+        let queues = QueueTruth(recorded, writes)
+        let history = recorded.withStandIns
         run("linearizability") { Self.linearizability(history) }
         run("watches") {
             WatchChecks.check(
@@ -34,6 +36,9 @@ struct Judgement {
         run("leases") {
             LeaseChecks.check(
                 LeaseTruth(history, writes), LeaseOptions(healthyFrom: circumstances.healthyFrom))
+        }
+        run("locks") {
+            LockChecks.check(queues, LockOptions(healthyFrom: circumstances.healthyFrom))
         }
         run("acknowledged writes") {
             var found = AcknowledgedWrites.check(history.operations, writes)

@@ -9,6 +9,9 @@ final class Recorder: @unchecked Sendable {
     private(set) var operations: [RecordedOperation] = []
     /// A watch's id is its place.
     private(set) var watches: [RecordedWatch] = []
+    private(set) var queueCalls: [RecordedQueueCall] = []
+    /// An observation's id is its place.
+    private(set) var observations: [RecordedObservation] = []
     private(set) var counts = Counts()
     /// The highest revision that any answer or event showed.
     private(set) var revision: Int64 = 1
@@ -25,6 +28,11 @@ final class Recorder: @unchecked Sendable {
         var unknown = 0
         var writes = 0
         var events = 0
+        var locks = 0
+        var leaderships = 0
+        var tellings = 0
+        var fencedWrites = 0
+        var fencedWritesRefused = 0
     }
 
     static let pendingBytesMax = 64 * 1024
@@ -83,6 +91,44 @@ final class Recorder: @unchecked Sendable {
         revision = max(revision, response.revision)
         HistoryLines.append(HistoryLines.line(response, of: watch), to: &pending)
         flushIfMuch()
+    }
+
+    func finished(_ call: RecordedQueueCall) {
+        queueCalls.append(call)
+        HistoryLines.append(HistoryLines.line(call), to: &pending)
+        if case .ok(let found) = call.outcome {
+            revision = max(revision, found)
+            if call.kind == .lock { counts.locks += 1 }
+            if call.kind == .campaign { counts.leaderships += 1 }
+        }
+        flushIfMuch()
+    }
+
+    /// What came of something that only the holder may do.
+    func fenced(wasHeld: Bool) {
+        if wasHeld { counts.fencedWrites += 1 } else { counts.fencedWritesRefused += 1 }
+    }
+
+    /// The observation with its id.
+    func observing(_ make: (Int) -> RecordedObservation) -> Int {
+        let observation = make(observations.count)
+        observations.append(observation)
+        HistoryLines.append(HistoryLines.line(observation), to: &pending)
+        return observation.id
+    }
+
+    func told(_ telling: RecordedObservation.Telling, on observation: Int) {
+        observations[observation].tellings.append(telling)
+        counts.tellings += 1
+        revision = max(revision, telling.revision)
+        HistoryLines.append(HistoryLines.line(telling, of: observation), to: &pending)
+        flushIfMuch()
+    }
+
+    func ended(observation: Int) {
+        let now = Recorder.now
+        observations[observation].end = now
+        HistoryLines.append(HistoryLines.endLine(ofObservation: observation, at: now), to: &pending)
     }
 
     /// A line that tells what was done to the servers; checkers pass over it.

@@ -15,6 +15,12 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
     case doubled
     /// One member's digest is another.
     case diverged
+    /// A client that waits for a lock is told that it holds it, while another does.
+    case twoHolders
+    /// A write under a lock was acknowledged after the lock's key had gone.
+    case unfenced
+    /// Somebody is told of a leader twice.
+    case toldTwice
 
     func plant(_ history: inout RecordedHistory, _ circumstances: inout Judgement.Circumstances) {
         switch self {
@@ -22,6 +28,9 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
         case .stale: plantStale(&history)
         case .gap: plantGap(&history)
         case .doubled: plantDoubled(&history)
+        case .twoHolders: plantTwoHolders(&history)
+        case .unfenced: plantUnfenced(&history)
+        case .toldTwice: plantToldTwice(&history)
         case .diverged:
             guard let last = circumstances.hashes.indices.last else { return }
             circumstances.hashes[last].hash ^= 1
@@ -67,6 +76,43 @@ enum Sabotage: String, ExpressibleByArgument, CaseIterable {
             pairs[changed].modRevision -= 1
             history.operations[place].outcome = .ok(
                 revision: revision, .range(pairs: pairs, count: count, more: more))
+            return
+        }
+    }
+
+    private func plantTwoHolders(_ history: inout RecordedHistory) {
+        guard let writes = history.writes else { return }
+        let truth = QueueTruth(history, writes)
+        for place in history.queueCalls.indices {
+            let call = history.queueCalls[place]
+            // One that waited: it had its place before the last one left.
+            guard call.kind == .lock, case .ok = call.outcome,
+                let created = truth.created(of: call), let turn = truth.turn(of: call),
+                turn > created
+            else { continue }
+            history.queueCalls[place].outcome = .ok(revision: turn - 1)
+            return
+        }
+    }
+
+    private func plantUnfenced(_ history: inout RecordedHistory) {
+        for place in history.operations.indices.reversed() {
+            guard case .txn(let txn) = history.operations[place].request,
+                let fence = txn.compares.first, case .create(let created) = fence.target,
+                created > 0, fence.interval.key.storage.starts(with: "lock/".utf8),
+                history.operations[place].writtenRevision != nil
+            else { continue }
+            var other = txn
+            other.compares[0].target = .create(created - 1)
+            history.operations[place].request = .txn(other)
+            return
+        }
+    }
+
+    private func plantToldTwice(_ history: inout RecordedHistory) {
+        for place in history.observations.indices {
+            guard let last = history.observations[place].tellings.last else { continue }
+            history.observations[place].tellings.append(last)
             return
         }
     }

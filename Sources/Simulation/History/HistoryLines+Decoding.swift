@@ -8,6 +8,8 @@ package enum HistoryError: Error, Equatable, Sendable {
     case unknownWord(line: Int, field: String, word: String)
     /// A response of a watch that no earlier line has opened.
     case strayResponse(line: Int, watch: Int)
+    /// What a stream told that no earlier line has opened.
+    case strayTelling(line: Int, observation: Int)
     /// Two operations, or two watches, of one id.
     case idTwice(line: Int, id: Int)
 }
@@ -47,11 +49,16 @@ private struct Reading {
     private var revisions: [RecordedRevision] = []
     private var operationIDs: Set<Int> = []
     private var placeOfWatch: [Int: Int] = [:]
+    private var queueCalls: [RecordedQueueCall] = []
+    private var queueCallIDs: Set<Int> = []
+    private var observations: [RecordedObservation] = []
+    private var placeOfObservation: [Int: Int] = [:]
 
     var history: RecordedHistory {
         RecordedHistory(
             operations: operations, watches: watches,
-            writes: revisions.isEmpty ? nil : WriteHistory(revisions))
+            writes: revisions.isEmpty ? nil : WriteHistory(revisions),
+            queueCalls: queueCalls, observations: observations)
     }
 
     mutating func take(_ line: ArraySlice<UInt8>, number: Int) throws(HistoryError) {
@@ -87,6 +94,29 @@ private struct Reading {
                 try part.event()
             }
             revisions.append(RecordedRevision(try object.int("revision"), events))
+        case "queueCall":
+            let call = try object.queueCall()
+            guard queueCallIDs.insert(call.id).inserted else {
+                throw .idTwice(line: number, id: call.id)
+            }
+            queueCalls.append(call)
+        case "observation":
+            let observation = try object.observation()
+            guard placeOfObservation[observation.id] == nil else {
+                throw .idTwice(line: number, id: observation.id)
+            }
+            placeOfObservation[observation.id] = observations.count
+            observations.append(observation)
+        case "telling":
+            let observation = Int(try object.int("observation"))
+            guard let place = placeOfObservation[observation] else {
+                throw .strayTelling(line: number, observation: observation)
+            }
+            if try object.flag("end") {
+                observations[place].end = try object.int("time")
+            } else {
+                observations[place].tellings.append(try object.telling())
+            }
         default: break
         }
     }
@@ -327,6 +357,42 @@ private struct LineObject {
             return RecordedEvent(.put, pair, previous: previous)
         }
         return RecordedEvent(.delete, try object("delete").pair(), previous: previous)
+    }
+
+    func queueCall() throws(HistoryError) -> RecordedQueueCall {
+        let word = try text("call")
+        guard let kind = RecordedQueueCall.Kind(rawValue: word) else {
+            throw .unknownWord(line: line, field: "call", word: word)
+        }
+        let outcome: RecordedQueueCall.Outcome
+        switch try text("outcome") {
+        case "ok": outcome = .ok(revision: try int("revision"))
+        case "failed": outcome = .failed(try optionalText("error") ?? "")
+        case "unknown": outcome = .unknown(try optionalText("error"))
+        case let word: throw .unknownWord(line: line, field: "outcome", word: word)
+        }
+        return RecordedQueueCall(
+            id: Int(try int("id")), client: Int(try int("client")),
+            member: try optionalInt("member").map { Int($0) }, start: try int("start"),
+            end: try optionalInt("end"), kind, name: try bytes("name"),
+            lease: try optionalInt("lease") ?? 0,
+            value: try optionalBytes("value") ?? Bytes([]),
+            key: try optionalBytes("key") ?? Bytes([]),
+            created: try optionalInt("created") ?? 0, outcome,
+            leader: try optionalObject("leader")?.pair())
+    }
+
+    func observation() throws(HistoryError) -> RecordedObservation {
+        RecordedObservation(
+            id: Int(try int("id")), client: Int(try int("client")),
+            member: try optionalInt("member").map { Int($0) }, start: try int("start"),
+            name: try bytes("name"))
+    }
+
+    func telling() throws(HistoryError) -> RecordedObservation.Telling {
+        RecordedObservation.Telling(
+            time: try int("time"), revision: try int("revision"),
+            try object("leader").pair())
     }
 
     func watch() throws(HistoryError) -> RecordedWatch {

@@ -11,6 +11,16 @@ package enum HistoryLines {
                 append(line(response, of: watch.id), to: &bytes)
             }
         }
+        for call in history.queueCalls { append(line(call), to: &bytes) }
+        for observation in history.observations {
+            append(line(observation), to: &bytes)
+            for telling in observation.tellings {
+                append(line(telling, of: observation.id), to: &bytes)
+            }
+            if let end = observation.end {
+                append(endLine(ofObservation: observation.id, at: end), to: &bytes)
+            }
+        }
         for change in history.writes?.revisions ?? [] { append(line(change), to: &bytes) }
         return bytes
     }
@@ -82,6 +92,63 @@ package enum HistoryLines {
         var fields = Fields("revision")
         fields.int("revision", change.revision)
         fields.add("events", .array(change.events.map(json)))
+        return fields.value
+    }
+
+    package static func line(_ call: RecordedQueueCall) -> JSONValue {
+        var fields = Fields("queueCall")
+        fields.int("id", call.id)
+        fields.int("client", call.client)
+        if let member = call.member { fields.int("member", member) }
+        fields.int("start", call.start)
+        if let end = call.end { fields.int("end", end) }
+        fields.add("call", .string(call.kind.rawValue))
+        fields.bytes("name", call.name)
+        fields.nonzero("lease", call.lease)
+        if !call.value.isEmpty { fields.bytes("value", call.value) }
+        if !call.key.isEmpty { fields.bytes("key", call.key) }
+        fields.nonzero("created", call.created)
+        switch call.outcome {
+        case .ok(let revision):
+            fields.add("outcome", .string("ok"))
+            fields.int("revision", revision)
+        case .failed(let error):
+            fields.add("outcome", .string("failed"))
+            fields.add("error", .string(error))
+        case .unknown(let error):
+            fields.add("outcome", .string("unknown"))
+            if let error { fields.add("error", .string(error)) }
+        }
+        if let leader = call.leader { fields.add("leader", json(leader)) }
+        return fields.value
+    }
+
+    package static func line(_ observation: RecordedObservation) -> JSONValue {
+        var fields = Fields("observation")
+        fields.int("id", observation.id)
+        fields.int("client", observation.client)
+        if let member = observation.member { fields.int("member", member) }
+        fields.int("start", observation.start)
+        fields.bytes("name", observation.name)
+        return fields.value
+    }
+
+    package static func line(
+        _ telling: RecordedObservation.Telling, of observation: Int
+    ) -> JSONValue {
+        var fields = Fields("telling")
+        fields.int("observation", observation)
+        fields.int("time", telling.time)
+        fields.int("revision", telling.revision)
+        fields.add("leader", json(telling.leader))
+        return fields.value
+    }
+
+    package static func endLine(ofObservation observation: Int, at time: Int64) -> JSONValue {
+        var fields = Fields("telling")
+        fields.int("observation", observation)
+        fields.int("time", time)
+        fields.flag("end", true)
         return fields.value
     }
 

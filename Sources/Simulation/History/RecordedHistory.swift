@@ -1,19 +1,24 @@
 internal import Primitives
 
-/// What a run left: the clients' calls, their watches and, where somebody read it from the store
-/// itself, the changes revision by revision.
+/// What a run left: the clients' calls, their watches, locks and elections and, where somebody read
+/// it from the store itself, the changes revision by revision.
 package struct RecordedHistory: Equatable, Sendable {
     package var operations: [RecordedOperation]
     package var watches: [RecordedWatch]
     package var writes: WriteHistory?
+    package var queueCalls: [RecordedQueueCall]
+    package var observations: [RecordedObservation]
 
     package init(
         operations: [RecordedOperation] = [], watches: [RecordedWatch] = [],
-        writes: WriteHistory? = nil
+        writes: WriteHistory? = nil, queueCalls: [RecordedQueueCall] = [],
+        observations: [RecordedObservation] = []
     ) {
         self.operations = operations
         self.watches = watches
         self.writes = writes
+        self.queueCalls = queueCalls
+        self.observations = observations
     }
 }
 
