@@ -5,7 +5,7 @@ import StateMachine
 /// A client that takes locks: a lease, the lock, some writes that count only as long as the lock's
 /// key is there, and out again; or it dies, or falls silent and goes on as if it held it still.
 final class SimulatedLocker: SimulatedCaller {
-    unowned let world: SimulatedCluster
+    unowned(unsafe) let world: SimulatedCluster
     let number: Int
     private var random: SplitMix64
     private var target: Int
