@@ -139,7 +139,9 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "ControlPlane", "StateMachine", "RPC", "API", "Primitives", protobuf,
-                nio("NIOCore"), nio("NIOPosix"), ssl,
+                nio("NIOCore"), nio("NIOPosix"), ssl, logging,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),

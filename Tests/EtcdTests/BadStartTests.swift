@@ -16,7 +16,9 @@ struct BadStartTests {
         ["--max-request-bytes", "33554433"], ["--max-txn-ops", "0"],
         ["--initial-cluster-state", "old"], ["--initial-cluster", "elsewhere=http://127.0.0.1:1"],
         ["--listen-client-urls", "nonsense"], ["--listen-peer-urls", "http://127.0.0.1:99999"],
-        ["--auto-compaction-mode", "sometimes"],
+        ["--auto-compaction-mode", "sometimes"], ["--auth-token", "paper"],
+        ["--auth-token", "jwt,sign-method=none"],
+        ["--auth-token", "jwt,sign-method=RS256,priv-key=/no/such/file"],
     ]
 
     @Test(

@@ -162,6 +162,22 @@ struct AuthTests {
         #expect(put.error == .oldAuthRevision)
     }
 
+    @Test("what was proved before authentication was disabled proves nothing once it is on again")
+    func identitiesEnd() throws {
+        let driver = StoreDriver()
+        driver.enableAuth()
+        let old = driver.principal("root")
+        driver.auth(.disable, as: old)
+        #expect(driver.apply(.put, PutRequest("k", "v").encoded, as: old).error == nil)
+        driver.auth(.enable)
+        let put = driver.apply(.put, PutRequest("k", "v").encoded, as: old)
+        #expect(put.error == .oldAuthRevision)
+        let user = try #require(driver.store.auth.user(bytes("root")))
+        #expect(user.identityRevision == driver.store.auth.revision)
+        let again = driver.principal("root")
+        #expect(driver.apply(.put, PutRequest("k", "v").encoded, as: again).error == nil)
+    }
+
     @Test("an unknown number stops the node; other bytes are malformed")
     func unknownCommands() {
         let driver = StoreDriver()

@@ -23,18 +23,23 @@ final class AuthGate: @unchecked Sendable {
         case found(CallIdentity)
         /// The node has not applied so far: it may know the token then.
         case notYet
+        /// It is to be verified whether anybody has signed it.
+        case unverified(JSONWebToken, Bytes)
         case unknown
     }
 
     private unowned let node: any NodeFacade
     private var tokens: TokenTable
+    /// Nil: tokens are not signed, the log announces them.
+    private let signed: JWTTable?
     /// Whether this node, since it started, has applied everything that was committed when it was
     /// asked for. Until then it knows who may do what only as of its checkpoint.
     private var isCurrent = false
 
-    init(node: any NodeFacade, timeToLive: TimeAmount) {
+    init(node: any NodeFacade, timeToLive: TimeAmount, signing: JWTKeyFiles?) {
         self.node = node
         tokens = TokenTable(timeToLive: timeToLive)
+        signed = signing.map { JWTTable(files: $0, eventLoop: node.eventLoop) }
     }
 
     /// The methods that are not for administrators only: what is not named here is.
@@ -85,7 +90,7 @@ final class AuthGate: @unchecked Sendable {
     func applied(_ batch: [Applied]) {
         for applied in batch {
             switch applied.authChange {
-            case .issued(let token) where isCurrent: tokens.add(token, now: .now())
+            case .issued(let token) where isCurrent && signed == nil: tokens.add(token, now: .now())
             case .disabled: tokens.removeAll()
             case .issued, .table, nil: break
             }
@@ -110,7 +115,13 @@ final class AuthGate: @unchecked Sendable {
         _ call: ServerCall, _ admission: Admission, hasWaited: Bool = false,
         _ pass: @escaping () -> Void
     ) {
-        let finding = find(call)
+        judge(call, admission, find(call), hasWaited: hasWaited, pass)
+    }
+
+    private func judge(
+        _ call: ServerCall, _ admission: Admission, _ finding: Finding?, hasWaited: Bool,
+        _ pass: @escaping () -> Void
+    ) {
         switch finding {
         case .found(let identity): call.identity = identity
         case .notYet where !hasWaited:
@@ -119,6 +130,14 @@ final class AuthGate: @unchecked Sendable {
                 if let failure { return call.finish(failure.status) }
                 admit(call, admission, hasWaited: true, pass)
             }
+        case .unverified(let token, let digest):
+            let isTaken = signed?.verify(token, digest, from: call.place) { [weak self] claims in
+                guard let self, call.isOpen else { return }
+                let finding = claims.map(identify) ?? .unknown
+                judge(call, admission, finding, hasWaited: hasWaited, pass)
+            }
+            if isTaken != true { call.finish(.tooManyRequests) }
+            return
         case .unknown, .notYet:
             // Who logs in again still sends the token that does not count any more.
             if admission != .anybody { return call.finish(.invalidAuthToken) }
@@ -152,6 +171,7 @@ final class AuthGate: @unchecked Sendable {
             }
         }
         if given.hasPrefix("Bearer ") { given.removeFirst("Bearer ".utf8.count) }
+        if let signed { return find(given, in: signed) }
         guard let text = TokenText(given) else { return .unknown }
         guard let token = tokens.use(text.digest, now: .now()) else {
             let isAhead = text.index > node.appliedIndex.rawValue
@@ -162,6 +182,25 @@ final class AuthGate: @unchecked Sendable {
             user.identityRevision == token.identityRevision
         else { return .unknown }
         return .found(.user(token.user, revision: node.store.auth.revision))
+    }
+
+    private func find(_ given: String, in signed: JWTTable) -> Finding {
+        guard let digest = JSONWebToken.digest(of: given) else { return .unknown }
+        if let claims = signed.known(digest) { return identify(claims) }
+        return JSONWebToken(given).map { .unverified($0, digest) } ?? .unknown
+    }
+
+    /// Whom a token that was signed is for now. One from before its user had the present identity
+    /// is for nobody; one of a revision that this node has not reached is from a member that is
+    /// ahead of it.
+    private func identify(_ claims: JWTClaims) -> Finding {
+        guard claims.count(at: Double(WallClock.milliseconds()) / 1000) else { return .unknown }
+        let auth = node.store.auth
+        if claims.revision > auth.revision { return .notYet }
+        guard let user = auth.user(claims.user), user.identityRevision <= claims.revision else {
+            return .unknown
+        }
+        return .found(.user(claims.user, revision: auth.revision))
     }
 
     /// A token that claims to be further ahead of this node is made up.

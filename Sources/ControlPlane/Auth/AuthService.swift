@@ -12,13 +12,21 @@ internal import SwiftProtobuf
 /// Confined to the node's event loop, hence `@unchecked Sendable`.
 final class AuthService: @unchecked Sendable {
     private unowned let node: any NodeFacade
-    private let passwords: PasswordWorker
+    private let passwords: CallWorker
+    /// Nil: the log announces tokens.
+    private let signing: JWTKeyFiles?
 
     private static let passwordBytesMax = 4096
+    /// What may wait for its password to be hashed, at a tenth of a second each.
+    private static let outstandingMax = 64
+    private static let outstandingFromOnePlaceMax = 16
 
-    init(node: any NodeFacade) {
+    init(node: any NodeFacade, signing: JWTKeyFiles?) {
         self.node = node
-        passwords = PasswordWorker(eventLoop: node.eventLoop)
+        self.signing = signing
+        passwords = CallWorker(
+            eventLoop: node.eventLoop, outstandingMax: Self.outstandingMax,
+            outstandingFromOnePlaceMax: Self.outstandingFromOnePlaceMax)
     }
 
     func register(in routes: inout RPCRoutes) {
@@ -262,16 +270,69 @@ final class AuthService: @unchecked Sendable {
             }
             let user = node.store.auth.user(Array(request.name.utf8))
             let hash = user.flatMap { PasswordHash($0.passwordHash) } ?? PasswordHash.ofNobody
-            let isTaken = passwords.run(from: call.place) {
-                hash?.matches(password) ?? false
-            } _: { [self] isRight in
-                guard isRight, let user, user.hasPassword else {
+            let draft = user.flatMap { makeDraft($0) }
+            let isTaken = passwords.run(from: call.place) { () -> Login in
+                guard hash?.matches(password) ?? false else { return .failed }
+                return draft.map { .signed($0.sign()) } ?? .passed
+            } _: { [self] login in
+                guard let user, user.hasPassword else {
                     return call.finish(StoreError.authFailed.status)
                 }
-                if call.isOpen { issueToken(call, to: user) }
+                guard call.isOpen else { return }
+                switch login {
+                case .failed: call.finish(StoreError.authFailed.status)
+                case .passed: issueToken(call, to: user)
+                case .signed(let token): answer(call, user, token)
+                }
             }
             if !isTaken { call.finish(.tooManyRequests) }
         }
+    }
+
+    /// What a password came to.
+    private enum Login: Sendable {
+        case failed
+        case passed
+        /// Passed, and there is a token; nil: nothing to sign it with.
+        case signed(String?)
+    }
+
+    /// What a signed token will say: the revision is that of the state whose password is checked.
+    private struct Draft: Sendable {
+        var user: [UInt8]
+        var revision: UInt64
+        var secondsToLive: Double
+        var keys: JWTKeys
+
+        /// Cost: up to some milliseconds.
+        func sign() -> String? {
+            let now = Double(WallClock.milliseconds() / 1000)
+            let claims = JWTClaims(
+                user: user, revision: revision, expiresAt: (now + secondsToLive).rounded(.up))
+            return try? JSONWebToken.make(claims, keys)
+        }
+    }
+
+    private func makeDraft(_ user: AuthUser) -> Draft? {
+        signing.map {
+            Draft(
+                user: user.name, revision: node.store.auth.revision,
+                secondsToLive: $0.options.secondsToLive, keys: $0.current().keys)
+        }
+    }
+
+    /// Nothing is proposed: should the password have changed elsewhere, then the token says a
+    /// revision that is too old for its user, and nobody takes it.
+    private func answer(_ call: ServerCall, _ user: AuthUser, _ token: String?) {
+        guard let token else { return call.finish(.onlyVerifies) }
+        let current = node.store.auth.user(user.name)
+        guard current?.identityRevision == user.identityRevision else {
+            return call.finish(StoreError.oldAuthRevision.status)
+        }
+        var response = EtcdAuthenticateResponse()
+        response.header = node.headerMessage()
+        response.token = token
+        call.respond(response)
     }
 
     private func issueToken(_ call: ServerCall, to user: AuthUser) {
@@ -288,6 +349,12 @@ final class AuthService: @unchecked Sendable {
             call.respond(response)
         }
     }
+}
+
+extension RPCStatus {
+    /// etcd's words.
+    fileprivate static let onlyVerifies = RPCStatus(
+        .unknown, "auth: token signing attempted with verify-only key")
 }
 
 extension AuthCommand {
@@ -316,5 +383,5 @@ extension EtcdAuthPermission {
 
 extension ServerCall {
     /// Where the call comes from, for limits by source.
-    fileprivate var place: String { peerAddress?.ipAddress ?? "" }
+    var place: String { peerAddress?.ipAddress ?? "" }
 }

@@ -11,6 +11,9 @@ package struct EtcdServicesOptions: Sendable {
     /// `--auth-token-ttl`: for how long a token that is not used counts.
     package var tokenTimeToLive: TimeAmount = .seconds(300)
 
+    /// The keys of `--auth-token jwt`. Nil: `simple`.
+    package var tokenKeys: JWTKeyFiles?
+
     package init() {}
 }
 
@@ -47,8 +50,9 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         queue = QueueDriver(node: node)
         locks = LockService(node: node, queue: queue)
         elections = ElectionService(node: node, queue: queue)
-        auth = AuthService(node: node)
-        gate = AuthGate(node: node, timeToLive: options.tokenTimeToLive)
+        auth = AuthService(node: node, signing: options.tokenKeys)
+        gate = AuthGate(
+            node: node, timeToLive: options.tokenTimeToLive, signing: options.tokenKeys)
         health = HealthService()
         let metrics = MetricsPage(node: node, watches: watches, calls: calls)
         endpoints = HTTPEndpoints(node: node, metrics: metrics)

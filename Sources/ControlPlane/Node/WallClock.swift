@@ -4,7 +4,8 @@
     import Musl
 #endif
 
-/// The time of day, for stamps that people read. Nothing is decided by it.
+/// The time of day, for stamps that people read. Nothing is decided by it, but when a token that
+/// somebody has signed is over.
 enum WallClock {
     static func milliseconds() -> UInt64 {
         var now = timespec()

@@ -40,11 +40,23 @@ package final class Server: @unchecked Sendable {
         try configuration.validate()
         var configuration = configuration
         let tls = try ServerTLS(configuration, logger: logger)
+        let services = try services(configuration, logger)
         let identity = try await identify(&configuration, tls, logger)
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
-        try await server.run(configuration, tls, storage, onHalt).get()
+        try await server.run(configuration, tls, services, storage, onHalt).get()
         return server
+    }
+
+    /// The services' settings, with the keys for tokens.
+    private static func services(
+        _ configuration: ServerConfiguration, _ logger: Logger
+    ) throws(ConfigurationError) -> EtcdServicesOptions {
+        var options = EtcdServicesOptions()
+        if case .jwt(let jwt) = try AuthTokenOptions(configuration.authToken) {
+            options.tokenKeys = try JWTKeyFiles(jwt, logger: logger)
+        }
+        return options
     }
 
     /// As whom the node starts: as its data directory says where there is one, as the cluster says
@@ -92,7 +104,7 @@ package final class Server: @unchecked Sendable {
     }
 
     private func run(
-        _ configuration: ServerConfiguration, _ tls: ServerTLS,
+        _ configuration: ServerConfiguration, _ tls: ServerTLS, _ options: EtcdServicesOptions,
         _ storage: consuming NodeStorage, _ onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) -> EventLoopFuture<Void> {
         let storage = UncheckedBox(storage)
@@ -100,7 +112,7 @@ package final class Server: @unchecked Sendable {
             let node = makeNode(configuration, tls, storage.value)
             node.onHalt = onHalt
             self.node = node
-            let services = EtcdServices(node: node)
+            let services = EtcdServices(node: node, options: options)
             self.services = services
             var routes = RPCRoutes()
             services.register(in: &routes)

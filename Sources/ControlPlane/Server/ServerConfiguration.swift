@@ -38,6 +38,7 @@ package struct ServerConfiguration: Sendable {
     package var autoCompactionMode = "periodic"
     package var autoCompactionRetention = "0"
     package var logLevel = "info"
+    package var authToken = "simple"
     package var clientTLS = TLSFlags(.client)
     package var peerTLS = TLSFlags(.peer)
     package var tlsMinimumVersion = TLSProfile.Version.tls12.rawValue
@@ -181,6 +182,7 @@ package struct ServerConfiguration: Sendable {
             ["periodic", "revision"].contains(autoCompactionMode),
             "it must be periodic or revision", "The default is periodic")
         _ = try AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)
+        _ = try AuthTokenOptions(authToken)
         try validateMembers()
         try validateTLS()
     }

@@ -46,8 +46,10 @@ struct ModelAuth: Equatable, Sendable {
             isEnabled = true
             return false
         case .disable:
-            defer { isEnabled = false }
-            return isEnabled
+            if !isEnabled { return false }
+            isEnabled = false
+            for name in users.keys { users[name]?.identity = revision + 1 }
+            return true
         case .addUser(let name, let hash):
             if users[name] != nil { throw .userExists }
             users[name] = User(hash: hash, identity: revision + 1)

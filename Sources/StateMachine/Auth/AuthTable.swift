@@ -37,8 +37,8 @@ package struct AuthUser: Equatable, Sendable {
     package var passwordHash: [UInt8]
     /// Sorted.
     package var roles: [[UInt8]] = []
-    /// The revision of the table at which the name was taken or the password set last: what was
-    /// proved before then proves nothing now.
+    /// The revision of the table at which the name was taken, the password set last, or
+    /// authentication disabled last: what was proved before then proves nothing now.
     package var identityRevision: UInt64
 
     package var hasPassword: Bool { !passwordHash.isEmpty }

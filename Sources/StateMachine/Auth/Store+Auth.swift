@@ -44,6 +44,7 @@ extension AuthTable {
         case .disable:
             if !isEnabled { return false }
             isEnabled = false
+            endIdentities()
         case .addUser(let name, let hash):
             if name.isEmpty { throw .userNameEmpty }
             if user(name) != nil { throw .userExists }
@@ -78,6 +79,15 @@ extension AuthTable {
         }
         revision += 1
         return true
+    }
+
+    /// What users proved before authentication was disabled proves nothing once it is on again: a
+    /// signed token may outlive both.
+    private mutating func endIdentities() {
+        for var user in users {
+            user.identityRevision = revision + 1
+            set(user)
+        }
     }
 
     /// It raises no revision: nobody's rights are others than before.

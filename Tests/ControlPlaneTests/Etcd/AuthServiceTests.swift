@@ -73,6 +73,20 @@ extension EtcdHarness {
             "/etcdserverpb.KV/Put", EtcdPutRequest.with { $0.key = Data(key.utf8) },
             metadata: metadata)
     }
+
+    /// How a call with an empty request ends, stream or not; nil: not with a refusal of the gate.
+    func ending(
+        _ path: String, _ metadata: Metadata
+    ) async throws -> RPCStatus? {
+        let streams = ["RangeStream", "Observe", "Snapshot"]
+        guard streams.contains(where: { path.hasSuffix($0) }) else {
+            return try await failure(path, EtcdStatusRequest(), metadata: metadata)
+        }
+        let stream = self.stream(path, metadata: metadata)
+        try stream.send(EtcdStatusRequest())
+        stream.halfClose()
+        return try await stream.status()
+    }
 }
 
 @Suite("Auth service and the gate before all others (RELIABILITY A01 to A12)")
@@ -88,7 +102,7 @@ struct AuthServiceTests {
         "etcdserver: authentication failed, invalid user ID or password")
 
     /// What anybody may call. Streams of requests look at each of them.
-    private static let open: Set<String> = [
+    static let open: Set<String> = [
         "/etcdserverpb.Auth/Authenticate", "/etcdserverpb.Auth/AuthStatus",
         "/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseKeepAlive",
         "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
@@ -107,20 +121,6 @@ struct AuthServiceTests {
         "/etcdserverpb.Auth/UserGet", "/etcdserverpb.Auth/RoleGet",
     ]
 
-    /// How a call with an empty request ends, stream or not; nil: not with a refusal of the gate.
-    private func ending(
-        _ etcd: EtcdHarness, _ path: String, _ metadata: EtcdHarness.Metadata
-    ) async throws -> RPCStatus? {
-        let streams = ["RangeStream", "Observe", "Snapshot"]
-        guard streams.contains(where: { path.hasSuffix($0) }) else {
-            return try await etcd.failure(path, EtcdStatusRequest(), metadata: metadata)
-        }
-        let stream = etcd.stream(path, metadata: metadata)
-        try stream.send(EtcdStatusRequest())
-        stream.halfClose()
-        return try await stream.status()
-    }
-
     @Test("every method refuses who has no token, a made-up one, or not enough rights (A01, A02)")
     func everyMethod() async throws {
         try await EtcdHarness.run { etcd in
@@ -128,15 +128,15 @@ struct AuthServiceTests {
             let user = try await etcd.logIn("bare")
             #expect(etcd.paths.count >= 45)
             for path in etcd.paths where !Self.open.contains(path) {
-                #expect(try await ending(etcd, path, []) == Self.emptyName, "\(path)")
+                #expect(try await etcd.ending(path, []) == Self.emptyName, "\(path)")
                 for token in ["", "x", "x.1", "Bearer x.1", String(repeating: "y", count: 4000)] {
-                    let status = try await ending(etcd, path, [("token", token)])
+                    let status = try await etcd.ending(path, [("token", token)])
                     #expect(status == Self.badToken, "\(path) with token \(token.prefix(9))")
-                    let other = try await ending(etcd, path, [("authorization", token)])
+                    let other = try await etcd.ending(path, [("authorization", token)])
                     #expect(other == Self.badToken, "\(path) with authorization")
                 }
                 if !Self.forUsers.contains(path) {
-                    #expect(try await ending(etcd, path, user) == Self.denied, "\(path)")
+                    #expect(try await etcd.ending(path, user) == Self.denied, "\(path)")
                 }
             }
         }

@@ -24,6 +24,8 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
     /// What the next proposals and reads end with instead of being carried out.
     var proposalFailure: ProposalOutcome?
     var readFailure: ReadFailure?
+    /// What happens elsewhere and is learnt by the next linearizable read.
+    var onRead: (() -> Void)?
     /// While true, batches are applied but the services hear of them together, at
     /// ``releaseBatch()``.
     var isBatching = false
@@ -108,6 +110,10 @@ final class InMemoryNode: NodeFacade, @unchecked Sendable {
     }
 
     func linearizableRead(_ done: @escaping (ReadFailure?) -> Void) {
+        if let news = onRead {
+            onRead = nil
+            news()
+        }
         done(readFailure ?? (leader == nil ? .noLeader : nil))
     }
 

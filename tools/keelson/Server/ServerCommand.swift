@@ -50,6 +50,12 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "Bytes of the largest client request. (default: 1572864)")
     var maxRequestBytes: String?
     @Option(help: "Operations in one transaction. (default: 128)") var maxTxnOps: String?
+    @Option(
+        help: """
+            How users' tokens are made: simple, or \
+            jwt,sign-method=ES256,pub-key=FILE,priv-key=FILE,ttl=5m. (default: simple)
+            """)
+    var authToken: String?
     @OptionGroup(title: "TLS of clients") var clientTLS: ClientTLSOptions
     @OptionGroup(title: "TLS between peers") var peerTLS: PeerTLSOptions
     @Option(help: "TLS1.2 or TLS1.3. (default: TLS1.2)") var tlsMinVersion: String?

@@ -64,6 +64,7 @@ struct ServerFlags {
             made.autoCompactionRetention = keep
         }
         if let level = value("--log-level", command.logLevel) { made.logLevel = level }
+        if let token = value("--auth-token", command.authToken) { made.authToken = token }
         try setTLS(&made)
         return made
     }

@@ -1,22 +1,23 @@
 internal import NIOCore
 internal import NIOPosix
 
-/// Hashes and checks passwords on a thread of its own, a few at a time in all and from one place,
-/// so that whoever guesses passwords delays other logins but neither writes nor reads.
+/// Does what takes long for calls, one after the other on a thread of its own; a few at a time in
+/// all and from one place, so that whoever guesses passwords or makes up tokens delays others who
+/// log in, but neither writes nor reads.
 ///
 /// Confined to the event loop, hence `@unchecked Sendable`; the thread sees only what is Sendable.
-final class PasswordWorker: @unchecked Sendable {
-    /// What may wait, at a tenth of a second each.
-    private static let outstandingMax = 64
-    private static let outstandingFromOnePlaceMax = 16
-
+final class CallWorker: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private let thread = NIOThreadPool(numberOfThreads: 1)
+    private let outstandingMax: Int
+    private let outstandingFromOnePlaceMax: Int
     private var outstanding = 0
     private var places: [String: Int] = [:]
 
-    init(eventLoop: any EventLoop) {
+    init(eventLoop: any EventLoop, outstandingMax: Int, outstandingFromOnePlaceMax: Int) {
         self.eventLoop = eventLoop
+        self.outstandingMax = outstandingMax
+        self.outstandingFromOnePlaceMax = outstandingFromOnePlaceMax
         thread.start()
     }
 
@@ -30,7 +31,7 @@ final class PasswordWorker: @unchecked Sendable {
         _ done: @escaping (Result) -> Void
     ) -> Bool {
         let fromThere = places[place, default: 0]
-        guard outstanding < Self.outstandingMax, fromThere < Self.outstandingFromOnePlaceMax
+        guard outstanding < outstandingMax, fromThere < outstandingFromOnePlaceMax
         else { return false }
         outstanding += 1
         places[place] = fromThere + 1
