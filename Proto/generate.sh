@@ -11,6 +11,8 @@
 # run in the root of this package builds it as .build/release/protoc-gen-swift, where this script
 # looks first, then in PATH. It downloads nothing. The output is committed: building Keelson needs
 # neither tool.
+#
+# One file more has the descriptors of all files, for gRPC's server reflection.
 set -eu
 
 proto=$(cd "$(dirname "$0")" && pwd)
@@ -30,7 +32,9 @@ command -v protoc >/dev/null || {
 }
 
 mkdir -p "$output"
-rm -f "$output"/*.pb.swift
+rm -f "$output"/*.swift
+all=$(cd "$proto" && find . -name '*.proto' | sed 's|^\./||' | sort)
+# Reflection's old version has the messages of the new one: it is described, and not generated.
 protoc \
     --plugin=protoc-gen-swift="$plugin" \
     --proto_path="$proto" \
@@ -38,5 +42,24 @@ protoc \
     --swift_opt=Visibility=Package \
     --swift_opt=UseAccessLevelOnImports=true \
     --swift_opt=FileNaming=PathToUnderscores \
-    $(cd "$proto" && find . -name '*.proto' | sed 's|^\./||' | sort)
+    $(echo "$all" | grep -v '/v1alpha/')
+
+set_file=$(mktemp)
+trap 'rm -f "$set_file"' EXIT
+protoc --proto_path="$proto" --descriptor_set_out="$set_file" $all
+{
+    cat <<'HEAD'
+// DO NOT EDIT.
+// swift-format-ignore-file
+//
+// Source: generate.sh
+
+/// What the files under Proto/ declare.
+package enum FileDescriptors {
+    /// A google.protobuf.FileDescriptorSet, in base64.
+    package static let base64 = """
+HEAD
+    base64 -w 92 "$set_file" | sed '$!s/$/\\/; s/^/        /'
+    printf '        """\n}\n'
+} >"$output/FileDescriptors.swift"
 echo "generated $(ls "$output" | wc -l) files in Sources/API/Generated"

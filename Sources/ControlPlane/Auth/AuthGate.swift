@@ -63,6 +63,7 @@ final class AuthGate: @unchecked Sendable {
         for name in ["Check", "Watch", "List"] {
             table["/grpc.health.v1.Health/" + name] = .anybody
         }
+        for path in ReflectionService.paths { table[path] = .anybody }
         return table
     }()
 
@@ -100,6 +101,7 @@ final class AuthGate: @unchecked Sendable {
     /// What an operator asks of a node that has not found its cluster yet.
     private static func tellsNoSecrets(_ path: String) -> Bool {
         path.hasPrefix("/grpc.health.v1.Health/") || path == "/etcdserverpb.Maintenance/Status"
+            || ReflectionService.paths.contains(path)
     }
 
     private func becomeCurrent(_ call: ServerCall, _ then: @escaping () -> Void) {

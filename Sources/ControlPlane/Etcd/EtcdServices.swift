@@ -36,6 +36,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let auth: AuthService
     private let gate: AuthGate
     private let health: HealthService
+    private let reflection = ReflectionService()
     private let endpoints: HTTPEndpoints
     private let calls = CallCounters()
 
@@ -76,6 +77,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         elections.register(in: &routes)
         auth.register(in: &routes)
         health.register(in: &routes)
+        reflection.register(in: &routes)
     }
 
     /// Large ranges that are evaluated or sent.

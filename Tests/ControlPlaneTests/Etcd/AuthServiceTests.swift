@@ -106,6 +106,8 @@ struct AuthServiceTests {
         "/etcdserverpb.Auth/Authenticate", "/etcdserverpb.Auth/AuthStatus",
         "/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseKeepAlive",
         "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     ]
     /// What takes a user, but not an administrator: written down once more, so that a method that
     /// is added is closed here until somebody has thought about it.
