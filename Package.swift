@@ -100,9 +100,9 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "Replication", "Simulation", "KeelsonClient", "LocalCluster", "API",
-                "RPC", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments,
-                logging,
+                "ControlPlane", "Replication", "StateMachine", "Storage", "Simulation",
+                "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives", "CJemalloc",
+                nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),

@@ -24,7 +24,7 @@ struct Keelson: AsyncParsableCommand {
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
             AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,
-            AuthCommand.self, SnapshotCommand.self,
+            AuthCommand.self, SnapshotCommand.self, VerifyCommand.self,
             BenchCommand.self, SimulateCommand.self,
         ])
 

@@ -63,6 +63,14 @@ package final class BootFile: Sendable {
         ).boot
     }
 
+    /// See ``TwoSlotFile/damagedSlots(_:fileSystem:path:)``.
+    package static func damagedSlots(
+        fileSystem: any FileSystem, directory: String
+    ) throws(StorageError) -> [Int] {
+        try TwoSlotFile.damagedSlots(
+            kind, fileSystem: fileSystem, path: directory + "/" + name)
+    }
+
     private static func encode(_ boot: BootNumber, _ nonces: [UInt64]) -> [UInt8] {
         var writer = ByteWriter(capacity: 8 + 8 * nonces.count)
         writer.write(boot.rawValue)

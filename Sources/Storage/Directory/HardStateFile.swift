@@ -48,6 +48,14 @@ package final class HardStateFile: Sendable {
         try file.store(Self.encode(state))
     }
 
+    /// See ``TwoSlotFile/damagedSlots(_:fileSystem:path:)``.
+    package static func damagedSlots(
+        fileSystem: any FileSystem, directory: String
+    ) throws(StorageError) -> [Int] {
+        try TwoSlotFile.damagedSlots(
+            kind, fileSystem: fileSystem, path: directory + "/" + name)
+    }
+
     private static func encode(_ state: HardState) -> [UInt8] {
         var writer = ByteWriter(capacity: 16)
         writer.write(state.term.rawValue)

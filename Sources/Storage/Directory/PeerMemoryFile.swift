@@ -99,6 +99,14 @@ package final class PeerMemoryFile: Sendable {
         try file.store(writer.bytes)
     }
 
+    /// See ``TwoSlotFile/damagedSlots(_:fileSystem:path:)``.
+    package static func damagedSlots(
+        fileSystem: any FileSystem, directory: String
+    ) throws(StorageError) -> [Int] {
+        try TwoSlotFile.damagedSlots(
+            kind, fileSystem: fileSystem, path: directory + "/" + name)
+    }
+
     private static func decode(
         _ value: [UInt8], _ path: String
     ) throws(StorageError) -> [PeerMemory] {

@@ -134,6 +134,24 @@ final class TwoSlotFile: @unchecked Sendable {
         return best
     }
 
+    /// The slots, 0 and 1, that do not hold the value which was written last: after a crash between
+    /// the two, or because of damage. Changes nothing.
+    static func damagedSlots(
+        _ kind: Kind, fileSystem: any FileSystem, path: String
+    ) throws(StorageError) -> [Int] {
+        let file = try fileSystem.open(path, .read)
+        var sequences: [UInt64] = []
+        for slot in 0..<2 {
+            let raw = try? file.read(kind.slotBytes, at: slot * kind.slotBytes)
+            sequences.append(
+                try raw.flatMap { (raw) throws(StorageError) in
+                    try decode(raw, kind, path: path)?.sequence
+                } ?? 0)
+        }
+        let newest = max(sequences[0], sequences[1], 1)
+        return sequences.indices.filter { sequences[$0] < newest }
+    }
+
     /// Replaces the value. Durable when it returns; two syncs. When the disk is full it can be
     /// tried again.
     func store(_ value: [UInt8]) throws(StorageError) {

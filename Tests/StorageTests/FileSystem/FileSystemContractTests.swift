@@ -5,7 +5,7 @@ import Testing
 
 /// A file system and an empty directory on it.
 struct FileSystemSubject: CustomTestStringConvertible, Sendable {
-    enum Kind: CaseIterable, Sendable { case posix, memory }
+    enum Kind: CaseIterable, Sendable { case posix, memory, overlay }
     let kind: Kind
     var testDescription: String { "\(kind)" }
 
@@ -17,6 +17,10 @@ struct FileSystemSubject: CustomTestStringConvertible, Sendable {
             let fileSystem = MemoryFileSystem(seed: 7)
             try fileSystem.makeDirectory("/work")
             try body(fileSystem, "/work")
+        case .overlay:
+            let under = MemoryFileSystem(seed: 7)
+            try under.makeDirectory("/work")
+            try body(OverlayFileSystem(over: under), "/work")
         case .posix:
             var template = Array("/tmp/keelson-files-XXXXXX".utf8CString)
             let made = try #require(mkdtemp(&template)).withMemoryRebound(
@@ -37,7 +41,7 @@ struct FileSystemSubject: CustomTestStringConvertible, Sendable {
     }
 }
 
-@Suite("The file system's contract, on the real one and the faulty one")
+@Suite("The file system's contract, on the real one, the faulty one and a sheet over another")
 struct FileSystemContractTests {
     @Test("the open modes differ in what they want to be there", arguments: FileSystemSubject.all)
     func openModes(subject: FileSystemSubject) throws {
