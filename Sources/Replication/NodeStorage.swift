@@ -13,11 +13,14 @@ package struct NodePlace: Sendable {
     package var freshDisk: UInt32
     /// Drawn at random for each start.
     package var nonce: UInt64
+    /// The highest feature level that the build knows.
+    package var known: FeatureLevel
 
     package init(
         path: String, identity: NodeIdentity, freshDisk: UInt32, nonce: UInt64,
-        logOptions: LogOptions = NodePlace.defaultLogOptions
+        logOptions: LogOptions = NodePlace.defaultLogOptions, known: FeatureLevel = .newest
     ) {
+        self.known = known
         self.freshDisk = freshDisk
         self.nonce = nonce
         self.path = path
@@ -68,6 +71,7 @@ package struct NodeStorage {
     /// newest checkpoint that is whole, and reads the log behind it.
     ///
     /// - Throws: ``StorageError``; its exit status says whether the data or the disk is at fault.
+    ///   ``NewerData`` where only a newer build knows what is there.
     package static func open(
         _ place: NodePlace, fileSystem: any FileSystem, progress: (String) -> Void
     ) throws -> NodeStorage {
@@ -104,7 +108,7 @@ package struct NodeStorage {
             fileSystem, directory: directory.checkpointPath, clusterID: identity.clusterID,
             memberID: identity.memberID, reserve: reserve)
         let loaded = try loadCheckpoint(
-            checkpoints, identity.initialVoters, progress: progress)
+            checkpoints, identity.initialVoters, known: place.known, progress: progress)
         let log = try SegmentedLog.open(
             fileSystem: fileSystem, directory: directory.logPath, identity: identity,
             options: place.logOptions, boot: start.boot)
@@ -141,13 +145,26 @@ package struct NodeStorage {
     }
 
     private static func loadCheckpoint(
-        _ checkpoints: CheckpointStore, _ initialVoters: [NodeID], progress: (String) -> Void
+        _ checkpoints: CheckpointStore, _ initialVoters: [NodeID], known: FeatureLevel,
+        progress: (String) -> Void
     ) throws -> Loaded {
         while let header = checkpoints.newest {
             do {
                 progress("loading the checkpoint at index \(header.index)")
-                var loader = StoreLoader()
-                try checkpoints.load(header) { try loader.add($0) }
+                var loader = StoreLoader(known: known)
+                // What a row throws counts as damage, and this is none.
+                var unknown: UInt32?
+                try checkpoints.load(header) { row in
+                    if unknown != nil { return }
+                    do {
+                        try loader.add(row)
+                    } catch StoreLoadError.unknownFormat(let format) {
+                        unknown = format
+                    }
+                }
+                if let unknown {
+                    throw NewerData.checkpoint(header.index, format: unknown, known: known)
+                }
                 return Loaded(
                     store: try loader.finish(), term: header.term,
                     configuration: try ClusterConfiguration.decode(header.configuration))
@@ -156,7 +173,7 @@ package struct NodeStorage {
             }
         }
         return Loaded(
-            store: Store(), term: .zero,
+            store: Store(known: known), term: .zero,
             configuration: ClusterConfiguration(voters: initialVoters))
     }
 
@@ -197,7 +214,8 @@ package struct NodeStorage {
         }
         try log.disown(through: index, term: loaded.term)
         progress("reading the log from \(index.next) to \(log.intactThrough)")
-        try readTail(log, behind: index, into: &restored, &foreseen)
+        try readTail(
+            log, behind: index, known: loaded.store.known, into: &restored, &foreseen)
         return restored
     }
 
@@ -216,8 +234,8 @@ package struct NodeStorage {
     }
 
     private static func readTail(
-        _ log: SegmentedLog, behind index: LogIndex, into restored: inout RestoredLog,
-        _ foreseen: inout MemberTable
+        _ log: SegmentedLog, behind index: LogIndex, known: FeatureLevel,
+        into restored: inout RestoredLog, _ foreseen: inout MemberTable
     ) throws {
         var bytes = 0
         var recent: [LogEntry] = []
@@ -227,6 +245,9 @@ package struct NodeStorage {
             let entries = try log.read(from: next, through: log.intactThrough, bytesMax: 4 << 20)
             next = next + entries.count
             for entry in entries {
+                if let error = Command.refusal(of: entry, known: known) {
+                    throw NewerData.entry(entry.index, error, known: known)
+                }
                 try note(entry, in: &restored)
                 foreseen.foresee(entry)
                 recent.append(entry)

@@ -32,7 +32,9 @@ package struct PeerGate: Sendable {
             if planted(.sendsAwayTooEarly) { isRemoved = members.isRemoved(hello.sender) }
             if planted(.neverSaysRemoved) { isRemoved = false }
         #endif
-        let refusal = refusal(of: hello, peers: isCertain ? peers : nil, isRemoved: isRemoved)
+        let refusal =
+            refusal(of: hello, peers: isCertain ? peers : nil, isRemoved: isRemoved)
+            ?? refusal(ofLevelIn: hello, members.clusterLevel)
         if let refusal {
             welcome.verdict = refusal.verdict
             welcome.reason = refusal.reason
@@ -97,6 +99,27 @@ package struct PeerGate: Sendable {
         return nil
     }
 
+    /// Nobody speaks with a node that would have to stop at what is said.
+    private func refusal(
+        ofLevelIn hello: PeerHello, _ clusterLevel: FeatureLevel
+    ) -> (verdict: PeerVerdict, reason: String)? {
+        if hello.level < clusterLevel {
+            return (
+                .levelTooLow,
+                "the cluster is at feature level \(clusterLevel), member \(hello.sender) knows "
+                    + "level \(hello.level) at most"
+            )
+        }
+        if hello.clusterLevel > identity.level {
+            return (
+                .levelTooHigh,
+                "this node knows feature level \(identity.level) at most, the cluster is at "
+                    + "level \(hello.clusterLevel)"
+            )
+        }
+        return nil
+    }
+
     /// What a peer's answer to this node's hello changes.
     package enum Change: Equatable, Sendable {
         case nothing
@@ -108,6 +131,8 @@ package struct PeerGate: Sendable {
         case refused
         /// The cluster has removed this member.
         case removed
+        /// The cluster is at a feature level that this node does not know.
+        case outdated
     }
 
     package mutating func welcomed(by peer: NodeID, _ welcome: PeerWelcome) -> Change {
@@ -118,7 +143,9 @@ package struct PeerGate: Sendable {
             return .admitted
         case .behind: return admission.reject() ? .rejected : .nothing
         case .removedMember: return .removed
-        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol: return .refused
+        case .levelTooLow: return .outdated
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol, .levelTooHigh:
+            return .refused
         }
     }
 

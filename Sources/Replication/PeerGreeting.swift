@@ -8,12 +8,13 @@ package import Storage
 //               | boot u64 | nonce u64 | current term u64 | last term u64 | last index u64
 //               | channel u8 | count u16 | nonces of the starts before, the last one first u64*
 //               | the sender's peer URL (length-prefixed text)
+//               | the feature level that it knows u16 | the cluster's, as it knows it u16
 //     answer := protocol u16 | verdict u8 | sender u64 | boot u64 | nonce u64
 //               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
 
 package enum PeerProtocol {
     static let magic: [UInt8] = Array("KEELPEER".utf8)
-    package static let version: UInt16 = 4
+    package static let version: UInt16 = 5
     /// Bytes of a hello or of its answer.
     package static let handshakeBytesMax = 4096
 }
@@ -36,11 +37,14 @@ package struct PeerIdentity: Sendable {
     package var nonce: UInt64
     /// The nonces of the starts before on this disk, the last one first.
     package var earlierNonces: [UInt64]
+    /// The highest that its build knows.
+    package var level: FeatureLevel
 
     package init(
         clusterID: ClusterID, memberID: NodeID, boot: BootNumber, nonce: UInt64,
-        earlierNonces: [UInt64] = []
+        earlierNonces: [UInt64] = [], level: FeatureLevel = .newest
     ) {
+        self.level = level
         self.clusterID = clusterID
         self.memberID = memberID
         self.boot = boot
@@ -48,10 +52,12 @@ package struct PeerIdentity: Sendable {
         self.earlierNonces = earlierNonces
     }
 
-    package init(clusterID: ClusterID, memberID: NodeID, _ start: NodeStart) {
+    package init(
+        clusterID: ClusterID, memberID: NodeID, _ start: NodeStart, level: FeatureLevel
+    ) {
         self.init(
             clusterID: clusterID, memberID: memberID, boot: start.boot, nonce: start.nonce,
-            earlierNonces: start.earlierNonces)
+            earlierNonces: start.earlierNonces, level: level)
     }
 }
 
@@ -73,13 +79,18 @@ package struct PeerHello: Equatable, Sendable {
     package var earlierNonces: [UInt64]
     /// Where the sender is found by a node that does not know of it yet.
     package var peerURL: String
+    package var level: FeatureLevel
+    package var clusterLevel: FeatureLevel
 
     package static let urlBytesMax = 1024
 
     package init(
         from identity: PeerIdentity, to receiver: NodeID, currentTerm: Term, lastTerm: Term,
-        lastIndex: LogIndex, channel: PeerChannelKind, peerURL: String = ""
+        lastIndex: LogIndex, channel: PeerChannelKind, peerURL: String = "",
+        clusterLevel: FeatureLevel = .first
     ) {
+        level = identity.level
+        self.clusterLevel = clusterLevel
         self.peerURL = peerURL.utf8.count <= Self.urlBytesMax ? peerURL : ""
         self.currentTerm = currentTerm
         clusterID = identity.clusterID
@@ -110,6 +121,8 @@ package struct PeerHello: Equatable, Sendable {
         writer.write(UInt16(earlierNonces.count))
         for nonce in earlierNonces { writer.write(nonce) }
         writer.writeLengthPrefixed(peerURL)
+        writer.write(level.rawValue)
+        writer.write(clusterLevel.rawValue)
         return writer.bytes
     }
 
@@ -138,6 +151,8 @@ package struct PeerHello: Equatable, Sendable {
         }
         var earlier: [UInt64] = []
         var peerURL = ""
+        var level = FeatureLevel.first
+        var clusterLevel = FeatureLevel.first
         // An older version says hello without them; its protocol is refused by name.
         if protocolMax >= PeerProtocol.version {
             let count = Int(try reader.read(UInt16.self))
@@ -146,13 +161,15 @@ package struct PeerHello: Equatable, Sendable {
             }
             for _ in 0..<count { earlier.append(try reader.read()) }
             peerURL = try reader.readString(limit: urlBytesMax)
+            level = FeatureLevel(try reader.read())
+            clusterLevel = FeatureLevel(try reader.read())
         }
         var hello = PeerHello(
             from: PeerIdentity(
                 clusterID: cluster, memberID: sender, boot: boot, nonce: nonce,
-                earlierNonces: earlier),
+                earlierNonces: earlier, level: level),
             to: receiver, currentTerm: currentTerm, lastTerm: term, lastIndex: index,
-            channel: channel, peerURL: peerURL)
+            channel: channel, peerURL: peerURL, clusterLevel: clusterLevel)
         hello.protocolMin = protocolMin
         hello.protocolMax = protocolMax
         return hello
@@ -173,13 +190,19 @@ package enum PeerVerdict: UInt8, Sendable {
     case unsupportedProtocol = 6
     /// The sender was a member once.
     case removedMember = 7
+    /// The sender does not know the cluster's feature level: it must not go on.
+    case levelTooLow = 8
+    /// The sender's cluster has a feature level that this node does not know: this node learns it
+    /// as a sender, too.
+    case levelTooHigh = 9
 
     /// Whether the connection may be used. One whose disk is behind is listened to; it does not
     /// vote.
     package var isWelcome: Bool {
         switch self {
         case .neverHeard, .known, .behind: true
-        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol, .removedMember:
+        case .wrongCluster, .wrongMember, .unknownMember, .unsupportedProtocol, .removedMember,
+            .levelTooLow, .levelTooHigh:
             false
         }
     }

@@ -5,6 +5,7 @@ import Storage
 // in frames as the handshake:
 //
 //     question := "KEELJOIN" | protocol min u16 | max u16 | count u16 | own peer URLs (texts)*
+//                 | the highest feature level that it knows u16
 //     answer   := protocol u16 | verdict u8 | cluster u64 | member u64 | reason (text)
 //                 | count u16 | voters: (id u64, peer URL (text))*
 //
@@ -18,8 +19,12 @@ package struct JoinQuestion: Equatable, Sendable {
     package var protocolMin = PeerProtocol.version
     package var protocolMax = PeerProtocol.version
     package var peerURLs: [String]
+    package var level: FeatureLevel
 
-    package init(peerURLs: [String]) { self.peerURLs = peerURLs }
+    package init(peerURLs: [String], level: FeatureLevel) {
+        self.peerURLs = peerURLs
+        self.level = level
+    }
 
     package static func isOne(_ frame: [UInt8]) -> Bool { frame.starts(with: magic) }
 
@@ -30,6 +35,7 @@ package struct JoinQuestion: Equatable, Sendable {
         writer.write(protocolMax)
         writer.write(UInt16(peerURLs.count))
         for url in peerURLs { writer.writeLengthPrefixed(url) }
+        writer.write(level.rawValue)
         return writer.bytes
     }
 
@@ -38,7 +44,7 @@ package struct JoinQuestion: Equatable, Sendable {
         guard try reader.readBytes(magic.count) == magic else {
             throw .invalid(field: "join magic", offset: 0)
         }
-        var question = JoinQuestion(peerURLs: [])
+        var question = JoinQuestion(peerURLs: [], level: .first)
         question.protocolMin = try reader.read()
         question.protocolMax = try reader.read()
         let count = Int(try reader.read(UInt16.self))
@@ -46,6 +52,10 @@ package struct JoinQuestion: Equatable, Sendable {
         for _ in 0..<count {
             question.peerURLs.append(
                 try reader.readString(limit: PeerProtocol.handshakeBytesMax))
+        }
+        // An older version asks without it; its protocol is refused by name.
+        if question.protocolMax >= PeerProtocol.version {
+            question.level = FeatureLevel(try reader.read())
         }
         return question
     }
@@ -61,6 +71,8 @@ package struct JoinAnswer: Equatable, Sendable {
         /// The member there has started before: its data directory is elsewhere, or is lost.
         case startedBefore = 2
         case unsupportedProtocol = 3
+        /// The node that asks does not know the cluster's feature level.
+        case levelTooLow = 4
     }
 
     package struct Voter: Equatable, Sendable {

@@ -96,6 +96,14 @@ extension Replica {
         if !raftEffects.isEmpty { drainRaft(into: &effects) }
     }
 
+    private func unknownEntry(_ index: LogIndex, _ outcome: Outcome) -> ReplicaHalt {
+        guard case .failed(let error) = outcome else {
+            invariant(false, "entry \(index) is unknown for no reason")
+            return .removed
+        }
+        return .unknownCommand(index: index, error, known: store.known)
+    }
+
     private mutating func apply(
         _ entry: LogEntry, batch: inout [Applied], answers: inout [ReplicaEffect],
         into effects: inout [ReplicaEffect]
@@ -106,7 +114,7 @@ extension Replica {
         let applied = store.apply(entry, evaluate: mine)
         if applied.mustStop {
             halted = true
-            effects.append(.halt(.unknownCommand(index: entry.index)))
+            effects.append(.halt(unknownEntry(entry.index, applied.outcome)))
             return
         }
         if entry.kind == .configuration,

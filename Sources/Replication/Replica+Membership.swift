@@ -12,6 +12,7 @@ extension Replica {
         foundMembers(into: &effects)
         followCatchUps()
         promoteJoining(into: &effects)
+        raiseLevel(into: &effects)
         changeConfiguration(into: &effects)
     }
 
@@ -48,7 +49,7 @@ extension Replica {
             if !membership.isReady(id) { return .learnerNotReady }
             return lackOfMajority(of: store.members.voters + [id])
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
-            .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterVersion,
+            .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterLevel, .downgrade,
             .memberAttributes, .memberFoundation, .auth:
             return nil
         }
@@ -63,7 +64,7 @@ extension Replica {
         switch kind {
         case .memberRemoval, .memberPromotion: membership.changesThrough = index
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
-            .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterVersion,
+            .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterLevel, .downgrade,
             .memberAttributes, .memberFoundation, .auth:
             break
         }
@@ -151,6 +152,17 @@ extension Replica {
                 .memberPromotion, MemberCommand.promotion(record.id, from: .joining),
                 into: &effects)
         }
+    }
+
+    /// Once all members know more than the cluster makes use of. Whoever consensus knows must be on
+    /// record: a member that is not, or that is on its way out, has not said what it knows.
+    private mutating func raiseLevel(into effects: inout [ReplicaEffect]) {
+        guard let level = store.nextLevel,
+            (raft.configuration.members + appliedConfiguration.members).allSatisfy({
+                store.members[$0] != nil
+            })
+        else { return }
+        proposeForMembers(.clusterLevel, ClusterLevelCommand.encode(level), into: &effects)
     }
 
     private mutating func changeConfiguration(into effects: inout [ReplicaEffect]) {

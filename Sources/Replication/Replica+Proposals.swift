@@ -21,6 +21,7 @@ extension Replica {
         header.proposedID = proposedID
         if principal != .anonymous { header.principal = principal }
         header.leaseSecondsMin = settings.leaseSecondsMin
+        leaveRoomForWallTime(in: &header)
         let command = Command.encode(header, body: body)
         guard command.count <= settings.entryBytesMax else {
             effects.append(.answer(sequence: sequence, .refused(.requestTooLarge)))
@@ -28,6 +29,17 @@ extension Replica {
         }
         proposals.gathered.append((.command, command))
         proposals.gatheredSequences.append(sequence)
+    }
+
+    /// Where the cluster's level allows it, as applied here: then the entry that raised the level
+    /// is in the log of every leader to come, before this one.
+    private func leaveRoomForWallTime(in header: inout CommandHeader) {
+        if store.members.clusterLevel >= .wallTime { header.wallTime = 0 }
+    }
+
+    /// As the leader that puts it into the log.
+    private func stamp(_ command: inout [UInt8]) {
+        Command.stamp(&command, clock: clock, wallTime: wallTime)
     }
 
     /// Sends on what was gathered in this turn of the driver: one batch, one write, one message a
@@ -97,7 +109,7 @@ extension Replica {
         var sequences = sequences
         refuseMembershipChanges(&batch, &sequences, into: &effects)
         if batch.isEmpty { return }
-        for position in batch.indices { Command.stamp(&batch[position].1, clock: clock) }
+        for position in batch.indices { stamp(&batch[position].1) }
         do {
             _ = try raft.propose(batch, into: &raftEffects)
             let term = raft.term
@@ -129,8 +141,9 @@ extension Replica {
             kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
         header.fenceTerm = raft.term
         header.principal = .node
+        leaveRoomForWallTime(in: &header)
         var payload = Command.encode(header, body: body)
-        Command.stamp(&payload, clock: clock)
+        stamp(&payload)
         return try raft.propose([(.command, payload)], into: &raftEffects)
     }
 
@@ -204,7 +217,7 @@ extension Replica {
             proposals.takenForwards[sender] = (request.boot, request.sequence)
             // An entry of a kind that this version does not know would stop every node, and so
             // would one that no log can store.
-            guard let kind = Command.kind(of: command), !kind.isLeadersOwn,
+            guard let kind = Command.kind(of: command, known: store.known), !kind.isLeadersOwn,
                 command.count <= settings.entryBytesMax
             else {
                 refused.append(request.sequence)
@@ -217,7 +230,7 @@ extension Replica {
             }
             noteMembershipChange(kind, behind: raft.lastIndex + batch.count + 1)
             var stamped = command
-            Command.stamp(&stamped, clock: clock)
+            stamp(&stamped)
             batch.append((.command, stamped))
             sequences.append(request.sequence)
         }

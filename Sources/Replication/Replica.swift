@@ -29,6 +29,8 @@ package struct Replica {
     static let loadBytesMax = 4 << 20
 
     var clock: UInt64 = 0
+    /// The time of day as of the last tick, in milliseconds since 1970.
+    var wallTime: UInt64 = 0
     var lastSequence: UInt64 = 0
     var raftEffects: [Effect] = []
     var draining = false
@@ -84,6 +86,7 @@ package struct Replica {
         case .tick(let clock, let owed):
             now += 1
             self.clock = max(self.clock, clock)
+            wallTime = clock
             run(.tick, into: &effects)
             tickRequests(into: &effects)
             tickLeases(owed: owed, into: &effects)

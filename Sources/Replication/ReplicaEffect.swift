@@ -58,8 +58,10 @@ package enum ReplicaEffect: Sendable {
 
 /// Why a replica stopped itself.
 package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
-    /// An entry of a kind from a newer version.
-    case unknownCommand(index: LogIndex)
+    /// An entry that only a newer build knows.
+    case unknownCommand(index: LogIndex, StoreError, known: FeatureLevel)
+    /// A peer has said that the cluster is at a higher level than this build knows.
+    case outdated(known: FeatureLevel, reason: String)
     /// A majority of the members has another digest at the same index.
     case diverged(index: LogIndex, mine: UInt64, majority: UInt64)
     /// The cluster has removed this member.
@@ -67,9 +69,14 @@ package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .unknownCommand(let index):
-            "log entry \(index) is of a kind that this version does not know: "
-                + "run the version that the other members run"
+        case .unknownCommand(let index, let error, let known):
+            "log entry \(index) is not known to this build, which knows feature level \(known) "
+                + "(\(error.message)): nothing of it was applied; start the build that the other "
+                + "members run"
+        case .outdated(let known, let reason):
+            "this build knows feature level \(known) and is too old for its cluster (\(reason)): "
+                + "start the build that the other members run; nothing in the data directory has "
+                + "to be changed"
         case .diverged(let index, let mine, let majority):
             "this node's state differs from the majority's at log index \(index) "
                 + "(digest \(String(mine, radix: 16)), theirs \(String(majority, radix: 16))): "

@@ -21,9 +21,13 @@ package struct SnapshotIntake: Sendable {
     }
 
     private var reader: SnapshotReader
-    private var loader = StoreLoader()
+    private var loader: StoreLoader
 
-    package init(clusterID: ClusterID) { reader = SnapshotReader(clusterID: clusterID) }
+    /// - Parameter known: what this node's build knows.
+    package init(clusterID: ClusterID, known: FeatureLevel) {
+        reader = SnapshotReader(clusterID: clusterID)
+        loader = StoreLoader(known: known)
+    }
 
     /// Takes a chunk. Gives the header back once all is there.
     package mutating func take(_ chunk: [UInt8]) throws -> SnapshotHeader? {

@@ -51,6 +51,12 @@ package struct RunSettings: Sendable {
     package var userCount = 0
     /// Clients that take locks and write under them.
     package var lockerCount = 0
+    /// Machines that begin with a build of the first feature level.
+    package var olderCount = 0
+    /// Whether they get the newest build at one of their restarts.
+    package var upgradesAtRestart = false
+    /// Whether the members say who they are, as the real ones do: only then are they state.
+    var keepsRecords: Bool { spareCount > 0 || olderCount > 0 }
 
     // What goes wrong.
     package var faults: [(kind: FaultKind, weight: Int)] = []
@@ -75,6 +81,7 @@ package struct RunSettings: Sendable {
         drawRuin()
         drawPrehistory()
         drawLocks()
+        drawLevels()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -92,6 +99,14 @@ package struct RunSettings: Sendable {
         guard random.chance(1, in: 4), !faults.isEmpty else { return }
         userCount = random.draw(1...3)
         faults.append((.users, random.pick([2, 4, 8])))
+    }
+
+    /// In some runs builds of two levels begin together.
+    private mutating func drawLevels() {
+        var random = SplitMix64(seed: seed ^ 0x6275_696C_6473_2121)
+        guard random.chance(1, in: 8), !faults.isEmpty else { return }
+        olderCount = random.draw(1...nodeCount)
+        upgradesAtRestart = true
     }
 
     /// In some runs nothing heals at the end.
@@ -125,6 +140,8 @@ package struct RunSettings: Sendable {
         settings.userCount = 0
         settings.prehistoryRounds = 0
         settings.lockerCount = 0
+        settings.olderCount = 0
+        settings.upgradesAtRestart = false
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
         settings.snapshotCount = 200

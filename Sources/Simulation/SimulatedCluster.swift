@@ -29,6 +29,8 @@ package final class SimulatedCluster {
     var lockers: [SimulatedLocker] = []
     /// Processes that ended in the event that runs now.
     private var ended: [SimulatedProcess] = []
+    /// Chance of its own, so that runs without older builds are what they are.
+    private var levelDraws: SplitMix64
     /// The storm is over: nothing goes wrong any more.
     var isCalm = false
 
@@ -36,6 +38,7 @@ package final class SimulatedCluster {
         self.settings = settings
         trace = Trace(linesMax: settings.traceLinesMax)
         random = SplitMix64(seed: settings.seed)
+        levelDraws = SplitMix64(seed: settings.seed ^ 0x6C65_7665_6C73_2121)
         let founders = (1...settings.nodeCount).map { NodeID(UInt64($0)) }
         for index in 0..<settings.machineCount {
             let machine = SimulatedMachine(
@@ -49,6 +52,7 @@ package final class SimulatedCluster {
             }
         }
         network = SimulatedNetwork(world: self, machineCount: settings.machineCount)
+        for index in 0..<settings.olderCount { machines[index].known = .first }
         rules = ClusterRules(world: self)
         nemesis = Nemesis(world: self, random: random.fork())
         for number in 0..<settings.clientCount {
@@ -148,12 +152,23 @@ package final class SimulatedCluster {
 
     // MARK: Lives of processes
 
+    /// In a run that begins with older builds a restart is when one is replaced, every other time.
+    private func considerUpgrade(of machine: SimulatedMachine) {
+        guard settings.upgradesAtRestart, machine.known < .newest, machine.life > 1,
+            levelDraws.chance(1, in: 2)
+        else { return }
+        trace.note(now, machine.index, "is upgraded")
+        counters.count(CoverageMark.buildUpgraded)
+        machine.known = .newest
+    }
+
     /// Opens the disk and starts a process on it, as an operator's supervisor would.
     func start(_ machine: SimulatedMachine) {
         machine.isRestarting = false
         guard machine.process == nil, machine.isPowered, machine.isMember else { return }
         machine.life += 1
         trace.note(now, machine.index, "starts, life", UInt64(machine.life))
+        considerUpgrade(of: machine)
         do {
             let storage = try NodeStorage.open(place(of: machine), fileSystem: machine.disk) { _ in
             }
@@ -173,7 +188,7 @@ package final class SimulatedCluster {
             freshDisk: UInt32(truncatingIfNeeded: random.next()) | 1, nonce: random.next() | 1,
             logOptions: LogOptions(
                 segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,
-                compressionMinBytes: 2048, spareSegments: 1))
+                compressionMinBytes: 2048, spareSegments: 1), known: machine.known)
     }
 
     private func opened(_ storage: NodeStorage, on machine: SimulatedMachine) {
@@ -205,6 +220,7 @@ package final class SimulatedCluster {
         trace.note(
             now, machine.index, "recovery fails, life", UInt64(machine.life), text: "\(error)")
         if machine.disk.isPowerOff, machine.isDoomed { return doomStruck(machine) }
+        if error is NewerData, machine.isOutdated { return machine.disk.killProcess() }
         if !machine.hasDiskFaults, !machine.isRotten {
             violated(
                 "V5 a disk without damage can be opened", "n\(machine.index + 1): \(error)")
@@ -232,6 +248,9 @@ package final class SimulatedCluster {
         case .replica(.removed):
             end(machine, losingPower: false)
             return left(machine)
+        case .replica(.outdated) where machine.isOutdated,
+            .replica(.unknownCommand) where machine.isOutdated:
+            return end(machine, losingPower: false)
         case .replica:
             violated("K8 replicas are identical", "n\(machine.index + 1) halts: \(reason)")
         case .storage:

@@ -53,6 +53,7 @@ package enum Outcome: Sendable {
     /// The member that was added or changed.
     case member(NodeID)
     case auth
+    case downgrade
     case failed(StoreError)
 }
 

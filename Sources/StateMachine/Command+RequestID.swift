@@ -1,13 +1,13 @@
-internal import Primitives
+package import Primitives
 
 extension CommandKind {
     /// Decided by a leader for its own term, and never for anybody else.
     package var isLeadersOwn: Bool {
         switch self {
-        case .leaseExpire, .leaseCheckpoint, .memberFoundation: true
+        case .leaseExpire, .leaseCheckpoint, .memberFoundation, .clusterLevel: true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm,
-            .clusterVersion, .memberAttributes, .memberRemoval, .memberAddition, .memberUpdate,
-            .memberPromotion, .auth:
+            .memberAttributes, .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion,
+            .auth, .downgrade:
             false
         }
     }
@@ -21,18 +21,24 @@ extension CommandKind {
         switch self {
         case .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion: true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
-            .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberFoundation, .auth:
+            .leaseCheckpoint, .alarm, .clusterLevel, .memberAttributes, .memberFoundation, .auth,
+            .downgrade:
             false
         }
     }
 }
 
 extension Command {
-    /// What an encoded command asks for; nil where this code does not know it.
-    package static func kind(of payload: [UInt8]) -> CommandKind? {
-        guard payload.count >= CommandHeader.fixedByteCount, payload[0] == CommandHeader.version
+    /// What an encoded command asks for; nil where a node that knows so much does not know it.
+    package static func kind(
+        of payload: [UInt8], known: FeatureLevel = .newest
+    ) -> CommandKind? {
+        guard let version = payload.first,
+            let fixed = CommandHeader.byteCount(ofVersion: version, known: known),
+            payload.count >= fixed, let kind = CommandKind(rawValue: payload[1]),
+            kind.level <= known
         else { return nil }
-        return CommandKind(rawValue: payload[1])
+        return kind
     }
 
     /// The client's own bytes in an encoded command; none where it is no command of a version that
@@ -47,7 +53,9 @@ extension Command {
     /// Whose request an encoded command is, without decoding the rest; nil where it is no command
     /// of a version that this code knows.
     package static func requestID(of payload: [UInt8]) -> RequestID? {
-        guard payload.count >= CommandHeader.fixedByteCount, payload[0] == CommandHeader.version
+        guard let version = payload.first,
+            let fixed = CommandHeader.byteCount(ofVersion: version, known: .newest),
+            payload.count >= fixed
         else { return nil }
         return payload.withUnsafeBytes { raw in
             func load(_ offset: Int) -> UInt64 {

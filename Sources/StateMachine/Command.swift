@@ -13,7 +13,8 @@ package enum CommandKind: UInt8, Sendable, CaseIterable {
     /// The leader's own: a ``LeaseBatch`` of remaining times; zero clears one.
     case leaseCheckpoint = 8
     case alarm = 9
-    case clusterVersion = 10
+    /// The leader's own: raises the cluster's ``FeatureLevel``, which the body has as a u16.
+    case clusterLevel = 10
     case memberAttributes = 11
     case memberRemoval = 12
     /// The leader's own: the members with which the cluster began.
@@ -23,6 +24,19 @@ package enum CommandKind: UInt8, Sendable, CaseIterable {
     case memberPromotion = 16
     /// An ``AuthCommand``.
     case auth = 17
+    /// A ``DowngradeRequest``.
+    case downgrade = 18
+
+    /// What a node must know to apply it.
+    package var level: FeatureLevel {
+        switch self {
+        case .downgrade: .downgradeJob
+        case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
+            .leaseCheckpoint, .alarm, .clusterLevel, .memberAttributes, .memberRemoval,
+            .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .auth:
+            .first
+        }
+    }
 }
 
 /// Names a request for ever: the member that took it, that member's boot, and a number.
@@ -41,7 +55,7 @@ package struct RequestID: Hashable, Sendable {
 /// What stands before the client's own bytes in an entry.
 ///
 /// ```
-///  0  u8   version, 1          24  u64  origin member
+///  0  u8   version, 1 or 2     24  u64  origin member
 ///  1  u8   kind                32  u64  origin's boot number
 ///  2  u16  flags               40  u64  request's sequence number
 ///  4  u32  least lease TTL, s  48  u64  auth revision
@@ -49,12 +63,15 @@ package struct RequestID: Hashable, Sendable {
 /// 16  u64  fence term, 0 none  64  u16  bytes of the user's name, which follow
 /// ```
 /// All little-endian; the body is the rest. Of the flags, bit 0 says that no client asks but a node
-/// for its duty.
+/// for its duty. In version 2, which the cluster's level allows (``FeatureLevel/wallTime``), a u64
+/// stands before the user's name: the leader's time of day in milliseconds since 1970.
 package struct CommandHeader: Equatable, Sendable {
-    package static let version: UInt8 = 1
     package static let fixedByteCount = 66
+    static let timedVersion: UInt8 = 2
+    static let timedByteCount = 74
     static let clockOffset = 8
     static let fenceOffset = 16
+    static let wallTimeOffset = 66
 
     package var kind: CommandKind
     package var flags: UInt16 = 0
@@ -69,6 +86,22 @@ package struct CommandHeader: Equatable, Sendable {
     /// The id of the lease to grant where the client named none.
     package var proposedID: Int64 = 0
     package var user: [UInt8] = []
+    /// The leader's time of day in milliseconds since 1970; apply makes it non-decreasing. Nil in
+    /// version 1.
+    package var wallTime: UInt64?
+
+    package var version: UInt8 { wallTime == nil ? 1 : Self.timedVersion }
+    var byteCount: Int { wallTime == nil ? Self.fixedByteCount : Self.timedByteCount }
+
+    /// The bytes before the user's name in a header of this version; nil where a node of level
+    /// `known` cannot read it.
+    static func byteCount(ofVersion version: UInt8, known: FeatureLevel) -> Int? {
+        switch version {
+        case 1: fixedByteCount
+        case timedVersion where known >= .wallTime: timedByteCount
+        default: nil
+        }
+    }
 
     package init(kind: CommandKind, request: RequestID) {
         self.kind = kind
@@ -80,11 +113,11 @@ package struct CommandHeader: Equatable, Sendable {
 package enum Command {
     package static func encode(_ header: CommandHeader, body: UnsafeRawBufferPointer) -> [UInt8] {
         invariant(header.user.count <= Int(UInt16.max), "a user name of \(header.user.count) bytes")
-        let fixed = CommandHeader.fixedByteCount
+        let fixed = header.byteCount
         let total = fixed + header.user.count + body.count
         return [UInt8](unsafeUninitializedCapacity: total) { buffer, count in
             let raw = UnsafeMutableRawBufferPointer(buffer)
-            raw[0] = CommandHeader.version
+            raw[0] = header.version
             raw[1] = header.kind.rawValue
             store(header.flags, raw, 2)
             store(header.leaseSecondsMin, raw, 4)
@@ -96,6 +129,7 @@ package enum Command {
             store(header.authRevision, raw, 48)
             store(header.proposedID, raw, 56)
             store(UInt16(header.user.count), raw, 64)
+            if let time = header.wallTime { store(time, raw, CommandHeader.wallTimeOffset) }
             header.user.withUnsafeBytes { user in
                 UnsafeMutableRawBufferPointer(rebasing: raw[fixed...]).copyMemory(from: user)
             }
@@ -109,26 +143,32 @@ package enum Command {
         body.withUnsafeBytes { encode(header, body: $0) }
     }
 
-    /// Sets the leader's clock, and the fence where there is to be one, in an encoded command.
-    package static func stamp(_ payload: inout [UInt8], clock: UInt64, fenceTerm: Term? = nil) {
+    /// Sets the leader's clock, its time of day where the header has room for it, and the fence
+    /// where there is to be one, in an encoded command.
+    package static func stamp(
+        _ payload: inout [UInt8], clock: UInt64, wallTime: UInt64, fenceTerm: Term? = nil
+    ) {
         invariant(
             payload.count >= CommandHeader.fixedByteCount, "a command of \(payload.count) bytes")
         payload.withUnsafeMutableBytes { raw in
             store(clock, raw, CommandHeader.clockOffset)
+            if raw[0] == CommandHeader.timedVersion, raw.count >= CommandHeader.timedByteCount {
+                store(wallTime, raw, CommandHeader.wallTimeOffset)
+            }
             if let fenceTerm { store(fenceTerm.rawValue, raw, CommandHeader.fenceOffset) }
         }
     }
 
     /// The header and where the body begins. Total: any bytes give a header or an error.
+    /// - Parameter known: what the node knows that reads it.
     package static func decodeHeader(
-        _ payload: UnsafeRawBufferPointer
+        _ payload: UnsafeRawBufferPointer, known: FeatureLevel = .newest
     ) throws(StoreError) -> (header: CommandHeader, bodyOffset: Int) {
         guard payload.count >= 2 else { throw .malformed(offset: payload.count) }
-        guard payload[0] == CommandHeader.version, let kind = CommandKind(rawValue: payload[1])
+        guard let fixed = CommandHeader.byteCount(ofVersion: payload[0], known: known),
+            let kind = CommandKind(rawValue: payload[1]), kind.level <= known
         else { throw .unknownCommand(version: payload[0], kind: payload[1]) }
-        guard payload.count >= CommandHeader.fixedByteCount else {
-            throw .malformed(offset: payload.count)
-        }
+        guard payload.count >= fixed else { throw .malformed(offset: payload.count) }
         let request = RequestID(
             origin: NodeID(load(payload, 24)), boot: BootNumber(load(payload, 32)),
             sequence: load(payload, 40))
@@ -139,13 +179,34 @@ package enum Command {
         header.fenceTerm = Term(load(payload, 16))
         header.authRevision = load(payload, 48)
         header.proposedID = load(payload, 56)
+        if payload[0] == CommandHeader.timedVersion {
+            header.wallTime = load(payload, CommandHeader.wallTimeOffset)
+        }
         let userCount = Int(load(payload, 64) as UInt16)
-        let bodyOffset = CommandHeader.fixedByteCount + userCount
+        let bodyOffset = fixed + userCount
         guard payload.count >= bodyOffset else { throw .malformed(offset: payload.count) }
         if userCount > 0 {
-            header.user = Array(payload[CommandHeader.fixedByteCount..<bodyOffset])
+            header.user = Array(payload[fixed..<bodyOffset])
         }
         return (header, bodyOffset)
+    }
+
+    /// Why a node that knows so much would stop at the entry, as far as its header and the level
+    /// that it announces tell; nil where it would not.
+    package static func refusal(of entry: LogEntry, known: FeatureLevel) -> StoreError? {
+        guard entry.kind == .command else { return nil }
+        return entry.payload.withUnsafeBytes { raw in
+            do throws(StoreError) {
+                let (header, bodyOffset) = try decodeHeader(raw, known: known)
+                guard header.kind == .clusterLevel else { return nil }
+                let level = try ClusterLevelCommand.decode(
+                    UnsafeRawBufferPointer(rebasing: raw[bodyOffset...]))
+                return level > known ? .unknownLevel(level, known: known) : nil
+            } catch {
+                if case .unknownCommand = error { return error }
+                return nil
+            }
+        }
     }
 
     private static func load<T: FixedWidthInteger>(

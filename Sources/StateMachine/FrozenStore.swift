@@ -25,6 +25,8 @@ package struct FrozenStore: Sendable {
     package let appliedTerm: Term
     package let revision: Revision
     package let clock: UInt64
+    package let wallTime: UInt64
+    package let downgradeTarget: String?
     package let digest: Digest
 
     /// How many parts the clients' revision history is in.
@@ -102,7 +104,8 @@ package struct FrozenStore: Sendable {
 
     private func encodeState() -> [UInt8] {
         var writer = ByteWriter(capacity: 80)
-        writer.write(rowFormatVersion)
+        let level = members.clusterLevel
+        writer.write(RowFormat.version(at: level))
         writer.write(Digest.version)
         writer.write(revision.rawValue)
         writer.write(client.floor)
@@ -111,12 +114,16 @@ package struct FrozenStore: Sendable {
         writer.write(appliedTerm.rawValue)
         writer.write(clock)
         writer.write(digest.value)
+        if level >= .wallTime {
+            writer.write(wallTime)
+            writer.writeLengthPrefixed(downgradeTarget ?? "")
+        }
         return writer.bytes
     }
 
     func encodeMembers() -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
-        writer.writeLengthPrefixed(members.clusterVersion)
+        writer.write(members.clusterLevel.rawValue)
         writer.write(UInt32(members.records.count))
         for record in members.records { record.encode(into: &writer) }
         writer.write(UInt32(members.removed.count))
@@ -150,7 +157,8 @@ extension Store {
             client: FrozenSpace(client), datacenter: FrozenSpace(datacenter), leases: leases,
             alarms: alarms, members: members, auth: auth, appliedIndex: appliedIndex,
             appliedTerm: appliedTerm,
-            revision: revision, clock: clock, digest: digest)
+            revision: revision, clock: clock, wallTime: wallTime,
+            downgradeTarget: downgradeTarget, digest: digest)
     }
 
     /// Says that no checkpoint will build on one at or before `index` any more, so that which rows

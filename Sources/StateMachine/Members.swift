@@ -11,11 +11,14 @@ package struct MemberAttributes: Equatable, Sendable {
     /// it, know from here which disk is the right one (DESIGN §5, amnesia). Zero: it never started.
     package var boot = BootNumber.zero
     package var nonce: UInt64 = 0
+    /// The highest that the member's build knows.
+    package var level: FeatureLevel
 
     package init(
         member: NodeID, name: String, clientURLs: [String], peerURLs: [String], version: String,
-        boot: BootNumber = .zero, nonce: UInt64 = 0
+        boot: BootNumber = .zero, nonce: UInt64 = 0, level: FeatureLevel = .unannounced
     ) {
+        self.level = level
         self.boot = boot
         self.nonce = nonce
         self.member = member
@@ -26,7 +29,7 @@ package struct MemberAttributes: Equatable, Sendable {
     }
 
     /// u64 member, then name, client URLs, peer URLs and version, each length-prefixed; a list is
-    /// preceded by a u32 count; then u64 boot number and nonce.
+    /// preceded by a u32 count; then u64 boot number and nonce, and u16 feature level.
     package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
         encode(into: &writer)
@@ -40,6 +43,7 @@ package struct MemberAttributes: Equatable, Sendable {
         writer.writeLengthPrefixed(version)
         writer.write(boot.rawValue)
         writer.write(nonce)
+        writer.write(level.rawValue)
     }
 
     package static func decode(
@@ -52,7 +56,8 @@ package struct MemberAttributes: Equatable, Sendable {
         let version = try reader.readString(limit: MemberTable.textBytesMax)
         return MemberAttributes(
             member: member, name: name, clientURLs: clientURLs, peerURLs: peerURLs,
-            version: version, boot: BootNumber(try reader.read()), nonce: try reader.read())
+            version: version, boot: BootNumber(try reader.read()), nonce: try reader.read(),
+            level: FeatureLevel(try reader.read()))
     }
 
     static func encode(_ urls: [String], into writer: inout ByteWriter) {
@@ -85,6 +90,7 @@ package struct MemberRecord: Equatable, Sendable {
     /// The last start that took part: ``MemberAttributes/boot``.
     package var boot = BootNumber.zero
     package var nonce: UInt64 = 0
+    package var level = FeatureLevel.unannounced
 
     package init(id: NodeID, role: MemberRole, peerURLs: [String]) {
         self.id = id
@@ -100,7 +106,7 @@ package struct MemberRecord: Equatable, Sendable {
     package func hasPublished(_ attributes: MemberAttributes) -> Bool {
         name == attributes.name && clientURLs == attributes.clientURLs
             && version == attributes.version && boot == attributes.boot
-            && nonce == attributes.nonce
+            && nonce == attributes.nonce && level == attributes.level
     }
 
     /// As a ``MemberAttributes``, with the role before it.
@@ -108,7 +114,7 @@ package struct MemberRecord: Equatable, Sendable {
         writer.write(role.rawValue)
         MemberAttributes(
             member: id, name: name, clientURLs: clientURLs, peerURLs: peerURLs, version: version,
-            boot: boot, nonce: nonce
+            boot: boot, nonce: nonce, level: level
         ).encode(into: &writer)
     }
 
@@ -131,11 +137,12 @@ package struct MemberRecord: Equatable, Sendable {
         name = attributes.name
         clientURLs = attributes.clientURLs
         version = attributes.version
+        level = attributes.level
     }
 }
 
-/// The members by id, the ids that were removed and are never used again, and the cluster version
-/// that gates new kinds of entries (DESIGN §6).
+/// The members by id, the ids that were removed and are never used again, and the cluster's level,
+/// which gates new kinds of entries and fields (DESIGN §6).
 package struct MemberTable: Equatable, Sendable {
     static let textBytesMax = 4096
     static let urlsMax = 64
@@ -144,8 +151,8 @@ package struct MemberTable: Equatable, Sendable {
     /// Sorted by id.
     package internal(set) var records: [MemberRecord] = []
     package internal(set) var removed: [NodeID] = []
-    /// `major.minor.patch`; empty until one was committed.
-    package internal(set) var clusterVersion = ""
+    /// What may be written: every member knows it. It never falls.
+    package internal(set) var clusterLevel = FeatureLevel.first
 
     package init() {}
 
@@ -155,6 +162,9 @@ package struct MemberTable: Equatable, Sendable {
     }
 
     package func isRemoved(_ member: NodeID) -> Bool { removed.contains(member) }
+
+    /// What all members, whatever their role, have said that they know; none is the least there is.
+    package var levelOfAll: FeatureLevel { records.map(\.level).min() ?? .unannounced }
 
     /// The members that are to vote, sorted.
     package var voters: [NodeID] { records.filter { $0.role == .voter }.map(\.id) }

@@ -4,10 +4,10 @@ package import Primitives
 /// nested ones go into one buffer and a large one can be sent piece by piece.
 extension Outcome {
     /// The response message, or nil for an outcome that has none (``none``, ``failed``,
-    /// ``member``).
+    /// ``member``, ``downgrade``).
     package func encodeResponse(_ header: ResponseHeader) -> [UInt8]? {
         switch self {
-        case .none, .failed, .member: return nil
+        case .none, .failed, .member, .downgrade: return nil
         case .put(let previous): return Response.put(header, previous: previous)
         case .deleteRange(let deleted, let previous):
             return Response.deleteRange(header, deleted: deleted, previous: previous)

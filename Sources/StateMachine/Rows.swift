@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 
 /// What a checkpoint or a snapshot is made of: a table, a key and a value, all opaque outside this
 /// module.
@@ -18,8 +18,9 @@ package struct StoreRow: Equatable, Sendable {
 ///
 /// ```
 /// state       key empty        versions of format and digest, revision, floors, applied index and
-///                              term, clock, digest
-/// members     key empty        cluster version, members, removed ids, alarms
+///                              term, clock, digest; from level 2 on the time of day and the
+///                              downgrade job's target, empty where there is none
+/// members     key empty        cluster level, members, removed ids, alarms
 /// leases      u8 bucket        the leases of the bucket: count, then of each its id, granted and
 ///                              remaining seconds and the index of its grant
 /// auth        key empty        as AuthTable.encode() has it
@@ -42,8 +43,26 @@ package enum StoreTable: UInt8, Sendable {
     }
 }
 
-/// Version of the rows' format.
-let rowFormatVersion: UInt32 = 4
+/// Version of the rows' format. It follows the cluster's level, so that a build which does not know
+/// the level cannot take the rows for ones that it knows.
+package enum RowFormat {
+    private static let first: UInt32 = 5
+
+    /// Those that a node reads which knows so much, in words.
+    package static func versions(at known: FeatureLevel) -> String {
+        known == .first ? "format \(first)" : "formats \(first) to \(version(at: known))"
+    }
+
+    static func version(at level: FeatureLevel) -> UInt32 {
+        first + UInt32(level.rawValue - FeatureLevel.first.rawValue)
+    }
+
+    /// Nil where a node that knows so much cannot read the version.
+    static func level(ofVersion version: UInt32, known: FeatureLevel) -> FeatureLevel? {
+        guard version >= first, version <= Self.version(at: known) else { return nil }
+        return FeatureLevel(UInt16(version - first) + FeatureLevel.first.rawValue)
+    }
+}
 
 /// How a checkpoint differs from an older one.
 package struct RowChanges: Sendable {

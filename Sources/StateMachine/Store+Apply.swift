@@ -4,7 +4,8 @@ extension Store {
     /// Applies the next committed entry.
     ///
     /// Closed and total: it reads the entry and the state, nothing else, and any bytes give an
-    /// outcome. A refused command changes nothing but the applied index and the clock.
+    /// outcome. A refused command changes nothing but the applied index and the clocks; one that
+    /// the node does not know changes nothing, so that nobody takes it for applied.
     /// - Parameter evaluate: whether this node answers the request, so that the ranges of a
     ///   transaction
     ///   are to be read. Nodes that differ in it have equal states.
@@ -12,6 +13,7 @@ extension Store {
         invariant(
             entry.index == appliedIndex.next,
             "entry \(entry.index) applied after \(appliedIndex)")
+        let before = (appliedIndex, appliedTerm, clock, wallTime)
         appliedIndex = entry.index
         appliedTerm = entry.term
         switch entry.kind {
@@ -25,6 +27,7 @@ extension Store {
             entry.payload.withUnsafeBytes {
                 applyCommand($0, entry.term, evaluate, &applied)
             }
+            if applied.mustStop { (appliedIndex, appliedTerm, clock, wallTime) = before }
             return applied
         }
     }
@@ -34,10 +37,12 @@ extension Store {
         _ applied: inout Applied
     ) {
         do throws(StoreError) {
-            let (header, bodyOffset) = try Command.decodeHeader(payload)
-            clock = max(clock, header.clock)
-            applied.request = header.request
+            let (header, bodyOffset) = try Command.decodeHeader(payload, known: known)
             let body = UnsafeRawBufferPointer(rebasing: payload[bodyOffset...])
+            clock = max(clock, header.clock)
+            if let time = header.wallTime { wallTime = max(wallTime, time) }
+            applied.request = header.request
+            if header.kind == .clusterLevel { try refuseUnknownLevel(body) }
             #if KEELSON_MUTANTS
                 let isFenced = !planted(.ignoresFences)
             #else
@@ -50,7 +55,10 @@ extension Store {
             if auth.isEnabled { try authorize(header, body) }
             applied.outcome = try perform(header, body, evaluate, &applied)
         } catch {
-            if case .unknownCommand = error { applied.mustStop = true }
+            switch error {
+            case .unknownCommand, .unknownLevel: applied.mustStop = true
+            default: break
+            }
             applied.outcome = .failed(error)
         }
         applied.revision = revision
@@ -68,7 +76,7 @@ extension Store {
             if alarms.isRaised(.noSpace) { throw .noSpace }
         case .deleteRange, .txn, .compact, .leaseRevoke, .leaseExpire:
             if alarms.isRaised(.corrupt) { throw .corrupt }
-        case .leaseCheckpoint, .alarm, .clusterVersion, .memberAttributes, .memberRemoval,
+        case .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .memberAttributes, .memberRemoval,
             .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .auth:
             break
         }
@@ -88,7 +96,8 @@ extension Store {
         case .leaseExpire: return try expireLeases(body, &applied)
         case .leaseCheckpoint: return try checkpointLeases(body, &applied)
         case .alarm: return try alarm(body, &applied)
-        case .clusterVersion: return try setClusterVersion(body, &applied)
+        case .clusterLevel: return try raiseClusterLevel(body, &applied)
+        case .downgrade: return try changeDowngrade(body, &applied)
         case .memberAttributes, .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate,
             .memberPromotion:
             return try changeMembers(header.kind, body, &applied)
@@ -96,7 +105,7 @@ extension Store {
         }
     }
 
-    // MARK: - Alarms and the cluster's version
+    // MARK: - Alarms
 
     private func alarm(
         _ body: UnsafeRawBufferPointer, _ applied: inout Applied
@@ -110,18 +119,6 @@ extension Store {
             digest.fold(.alarm, UInt64(UInt32(bitPattern: request.alarm)) ^ request.member << 8)
         }
         return .alarms(answer)
-    }
-
-    private func setClusterVersion(
-        _ body: UnsafeRawBufferPointer, _ applied: inout Applied
-    ) throws(StoreError) -> Outcome {
-        guard body.count <= 64, let text = String(validating: body, as: UTF8.self) else {
-            throw .malformed(offset: 0)
-        }
-        members.clusterVersion = text
-        applied.membershipChanged = true
-        digest.fold(.member, Array(body))
-        return .none
     }
 }
 

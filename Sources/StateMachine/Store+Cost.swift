@@ -21,7 +21,7 @@ extension Store {
                 return items.reduce(1) { $0 + 1 + leases.keyCount(of: $1.id) }
             case .leaseCheckpoint:
                 return 1 + ((try? LeaseBatch.decode(body))?.items.count ?? 0)
-            case .put, .compact, .leaseGrant, .alarm, .clusterVersion, .memberAttributes,
+            case .put, .compact, .leaseGrant, .alarm, .clusterLevel, .downgrade, .memberAttributes,
                 .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion,
                 .auth:
                 return 1

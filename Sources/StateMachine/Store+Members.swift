@@ -67,7 +67,7 @@ extension Store {
             case .memberUpdate: outcome = try next.move(&reader)
             case .memberPromotion: outcome = try next.promote(&reader)
             case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
-                .leaseCheckpoint, .alarm, .clusterVersion, .auth:
+                .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .auth:
                 invariant(false, "\(kind) changes no member")
                 outcome = .none
             }
@@ -100,7 +100,8 @@ extension MemberTable {
         case .memberAddition: _ = try? next.add(&reader, at: entry.index)
         case .memberUpdate: _ = try? next.move(&reader)
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
-            .leaseCheckpoint, .alarm, .clusterVersion, .memberRemoval, .memberPromotion, .auth:
+            .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .memberRemoval, .memberPromotion,
+            .auth:
             return
         }
         self = next

@@ -21,10 +21,19 @@ package final class Store: @unchecked Sendable {
     @exclusivity(unchecked) package internal(set) var appliedTerm: Term
     /// The leader's clock as of the last entry, in milliseconds; it never goes back.
     @exclusivity(unchecked) package internal(set) var clock: UInt64
+    /// The leader's time of day as of the last entry that had one, in milliseconds since 1970; it
+    /// never goes back. Zero before the first.
+    @exclusivity(unchecked) package internal(set) var wallTime: UInt64
+    /// The version that a downgrade was announced to, as `major.minor.patch`.
+    @exclusivity(unchecked) package internal(set) var downgradeTarget: String?
     @exclusivity(unchecked) package internal(set) var digest: Digest
+    /// What the node knows that this store is in. An entry beyond it is not applied: the node
+    /// stops.
+    package let known: FeatureLevel
 
     /// An empty store, at revision 1.
-    package init() {
+    package init(known: FeatureLevel = .newest) {
+        self.known = known
         client = KeySpace()
         datacenter = KeySpace()
         mainRevision = 1
@@ -35,6 +44,7 @@ package final class Store: @unchecked Sendable {
         appliedIndex = .zero
         appliedTerm = .zero
         clock = 0
+        wallTime = 0
         digest = Digest()
     }
 

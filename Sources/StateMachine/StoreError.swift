@@ -1,3 +1,5 @@
+package import Primitives
+
 /// Why a command or a read was refused. All of them are definite: nothing was changed.
 ///
 /// `message` and `grpcCode` are etcd's where etcd has the case, byte for byte, because clients
@@ -41,6 +43,8 @@ package enum StoreError: Error, Equatable, Sendable {
     case rootRoleMissing
     /// The table of users, roles and permissions is as large as it may be.
     case tooManyUsers
+    case downgradeInProgress
+    case noDowngrade
     /// The command was decided in another term than the one it was committed in (DESIGN §6, the
     /// fence).
     case fenced(decidedIn: UInt64, committedIn: UInt64)
@@ -49,6 +53,8 @@ package enum StoreError: Error, Equatable, Sendable {
     case nestedTooDeep(limit: Int)
     /// An entry of a kind or a version that this program does not know: the node must stop.
     case unknownCommand(version: UInt8, kind: UInt8)
+    /// The cluster's level rises to one that this program does not know: the node must stop.
+    case unknownLevel(FeatureLevel, known: FeatureLevel)
 
     package var grpcCode: Int {
         switch self {
@@ -63,13 +69,13 @@ package enum StoreError: Error, Equatable, Sendable {
         case .noSpace, .tooManyUsers: return 8
         case .leaseExists, .peerURLExists, .memberNotLearner, .tooManyMembers, .userExists,
             .userNotFound, .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted,
-            .authNotEnabled, .rootUserMissing, .rootRoleMissing:
+            .authNotEnabled, .rootUserMissing, .rootRoleMissing, .downgradeInProgress, .noDowngrade:
             return 9
         case .compacted, .futureRevision, .leaseTimeTooLarge: return 11
         case .malformed: return 13
         case .fenced: return 14
         case .corrupt: return 15
-        case .unknownCommand: return 12
+        case .unknownCommand, .unknownLevel: return 12
         }
     }
 
@@ -116,6 +122,8 @@ package enum StoreError: Error, Equatable, Sendable {
         case .tooManyUsers:
             return
                 "keelson: users, roles and permissions take more than \(AuthTable.bytesMax) bytes"
+        case .downgradeInProgress: return "etcdserver: cluster has a downgrade job in progress"
+        case .noDowngrade: return "etcdserver: no inflight downgrade job"
         case .fenced(let decided, let committed):
             return "keelson: decided in term \(decided), committed in term \(committed)"
         case .malformed(let offset): return "keelson: malformed message at byte \(offset)"
@@ -123,6 +131,8 @@ package enum StoreError: Error, Equatable, Sendable {
             return "keelson: transactions are nested deeper than \(limit)"
         case .unknownCommand(let version, let kind):
             return "keelson: unknown command of kind \(kind), version \(version)"
+        case .unknownLevel(let level, let known):
+            return "keelson: unknown feature level \(level), known is \(known)"
         }
     }
 }

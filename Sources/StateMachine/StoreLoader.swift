@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 
 /// Makes a store from the rows of a checkpoint or a snapshot, given in order of table and key.
 ///
@@ -10,6 +10,9 @@ package struct StoreLoader {
         var index = LogIndex.zero
         var term = Term.zero
         var clock: UInt64 = 0
+        var level = FeatureLevel.first
+        var wallTime: UInt64 = 0
+        var downgradeTarget: String?
         var digest = Digest()
     }
 
@@ -20,7 +23,10 @@ package struct StoreLoader {
     private var leases: [Lease] = []
     private var spaces = [SpaceLoader(), SpaceLoader()]
 
-    package init() {}
+    private let known: FeatureLevel
+
+    /// - Parameter known: what the node knows that the store is for.
+    package init(known: FeatureLevel = .newest) { self.known = known }
 
     package mutating func add(_ row: StoreRow) throws(StoreLoadError) {
         try add(table: row.table, key: row.key, value: row.value)
@@ -46,17 +52,18 @@ package struct StoreLoader {
     /// The store. Rows added after it count for another one.
     package mutating func finish() throws(StoreLoadError) -> Store {
         guard let state else { throw .missingState }
+        guard members.clusterLevel == state.level else { throw .malformed(offset: 0) }
         let index = state.index.rawValue
         let client = spaces[0].finish(floor: state.floors[0], loadedAt: index)
         let datacenter = spaces[1].finish(floor: state.floors[1], loadedAt: index)
-        let known = Set(leases.map { $0.id })
-        for attachment in client.attachments where !known.contains(attachment.lease) {
+        let leaseIDs = Set(leases.map { $0.id })
+        for attachment in client.attachments where !leaseIDs.contains(attachment.lease) {
             throw .unknownLease(attachment.lease)
         }
         let table = LeaseTable(leases, attachments: client.attachments, loadedAt: index)
         let store = Store(
             client: client.space, datacenter: datacenter.space, revision: state.revision,
-            leases: table, alarms: alarms, members: members)
+            leases: table, alarms: alarms, members: members, known: known)
         if var auth {
             auth.modifiedAt = index
             store.auth = auth
@@ -64,8 +71,10 @@ package struct StoreLoader {
         store.appliedIndex = state.index
         store.appliedTerm = state.term
         store.clock = state.clock
+        store.wallTime = state.wallTime
+        store.downgradeTarget = state.downgradeTarget
         store.digest = state.digest
-        self = StoreLoader()
+        self = StoreLoader(known: known)
         return store
     }
 
@@ -74,10 +83,11 @@ package struct StoreLoader {
         do throws(DecodingError) {
             let format: UInt32 = try reader.read()
             let digestVersion: UInt32 = try reader.read()
-            guard format == rowFormatVersion, digestVersion == Digest.version else {
-                throw DecodingError.invalid(field: "version", offset: 0)
-            }
+            guard let level = RowFormat.level(ofVersion: format, known: known),
+                digestVersion == Digest.version
+            else { throw DecodingError.invalid(field: "version", offset: 0) }
             var found = State()
+            found.level = level
             found.revision = try reader.read()
             found.floors[0] = try reader.read()
             found.floors[1] = try reader.read()
@@ -85,6 +95,11 @@ package struct StoreLoader {
             found.term = Term(try reader.read())
             found.clock = try reader.read()
             found.digest = Digest(value: try reader.read())
+            if level >= .wallTime {
+                found.wallTime = try reader.read()
+                let target = try reader.readString(limit: DowngradeRequest.targetBytesMax)
+                found.downgradeTarget = target.isEmpty ? nil : target
+            }
             state = found
         } catch {
             if case .invalid = error {
@@ -97,7 +112,7 @@ package struct StoreLoader {
     private mutating func addMembers(_ value: [UInt8]) throws(StoreLoadError) {
         var reader = ByteReader(value)
         do throws(DecodingError) {
-            members.clusterVersion = try reader.readString(limit: MemberTable.textBytesMax)
+            members.clusterLevel = FeatureLevel(try reader.read())
             let recordCount: UInt32 = try reader.read()
             for _ in 0..<recordCount { members.set(try MemberRecord.decode(&reader)) }
             let removedCount: UInt32 = try reader.read()
@@ -252,9 +267,9 @@ extension Record {
 extension Store {
     convenience init(
         client: KeySpace, datacenter: KeySpace, revision: Int64, leases: LeaseTable,
-        alarms: AlarmTable, members: MemberTable
+        alarms: AlarmTable, members: MemberTable, known: FeatureLevel
     ) {
-        self.init()
+        self.init(known: known)
         self.client = client
         self.datacenter = datacenter
         self.mainRevision = revision

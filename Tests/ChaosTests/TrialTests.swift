@@ -58,3 +58,11 @@ struct MembersTests {
         .enabled(if: FullDiskTests.isKeelson, "etcd counts a member before it has started"))
     func members() throws { try survives("members") }
 }
+
+@Suite("Servers of two feature levels", .serialized)
+struct UpgradeTests {
+    @Test(
+        "older servers are replaced one by one under load, and turned away when they come back",
+        .enabled(if: FullDiskTests.isKeelson, "the levels are Keelson's"))
+    func upgrade() throws { try survives("upgrade") }
+}

@@ -1,6 +1,8 @@
 """Cluster and Maintenance of a cluster of one, as far as answers can be equal."""
 
-from side import Side, shown
+import grpc
+
+from side import Side, refusal, shown
 from wire import decode, message
 
 CLUSTER = "/etcdserverpb.Cluster/"
@@ -57,4 +59,33 @@ def cluster_cases(side: Side):
     yield "no such service", lambda: side.call("/what.Ever/Nothing")
 
 
-SECTIONS = [cluster_cases]
+def downgrade(side: Side, action: int, version: str = ""):
+    """The answer's version but for its numbers, which are each side's own."""
+    try:
+        fields = decode(side.raw(MAINTENANCE + "Downgrade", message(f1=action, f2=version)))
+    except grpc.RpcError as error:
+        return refusal(error)
+    return {"header": 1 in fields, "parts": len(fields[2].split(b"."))}
+
+
+def below(side: Side, minor: int) -> str:
+    """A version so many minor versions below the cluster's."""
+    parts = decode(side.raw(MAINTENANCE + "Status"))[2].decode().split(".")
+    return f"{parts[0]}.{int(parts[1]) - minor}"
+
+
+def downgrade_cases(side: Side):
+    for name, action in (("validating", 0), ("enabling", 1)):
+        for text in ("", "3", "x", "3.x", "3.6.0.0", "-3.6", "3.", "v3.6"):
+            yield f"{name} {text!r}", lambda a=action, t=text: downgrade(side, a, t)
+        for minor in (-1, 0, 2):
+            yield f"{name}, {minor} below", lambda a=action, m=minor: downgrade(
+                side, a, below(side, m))
+    yield "cancelling nothing", lambda: downgrade(side, 2)
+    yield "doing what nobody knows", lambda: downgrade(side, 9)
+    for patch in ("", ".0", ".7", ".0-rc.1"):
+        yield f"validating with {patch!r}", lambda p=patch: downgrade(
+            side, 0, below(side, 1) + p)
+
+
+SECTIONS = [cluster_cases, downgrade_cases]

@@ -16,7 +16,7 @@ struct Disk {
     let fileSystem = MemoryFileSystem(seed: 1)
 
     /// Starts a node on the disk. The process before it is killed.
-    func open(disk: UInt32 = 7) throws -> NodeStorage {
+    func open(disk: UInt32 = 7, known: FeatureLevel = .newest) throws -> NodeStorage {
         fileSystem.crash(.keep)
         let identity = NodeIdentity(
             clusterID: Self.cluster, memberID: Self.member, name: "n1", initialVoters: Self.voters)
@@ -26,7 +26,7 @@ struct Disk {
         return try NodeStorage.open(
             NodePlace(
                 path: "/n1", identity: identity, freshDisk: disk, nonce: 1,
-                logOptions: options), fileSystem: fileSystem, progress: { _ in })
+                logOptions: options, known: known), fileSystem: fileSystem, progress: { _ in })
     }
 
     static func entry(_ index: UInt64, term: UInt64 = 1) -> LogEntry {

@@ -175,7 +175,7 @@ struct PeerGateTests {
 
     @Test("questions and answers about joining come back as they were; damaged ones never trap")
     func joining() throws {
-        let question = JoinQuestion(peerURLs: ["http://a:1", "http://b:2"])
+        let question = JoinQuestion(peerURLs: ["http://a:1", "http://b:2"], level: .newest)
         #expect(JoinQuestion.isOne(question.encode()))
         #expect(try JoinQuestion.decode(question.encode()) == question)
         var answer = JoinAnswer(

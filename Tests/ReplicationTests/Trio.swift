@@ -27,18 +27,26 @@ struct Trio {
     var snapshots: [[(to: NodeID, leastIndex: LogIndex)]] = [[], [], []]
     /// The entries that each member was sent for its holes.
     var filled: [[[LogEntry]]] = [[], [], []]
+    var halts: [ReplicaHalt?] = [nil, nil, nil]
+    /// What the wall clocks say, in milliseconds.
+    var clock: UInt64 = 0
     var onDisk: [[LogEntry]] = [[], [], []]
     private var mail: [(from: Int, to: Int, PeerMessage)] = []
 
-    init(_ change: (inout ReplicaSettings) -> Void = { _ in }) {
+    /// - Parameter known: what each member's build knows.
+    init(
+        known: [FeatureLevel] = [.newest, .newest, .newest],
+        _ change: (inout ReplicaSettings) -> Void = { _ in }
+    ) {
         let configuration = ClusterConfiguration(voters: Self.ids)
-        replicas = Self.ids.map { id in
+        replicas = zip(Self.ids, known).map { id, known in
             let raft = RaftSettings(id: id, seed: id.rawValue, electionTicks: 20, heartbeatTicks: 2)
             var settings = ReplicaSettings(
                 raft: raft, clusterID: ClusterID(1), boot: BootNumber(1), ticksPerSecond: 10)
             settings.digestIntervalEntries = 4
             change(&settings)
-            return Replica(settings: settings, restored: .fresh(configuration), store: Store())
+            return Replica(
+                settings: settings, restored: .fresh(configuration), store: Store(known: known))
         }
     }
 
@@ -64,7 +72,7 @@ struct Trio {
 
     mutating func tick(_ count: Int = 1) {
         for _ in 0..<count {
-            for node in replicas.indices { step(node, .tick(clock: 0)) }
+            for node in replicas.indices { step(node, .tick(clock: clock)) }
             deliver()
         }
     }
@@ -163,7 +171,8 @@ struct Trio {
             }
             replicas[node].step(.loaded(first: first, entries, purpose), into: &effects)
         case .sendSnapshot(let peer, let index): snapshots[node].append((peer, index))
-        case .roleChanged, .configurationChanged, .halt: break
+        case .halt(let reason): halts[node] = reason
+        case .roleChanged, .configurationChanged: break
         }
     }
 

@@ -93,11 +93,4 @@ struct AlarmTests {
         #expect(driver.apply(.memberAttributes, one.encode()).error == .memberNotFound)
         #expect(driver.store.revision == Revision(1))
     }
-
-    @Test("the cluster version is kept as it was committed")
-    func clusterVersion() {
-        #expect(driver.apply(.clusterVersion, bytes("3.7.0")).membershipChanged)
-        #expect(driver.store.members.clusterVersion == "3.7.0")
-        #expect(driver.apply(.clusterVersion, [0xFF]).error == .malformed(offset: 0))
-    }
 }

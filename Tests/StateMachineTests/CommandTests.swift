@@ -25,7 +25,7 @@ struct CommandTests {
         }
         #expect(try decoded().header == header)
         #expect(try decoded().bodyOffset == payload.count - 2)
-        Command.stamp(&payload, clock: 100, fenceTerm: Term(6))
+        Command.stamp(&payload, clock: 100, wallTime: 7, fenceTerm: Term(6))
         header.clock = 100
         header.fenceTerm = Term(6)
         #expect(try decoded().header == header)
@@ -42,8 +42,8 @@ struct CommandTests {
         payload[1] = 200
         #expect(driver.apply(payload: payload).mustStop)
         payload[1] = 1
-        payload[0] = 2
-        #expect(driver.apply(payload: payload).error == .unknownCommand(version: 2, kind: 1))
+        payload[0] = 3
+        #expect(driver.apply(payload: payload).error == .unknownCommand(version: 3, kind: 1))
         payload[0] = 1
         #expect(driver.apply(payload: Array(payload[..<65])).error == .malformed(offset: 65))
         #expect(driver.apply(payload: []).error == .malformed(offset: 0))
@@ -125,7 +125,14 @@ struct CommandTests {
         note()
         driver.apply(.alarm, AlarmRequest(.activate, kind: .noSpace).encode())
         note()
-        driver.apply(.clusterVersion, bytes("3.7.0"))
+        let attributes = MemberAttributes(
+            member: NodeID(1), name: "n", clientURLs: [], peerURLs: [], version: "1",
+            level: .newest)
+        driver.apply(.memberAttributes, attributes.encode())
+        note()
+        driver.apply(.clusterLevel, ClusterLevelCommand.encode(.newest))
+        note()
+        driver.apply(.downgrade, DowngradeRequest.enable(target: "3.6.0").encode())
         note()
         for request in [PutRequest("a", "1", lease: 1), PutRequest("b", "1"), PutRequest("a", "2")]
         {

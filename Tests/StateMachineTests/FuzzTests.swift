@@ -18,7 +18,8 @@ struct FuzzTests {
             then: [.range(range), .txn(inner)],
             else: [.txn(inner), .put(PutRequest("y", "", ignoreValue: true)), .empty])
         let attributes = MemberAttributes(
-            member: NodeID(2), name: "n", clientURLs: ["u"], peerURLs: ["p"], version: "1")
+            member: NodeID(2), name: "n", clientURLs: ["u"], peerURLs: ["p"], version: "1",
+            level: .newest)
         return [
             (.put, PutRequest("a", "value", lease: 1, prevKV: true).encoded),
             (.put, PutRequest("a", "", ignoreLease: true).encoded),
@@ -29,7 +30,10 @@ struct FuzzTests {
             (.leaseRevoke, encodedNumbers((1, 1))),
             (.leaseExpire, []), (.leaseCheckpoint, []),
             (.alarm, AlarmRequest(.deactivate, member: NodeID(1), kind: .noSpace).encode()),
-            (.clusterVersion, bytes("3.7.0")), (.memberAttributes, attributes.encode()),
+            (.memberAttributes, attributes.encode()),
+            (.clusterLevel, ClusterLevelCommand.encode(.newest)),
+            (.downgrade, DowngradeRequest.enable(target: "3.6.0").encode()),
+            (.downgrade, DowngradeRequest.cancel.encode()),
             (.memberRemoval, [2, 0, 0, 0, 0, 0, 0, 0]),
             (.auth, AuthCommand.addUser(bytes("root"), hash: [1]).encode()),
             (.auth, AuthCommand.grantRole(bytes("root"), to: bytes("root")).encode()),

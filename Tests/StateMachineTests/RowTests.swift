@@ -140,10 +140,14 @@ struct RowTests {
         driver.apply(.leaseCheckpoint, LeaseBatch([left]).encode())
         driver.apply(
             .alarm, AlarmRequest(.activate, member: NodeID(3), kind: .noSpace).encode())
-        driver.apply(.clusterVersion, bytes("3.7.1"))
         let attributes = MemberAttributes(
-            member: NodeID(3), name: "n", clientURLs: ["a", "b"], peerURLs: [], version: "1")
+            member: NodeID(3), name: "n", clientURLs: ["a", "b"], peerURLs: [], version: "1",
+            level: .newest)
         driver.apply(.memberAttributes, attributes.encode())
+        driver.apply(.clusterLevel, ClusterLevelCommand.encode(.newest))
+        driver.apply(.downgrade, DowngradeRequest.enable(target: "3.6.0").encode())
+        driver.wallTime = 1234
+        driver.apply(.alarm, AlarmRequest(.get).encode())
         driver.apply(.memberRemoval, [4, 0, 0, 0, 0, 0, 0, 0])
         let loaded = try driver.reloaded()
         #expect(
@@ -152,6 +156,8 @@ struct RowTests {
             ])
         #expect(loaded.alarms == driver.store.alarms)
         #expect(loaded.members == driver.store.members)
+        #expect(loaded.members.clusterLevel == .newest && loaded.downgradeTarget == "3.6.0")
+        #expect(loaded.wallTime == 1234)
         #expect(loaded.clock == 77 && loaded.appliedTerm == Term(6))
         #expect(loaded.revision == Revision(1) && loaded.digest == driver.store.digest)
     }

@@ -7,6 +7,8 @@ final class StoreDriver {
     var store = Store()
     var term = Term(1)
     var clock: UInt64 = 0
+    /// Nil: entries have the first version of the header.
+    var wallTime: UInt64?
     var sequence: UInt64 = 0
     /// Every entry that was applied.
     var log: [LogEntry] = []
@@ -23,6 +25,7 @@ final class StoreDriver {
         header.leaseSecondsMin = leaseSecondsMin
         header.fenceTerm = fence
         header.clock = clock
+        header.wallTime = wallTime
         return apply(payload: Command.encode(header, body: body), evaluate: evaluate)
     }
 

@@ -54,10 +54,14 @@ package final class ServerNode: Sendable {
     package var current: ChildProcess? { process.withLock { $0 } }
     package var isRunning: Bool { current?.isRunning ?? false }
 
-    /// Starts the process without waiting for it to be ready. `more` goes behind the usual flags.
+    /// Starts the process without waiting for it to be ready. `more` goes behind the usual flags,
+    /// `environment` is `NAME=value` each.
     @discardableResult
-    package func launch(more: [String] = []) throws(LocalClusterError) -> ChildProcess {
-        let words = site.launcher + [program.path] + arguments + more
+    package func launch(
+        more: [String] = [], environment: [String] = []
+    ) throws(LocalClusterError) -> ChildProcess {
+        let env = environment.isEmpty ? [] : ["/usr/bin/env"] + environment
+        let words = site.launcher + env + [program.path] + arguments + more
         let child = try ChildProcess(words[0], Array(words.dropFirst()), outputPath: logPath)
         onStart(child.pid)
         process.withLock { $0 = child }
@@ -67,10 +71,12 @@ package final class ServerNode: Sendable {
     /// Starts the process and waits until it says that it serves clients. Returns how long that
     /// took.
     @discardableResult
-    package func start(_ limit: Duration = .seconds(30)) throws(LocalClusterError) -> Duration {
+    package func start(
+        _ limit: Duration = .seconds(30), environment: [String] = []
+    ) throws(LocalClusterError) -> Duration {
         let offset = logSize
         let begin = ContinuousClock.now
-        let child = try launch()
+        let child = try launch(environment: environment)
         try waitUntilReady(child, from: offset, limit)
         return ContinuousClock.now - begin
     }

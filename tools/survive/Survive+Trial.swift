@@ -25,6 +25,14 @@ extension Survive {
                 try members.run(say: say)
                 return members.violations
             }
+        case .upgrade:
+            let cluster = try ServerCluster(name, try program(), spareCount: 1, keepsData: true)
+            try UpgradeTrial.startOlder(cluster)
+            try judge(trial, cluster, loop) { workload, readers, control in
+                var upgrade = UpgradeTrial(cluster: cluster, workload: workload, control: control)
+                try upgrade.run(say: say)
+                return upgrade.violations
+            }
         case .cutLeader, .deafLeader, .muteLeader, .cutLink:
             let network = try CutNetwork(nodeCount: 3)
             let cluster = try ServerCluster(

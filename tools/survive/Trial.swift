@@ -16,6 +16,8 @@ enum Trial: String, ExpressibleByArgument, CaseIterable {
     case cutLink = "cut-link"
     /// The cluster grows to five and shrinks to three, and a dead member is replaced.
     case members
+    /// Three servers of an older feature level are replaced by newer ones, one by one.
+    case upgrade
 
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
 
@@ -23,7 +25,7 @@ enum Trial: String, ExpressibleByArgument, CaseIterable {
     var valueBytes: Int {
         switch self {
         case .fullFollower, .fullLeader: 48 << 10
-        case .cutLeader, .deafLeader, .muteLeader, .cutLink, .members: 0
+        case .cutLeader, .deafLeader, .muteLeader, .cutLink, .members, .upgrade: 0
         }
     }
 }

@@ -75,6 +75,8 @@ extension RPCStatus {
     /// `unknown` on the wire, as etcd has it.
     package static let notEnoughStartedMembers = RPCStatus(
         .unknown, "etcdserver: re-configuration failed due to not enough started members")
+    /// The cluster's feature level does not allow it yet.
+    package static let notCapable = RPCStatus(.failedPrecondition, "etcdserver: not capable")
     package static let learnerNotReady = RPCStatus(
         .failedPrecondition,
         "etcdserver: can only promote a learner member which is in sync with leader")

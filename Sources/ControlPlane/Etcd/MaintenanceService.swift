@@ -38,6 +38,7 @@ final class MaintenanceService: @unchecked Sendable {
         routes.unary(service + "MoveLeader", EtcdMoveLeaderRequest.self) {
             self.moveLeader($0, $1)
         }
+        routes.unary(service + "Downgrade", EtcdDowngradeRequest.self) { self.downgrade($0, $1) }
     }
 
     /// The answer has no header, as in etcd.
@@ -74,7 +75,10 @@ final class MaintenanceService: @unchecked Sendable {
             }
         response.isLearner = status.isLearner
         response.storageVersion = EtcdVersion.storage
-        response.downgradeInfo = EtcdDowngradeInfo()
+        response.downgradeInfo = .with { info in
+            info.enabled = node.store.downgradeTarget != nil
+            info.targetVersion = node.store.downgradeTarget ?? ""
+        }
         call.respond(response)
     }
 
@@ -127,6 +131,62 @@ final class MaintenanceService: @unchecked Sendable {
     private func defragment(_ call: ServerCall) {
         if let refusal = node.refusal(of: call) { return call.finish(refusal) }
         call.respond(EtcdDefragmentResponse())
+    }
+}
+
+/// A downgrade to another version of etcd's API is announced and recorded, and nothing else
+/// (docs/decisions/0009-feature-levels-and-the-downgrade-job.md).
+extension MaintenanceService {
+    private func downgrade(_ call: ServerCall, _ request: EtcdDowngradeRequest) {
+        if let refusal = node.refusal(of: call) { return call.finish(refusal) }
+        node.linearizableRead { [self] failure in
+            if let failure { return call.finish(failure.status) }
+            switch request.action {
+            case .validate: validate(call, request.version) { _ in respond(call) }
+            case .enable: enable(call, request.version)
+            case .cancel:
+                guard node.store.downgradeTarget != nil else {
+                    return call.finish(StoreError.noDowngrade.status)
+                }
+                propose(.cancel, call)
+            case .UNRECOGNIZED: call.finish(RPCStatus(.unknown, "etcdserver: unknown method"))
+            }
+        }
+    }
+
+    private func validate(
+        _ call: ServerCall, _ text: String, _ then: (DowngradeTarget) -> Void
+    ) {
+        switch DowngradeTarget.checked(text, clusterVersion: node.status().clusterVersion) {
+        case .failure(let refusal): call.finish(refusal)
+        case .success where node.store.downgradeTarget != nil:
+            call.finish(StoreError.downgradeInProgress.status)
+        case .success(let target): then(target)
+        }
+    }
+
+    private func enable(_ call: ServerCall, _ text: String) {
+        validate(call, text) { target in
+            guard node.store.members.clusterLevel >= CommandKind.downgrade.level else {
+                return call.finish(.notCapable)
+            }
+            propose(.enable(target: target.description), call)
+        }
+    }
+
+    private func propose(_ request: DowngradeRequest, _ call: ServerCall) {
+        node.propose(.downgrade, proposedID: 0, body: request.encode(), as: call.principal) {
+            [self] outcome in
+            guard call.applied(outcome) != nil else { return }
+            respond(call)
+        }
+    }
+
+    private func respond(_ call: ServerCall) {
+        var response = EtcdDowngradeResponse()
+        response.header = node.headerMessage()
+        response.version = node.status().clusterVersion
+        call.respond(response)
     }
 }
 

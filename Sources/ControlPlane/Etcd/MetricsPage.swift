@@ -73,6 +73,16 @@ final class MetricsPage: @unchecked Sendable {
         labelled(
             "etcd_cluster_version", "The cluster's version.", "gauge",
             [("cluster_version=\"\(status.clusterVersion)\"", "1")])
+        gauge(
+            "keelson_server_feature_level", "The highest feature level that this build knows.",
+            Double(node.store.known.rawValue))
+        gauge(
+            "keelson_cluster_feature_level", "The feature level that the cluster makes use of.",
+            Double(node.store.members.clusterLevel.rawValue))
+        labelled(
+            "keelson_member_feature_level", "What each member has said that it knows; 0: nothing.",
+            "gauge",
+            node.store.members.records.map { ("member=\"\($0.id)\"", "\($0.level)") })
         labelled(
             "etcd_server_id", "The member's id.", "gauge",
             [("server_id=\"\(node.memberID)\"", "1")])

@@ -75,7 +75,8 @@ extension Node: PeerTransportDelegate {
         let view = replica.view
         return PeerHello(
             from: identity, to: peer, currentTerm: view.term, lastTerm: view.lastTerm,
-            lastIndex: view.lastIndex, channel: kind, peerURL: peerURLs(of: memberID).first ?? "")
+            lastIndex: view.lastIndex, channel: kind, peerURL: peerURLs(of: memberID).first ?? "",
+            clusterLevel: store.members.clusterLevel)
     }
 
     func judge(
@@ -129,6 +130,8 @@ extension Node: PeerTransportDelegate {
                 "a peer refused this node",
                 metadata: ["peer": "\(peer)", "reason": "\(welcome.reason)"])
         case .removed: wasRemoved()
+        case .outdated:
+            halt(.replica(.outdated(known: identity.level, reason: welcome.reason)))
         }
     }
 
@@ -145,6 +148,13 @@ extension Node: PeerTransportDelegate {
                 .unsupportedProtocol, clusterID: cluster, memberID: .none,
                 reason: "this cluster speaks peer protocol \(version), the caller "
                     + "\(question.protocolMin) to \(question.protocolMax)")
+        }
+        let level = store.members.clusterLevel
+        if question.level < level {
+            return JoinAnswer(
+                .levelTooLow, clusterID: cluster, memberID: .none,
+                reason: "the cluster is at feature level \(level), this build knows level "
+                    + "\(question.level) at most")
         }
         let found = store.members.records.first {
             $0.peerURLs.contains(where: question.peerURLs.contains)

@@ -51,6 +51,8 @@ package final class Node: @unchecked Sendable {
     var publication = Publication()
     var configurationWaiters: [ConfigurationWaiter] = []
     var housekeeping: Housekeeping
+    /// The cluster's level as it was logged last.
+    var levelLogged: FeatureLevel
     var syncDurations = DurationHistogram.empty
     var proposalsFailed: UInt64 = 0
     var slowApplies: UInt64 = 0
@@ -74,6 +76,7 @@ package final class Node: @unchecked Sendable {
         checkpoints = CheckpointDuty(
             store: storage.checkpoints, entriesMin: configuration.snapshotCount)
         housekeeping = Housekeeping(configuration.autoCompaction)
+        levelLogged = replica.store.members.clusterLevel
         transport.delegate = self
         logThread = LogThread(
             writer: storage.writer, loop: loop, delegate: self,
@@ -164,6 +167,7 @@ package final class Node: @unchecked Sendable {
         case .applied(let batch):
             observer?.applied(batch)
             if batch.contains(where: \.membershipChanged) { followMembers() }
+            noteLevel()
             if !configurationWaiters.isEmpty { tellConfigurationWaiters() }
         case .answer(let sequence, let outcome): answer(sequence, outcome)
         case .answerReads(let sequences, let failure):

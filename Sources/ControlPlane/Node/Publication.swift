@@ -34,11 +34,21 @@ extension Node {
         }
     }
 
+    func noteLevel() {
+        let level = store.members.clusterLevel
+        guard level != levelLogged else { return }
+        levelLogged = level
+        logger.notice(
+            "all members know a higher feature level: the cluster makes use of it",
+            metadata: ["level": "\(level)"])
+    }
+
     private var ownAttributes: MemberAttributes {
         MemberAttributes(
             member: memberID, name: configuration.name,
             clientURLs: configuration.advertiseClientURLs.map(\.description),
             peerURLs: configuration.initialAdvertisePeerURLs.map(\.description),
-            version: KeelsonVersion.etcdCompatible, boot: identity.boot, nonce: identity.nonce)
+            version: KeelsonVersion.etcdCompatible, boot: identity.boot, nonce: identity.nonce,
+            level: identity.level)
     }
 }

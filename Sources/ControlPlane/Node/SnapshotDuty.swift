@@ -62,7 +62,7 @@ extension Node {
         }
         snapshots.receiving?.abandon()
         let receiver = SnapshotReceiver(
-            clusterID: identity.clusterID, handler: handler, loop: eventLoop,
+            clusterID: identity.clusterID, known: identity.level, handler: handler, loop: eventLoop,
             worker: checkpoints.worker, checkpoints: checkpoints.store
         ) { [weak self] result in self?.received(result) }
         snapshots.receiving = receiver
@@ -93,6 +93,9 @@ extension Node {
             perform()
             endTurnSoon()
         case .failure(let error as StorageError) where error.isFatal: halt(.storage(error))
+        case .failure(StoreLoadError.unknownFormat(let format)):
+            let reason = "a snapshot has rows of format \(format)"
+            halt(.replica(.outdated(known: identity.level, reason: reason)))
         case .failure(let error):
             logger.warning("a snapshot was not installed", metadata: ["reason": "\(error)"])
         }

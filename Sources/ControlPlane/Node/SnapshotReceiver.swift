@@ -23,7 +23,7 @@ final class SnapshotReceiver: @unchecked Sendable {
     var shouldInstall: ((SnapshotHeader) -> Bool)?
 
     init(
-        clusterID: ClusterID, handler: PeerChannelHandler, loop: any EventLoop,
+        clusterID: ClusterID, known: FeatureLevel, handler: PeerChannelHandler, loop: any EventLoop,
         worker: WorkerThread<@Sendable () -> Void>, checkpoints: CheckpointStore,
         done: @escaping (Result<SnapshotIntake.Installed, any Error>) -> Void
     ) {
@@ -32,7 +32,7 @@ final class SnapshotReceiver: @unchecked Sendable {
         self.worker = worker
         self.checkpoints = checkpoints
         self.done = done
-        intake = SnapshotIntake(clusterID: clusterID)
+        intake = SnapshotIntake(clusterID: clusterID, known: known)
         let before = handler.onClose
         handler.onClose = { [weak self] in
             before?($0, $1)

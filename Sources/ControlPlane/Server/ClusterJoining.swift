@@ -40,7 +40,7 @@ struct ClusterJoining {
                 reason: "--initial-cluster names no member but this one",
                 hint: "Name at least one member of the cluster that this one is to join")
         }
-        let question = JoinQuestion(peerURLs: own)
+        let question = JoinQuestion(peerURLs: own, level: configuration.featureLevel)
         var said = ""
         while true {
             var state =
@@ -95,6 +95,10 @@ struct ClusterJoining {
             throw ConfigurationError(
                 flag: "--initial-cluster", value: "\(url)", reason: answer.reason,
                 hint: "Run a version that the other members understand")
+        case .levelTooLow:
+            throw ConfigurationError(
+                flag: "--initial-cluster", value: "\(url)", reason: answer.reason,
+                hint: "Start the build that the other members run")
         }
     }
 

@@ -161,7 +161,8 @@ package final class Server: @unchecked Sendable {
             max(1, (configuration.electionMilliseconds * 3 / 2 + 999) / 1000))
         let replica = Replica(settings: settings, restored: storage.restored, store: storage.store)
         let identity = PeerIdentity(
-            clusterID: storage.clusterID, memberID: member, storage.start)
+            clusterID: storage.clusterID, memberID: member, storage.start,
+            level: configuration.featureLevel)
         logger.info(
             "node starts",
             metadata: [
@@ -169,6 +170,7 @@ package final class Server: @unchecked Sendable {
                 "cluster": "\(storage.clusterID)", "boot": "\(storage.boot)",
                 "term": "\(replica.raft.term)", "last index": "\(replica.raft.lastIndex)",
                 "revision": "\(replica.store.revision)",
+                "feature level": "\(configuration.featureLevel)",
             ])
         for rot in storage.log.rotten {
             logger.error(
@@ -237,6 +239,7 @@ package enum StartFailure {
         switch error {
         case let error as ConfigurationError: (64, error.description)
         case let error as StorageError: (error.exitStatus, error.description)
+        case let error as NewerData: (NewerData.exitStatus, error.description)
         default: (1, "\(error)")
         }
     }

@@ -45,6 +45,9 @@ package struct ServerConfiguration: Sendable {
     /// How long certificates hold that the server makes itself, in years.
     package var selfSignedYears = 1
 
+    /// What this build knows; lower, it does as an older build does: for tests of rolling upgrades.
+    package var featureLevel = FeatureLevel.newest
+
     package static let tickMilliseconds = 10
     package static let maxRequestBytesLimit = 32 << 20
 
@@ -102,7 +105,7 @@ package struct ServerConfiguration: Sendable {
     func place(as identity: NodeIdentity) -> NodePlace {
         NodePlace(
             path: dataDirectory, identity: identity, freshDisk: UInt32.random(in: 1...(.max)),
-            nonce: UInt64.random(in: 1...(.max)))
+            nonce: UInt64.random(in: 1...(.max)), known: featureLevel)
     }
 
     /// The members that a cluster named which this node joins take the place of the flags' ones,
@@ -183,6 +186,11 @@ package struct ServerConfiguration: Sendable {
             "it must be periodic or revision", "The default is periodic")
         _ = try AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)
         _ = try AuthTokenOptions(authToken)
+        try check(
+            "KEELSON_FEATURE_LEVEL", "\(featureLevel)",
+            (FeatureLevel.first...FeatureLevel.newest).contains(featureLevel),
+            "this build knows levels \(FeatureLevel.first) to \(FeatureLevel.newest)",
+            "Leave it out: it makes this build do as an older one does")
         try validateMembers()
         try validateTLS()
     }

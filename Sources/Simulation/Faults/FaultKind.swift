@@ -147,4 +147,6 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case placeLost
     case fencedWriteDone
     case fencedWriteRefused
+    case buildUpgraded
+    case levelRaised
 }

@@ -26,6 +26,10 @@ final class SimulatedMachine {
     /// Ends of the process in the next starts, one each: a crash loop.
     var shortLives = 0
     var isRestarting = false
+    /// What the build knows that is installed on it.
+    var known = FeatureLevel.newest
+    /// Its build is older than the cluster's level: it is right not to run, and nobody starts it.
+    var isOutdated = false
 
     // The clock.
     /// Local microseconds for a million of real ones.
@@ -67,6 +71,7 @@ final class SimulatedMachine {
         offers += 1
         disk = MemoryFileSystem(seed: seed)
         shortLives = 0
+        known = .newest
         hasDiskFaults = false
         hasReadFaults = false
         isSacrificed = false

@@ -264,6 +264,9 @@ extension SimulatedProcess {
             flushSoon()
         case .failure(let error as StorageError) where error.isFatal:
             if !machine.disk.isPowerOff { halt(.storage(error)) }
+        case .failure(StoreLoadError.unknownFormat(let format)):
+            let reason = "a snapshot has rows of format \(format)"
+            halt(.replica(.outdated(known: machine.known, reason: reason)))
         case .failure: break
         }
     }
@@ -341,7 +344,8 @@ final class SnapshotReception {
     init(process: SimulatedProcess, connection: Connection) {
         self.process = process
         self.connection = connection
-        intake = SnapshotIntake(clusterID: SimulatedCluster.clusterID)
+        intake = SnapshotIntake(
+            clusterID: SimulatedCluster.clusterID, known: process.machine.known)
     }
 
     func abandon() {

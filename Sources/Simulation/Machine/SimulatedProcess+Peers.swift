@@ -106,7 +106,7 @@ extension SimulatedProcess {
             from: identity, to: world.machines[connection.acceptor].id,
             currentTerm: replica.raft.term, lastTerm: replica.raft.lastTerm,
             lastIndex: replica.raft.lastIndex,
-            channel: connection.kind)
+            channel: connection.kind, clusterLevel: replica.store.members.clusterLevel)
         world.network.send(connection, fromDialler: true, hello.encode())
     }
 
@@ -184,8 +184,12 @@ extension SimulatedProcess {
             step(.votingAllowed(false))
         case .refused:
             if welcome.verdict == .unknownMember, world.settings.spareCount > 0 { break }
+            let isOutdated = world.machine(of: peer)?.isOutdated ?? false
+            if welcome.verdict == .levelTooHigh, isOutdated { break }
             world.violated("P1 peers welcome each other", "\(peer) said \(welcome.reason)")
         case .removed: halt(.replica(.removed))
+        case .outdated:
+            halt(.replica(.outdated(known: identity.level, reason: welcome.reason)))
         }
     }
 

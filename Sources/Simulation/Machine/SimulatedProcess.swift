@@ -74,7 +74,7 @@ final class SimulatedProcess {
         life = machine.life
         var replicaSettings = settings.replicaSettings(
             id: machine.id, boot: storage.boot, cluster: SimulatedCluster.clusterID)
-        if settings.spareCount > 0 {
+        if settings.keepsRecords {
             replicaSettings.initialMembers = world.founders
         }
         foreseen = storage.foreseen
@@ -88,7 +88,8 @@ final class SimulatedProcess {
             newest: storage.checkpoints.newest?.index ?? .zero,
             entriesMin: settings.snapshotCount, catchUpEntries: settings.catchUpEntries)
         identity = PeerIdentity(
-            clusterID: SimulatedCluster.clusterID, memberID: machine.id, storage.start)
+            clusterID: SimulatedCluster.clusterID, memberID: machine.id, storage.start,
+            level: machine.known)
         gate = storage.gate(identity, voters: replica.raft.configuration.voters)
         hub = WatchHub(revision: storage.store.revision)
         lastTickLocal = machine.localTime(world.now)
@@ -141,14 +142,14 @@ final class SimulatedProcess {
 
     /// Tells the cluster in which start it takes part, as the node of ControlPlane does.
     private func publish() {
-        guard world.settings.spareCount > 0, !isPublishing, gate.admission.isAdmitted,
+        guard world.settings.keepsRecords, !isPublishing, gate.admission.isAdmitted,
             replica.view.leader != nil, world.now >= publishAgainAt,
             let record = replica.store.members[identity.memberID]
         else { return }
         let attributes = MemberAttributes(
             member: identity.memberID, name: record.name, clientURLs: [],
             peerURLs: record.peerURLs, version: "3.7.0", boot: identity.boot,
-            nonce: identity.nonce)
+            nonce: identity.nonce, level: identity.level)
         if record.hasPublished(attributes) { return }
         isPublishing = true
         proposeOwn(.memberAttributes, attributes.encode()) { [unowned self] _ in
@@ -159,6 +160,7 @@ final class SimulatedProcess {
 
     private func membersChanged() {
         followMembers()
+        world.rules.checkLevel(replica.store.members)
         world.membersChanged(replica.store.members, voters: replica.appliedConfiguration.voters)
     }
 

@@ -19,10 +19,11 @@ extension StoreModel {
         case .leaseRevoke:
             let rights = try auth.rights(of: principal)
             try checkLease(try decode(body, LeaseRequest.decode).id, rights)
-        case .compact, .alarm, .memberAddition, .memberRemoval, .memberUpdate, .memberPromotion:
+        case .compact, .alarm, .memberAddition, .memberRemoval, .memberUpdate, .memberPromotion,
+            .downgrade:
             try auth.requireRoot(principal)
         case .auth: return
-        case .leaseExpire, .leaseCheckpoint, .clusterVersion, .memberAttributes,
+        case .leaseExpire, .leaseCheckpoint, .clusterLevel, .memberAttributes,
             .memberFoundation:
             throw .permissionDenied
         }

@@ -7,7 +7,7 @@ extension StoreModel {
         switch (outcome, expected) {
         case (.none, .none), (.compact, .compact), (.leaseRevoke, .leaseRevoke),
             (.alarms, .alarms), (.auth, .auth),
-            (.none, .members), (.member, .members), (.failed, .members):
+            (.none, .members), (.member, .members), (.downgrade, .members), (.failed, .members):
             return nil
         case (.put(let previous), .put(let old)): return difference(previous, old)
         case (.deleteRange(let deleted, let previous), .delete(let count, let old)):
@@ -109,6 +109,9 @@ extension StoreModel {
         }
         if store.compactedRevision.rawValue != step.compacted {
             return "compacted \(store.compactedRevision), not \(step.compacted)"
+        }
+        if store.wallTime != step.wallTime {
+            return "time of day \(store.wallTime), not \(step.wallTime)"
         }
         let everything = RangeRequest(key: [0], rangeEnd: [0])
         guard let result = try? store.range(everything),

@@ -31,6 +31,9 @@ final class ClusterRules {
     /// Removals that were asked for and are perhaps not carried out yet.
     var removalsOnTheWay: Set<NodeID> = []
 
+    /// The highest level of the cluster that any node has applied.
+    var clusterLevel = FeatureLevel.first
+
     // Requests.
     var indexOfRequest: [RequestID: LogIndex] = [:]
     var refusedRequests: Set<RequestID> = []
@@ -54,6 +57,19 @@ final class ClusterRules {
         leaders = prehistory.leaders
         guard let last = inheritance.last else { return }
         completed(through: last.index)
+    }
+
+    /// Nothing is written that a member's build does not know.
+    func checkLevel(_ members: MemberTable) {
+        guard members.clusterLevel > clusterLevel else { return }
+        clusterLevel = members.clusterLevel
+        world.counters.count(CoverageMark.levelRaised)
+        for machine in world.machines
+        where members[machine.id] != nil && machine.known < clusterLevel && !machine.isOutdated {
+            violated(
+                "U1 the level rises behind the last upgrade",
+                "level \(clusterLevel), and n\(machine.index + 1) knows \(machine.known)")
+        }
     }
 
     /// Something was told to a client: whoever begins from now on must see it.

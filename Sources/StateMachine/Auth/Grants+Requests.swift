@@ -98,10 +98,10 @@ extension Store {
             }
             try grants.checkWrite(ofLease: request.id, in: self)
         case .compact, .alarm, .memberAddition, .memberRemoval, .memberUpdate,
-            .memberPromotion:
+            .memberPromotion, .downgrade:
             try requireAdmin(principal)
         case .auth: break  // Judged with the command: a token is issued to anybody.
-        case .leaseExpire, .leaseCheckpoint, .clusterVersion, .memberAttributes,
+        case .leaseExpire, .leaseCheckpoint, .clusterLevel, .memberAttributes,
             .memberFoundation:
             throw .permissionDenied
         }

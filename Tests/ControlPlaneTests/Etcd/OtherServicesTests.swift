@@ -193,13 +193,9 @@ struct OtherServicesTests {
         }
     }
 
-    @Test("what is not there yet is unimplemented, and authentication is off")
-    func unimplemented() async throws {
+    @Test("authentication is off")
+    func authenticationIsOff() async throws {
         try await EtcdHarness.run { etcd in
-            for path in ["/etcdserverpb.Maintenance/Downgrade"] {
-                let status = try await etcd.failure(path, EtcdStatusRequest())
-                #expect(status?.code == .unimplemented)
-            }
             let auth = try await etcd.call(
                 "/etcdserverpb.Auth/AuthStatus", EtcdAuthStatusRequest(),
                 EtcdAuthStatusResponse.self)

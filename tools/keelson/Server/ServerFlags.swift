@@ -1,5 +1,6 @@
 internal import ControlPlane
 internal import Foundation
+internal import Primitives
 
 /// The server's flags together with the environment, as a configuration.
 struct ServerFlags {
@@ -132,6 +133,10 @@ struct ServerFlags {
             made.maxRequestBytes = number
         }
         if let number = try number("--max-txn-ops", command.maxTxnOps) { made.maxTxnOps = number }
+        // Not for users, hence no flag.
+        if let number = try number("--feature-level", nil) {
+            made.featureLevel = FeatureLevel(UInt16(clamping: number))
+        }
     }
 
     private func value(_ flag: String, _ given: String?) -> String? {

@@ -1,0 +1,24 @@
+/// What a build reads, writes and does beyond the first one, as a number: it grows with every kind
+/// of entry, field and format that earlier builds do not know. The cluster's level, which is state,
+/// says what may be written (docs/decisions/0009-feature-levels-and-the-downgrade-job.md).
+package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt16
+
+    package init(_ rawValue: UInt16) { self.rawValue = rawValue }
+
+    package var description: String { String(rawValue) }
+
+    package static func < (one: FeatureLevel, other: FeatureLevel) -> Bool {
+        one.rawValue < other.rawValue
+    }
+
+    /// Nothing was said.
+    package static let unannounced = FeatureLevel(0)
+    package static let first = FeatureLevel(1)
+    /// Entries carry the time of day of the leader that took them.
+    package static let wallTime = FeatureLevel(2)
+    /// A downgrade job is state.
+    package static let downgradeJob = FeatureLevel(2)
+    /// The highest that this code knows.
+    package static let newest = FeatureLevel(2)
+}

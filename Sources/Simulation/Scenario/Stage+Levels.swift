@@ -1,0 +1,29 @@
+package import Primitives
+import Replication
+import StateMachine
+
+/// Builds of several feature levels in one scenario.
+extension Stage {
+    /// The node is down from now on, and has another build when it is started. One that is older
+    /// than the cluster's level is right to refuse to run.
+    package func install(_ level: FeatureLevel, on node: Int) {
+        kill(node)
+        let machine = world.machines[node]
+        machine.known = level
+        machine.isOutdated = level < world.rules.clusterLevel
+    }
+
+    /// The cluster's level as a node has applied it.
+    package func clusterLevel(seenBy node: Int) -> FeatureLevel? {
+        world.machines[node].process?.replica.store.members.clusterLevel
+    }
+
+    package func wallTime(seenBy node: Int) -> UInt64? {
+        world.machines[node].process?.replica.store.wallTime
+    }
+
+    package func knows(_ node: Int) -> FeatureLevel { world.machines[node].known }
+
+    /// The node's wall clock, in milliseconds since 1970.
+    package func wallClock(_ node: Int) -> UInt64 { world.machines[node].wallMillis(now) }
+}
