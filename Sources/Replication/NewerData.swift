@@ -14,8 +14,8 @@ package enum NewerData: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .checkpoint(let index, let format, let known):
             "the checkpoint at index \(index) has rows of format \(format); this build, which "
-                + "knows feature level \(known), reads \(RowFormat.versions(at: known)). Start the build "
-                + "that wrote it"
+                + "knows feature level \(known), reads \(RowFormat.versions(at: known)). "
+                + "Start the build that wrote it"
         case .entry(let index, let error, let known):
             "log entry \(index) is not known to this build, which knows feature level \(known) "
                 + "(\(error.message)). Start the build that wrote it"

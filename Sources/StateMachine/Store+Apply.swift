@@ -55,10 +55,8 @@ extension Store {
             if auth.isEnabled { try authorize(header, body) }
             applied.outcome = try perform(header, body, evaluate, &applied)
         } catch {
-            switch error {
-            case .unknownCommand, .unknownLevel: applied.mustStop = true
-            default: break
-            }
+            if case .unknownCommand = error { applied.mustStop = true }
+            if case .unknownLevel = error { applied.mustStop = true }
             applied.outcome = .failed(error)
         }
         applied.revision = revision

@@ -78,6 +78,7 @@ struct LevelTests {
         #expect(header.mustStop && header.error == .unknownCommand(version: 2, kind: 1))
         #expect(driver.store.appliedIndex == index && driver.store.digest == digest)
         #expect(driver.store.clock == 0 && driver.store.keyCount == 0)
+        driver.wallTime = nil
         #expect(raise(FeatureLevel(999)).error == .unknownLevel(FeatureLevel(999), known: .first))
         driver.store = Store()
         #expect(raise(FeatureLevel(3)).error == .unknownLevel(FeatureLevel(3), known: .newest))
