@@ -89,7 +89,8 @@ final class Locker: @unchecked Sendable {
         if let connection, connection.isUsable { return body() }
         var settings = RPCClientSettings()
         settings.connectTimeout = .milliseconds(500)
-        let place = clients.endpoints[member]
+        let target = member
+        let place = clients.endpoints[target]
         RPCClient.connect(host: place.host, port: place.port, on: clients.loop, settings: settings)
             .assumeIsolated().whenComplete { result in
                 guard case .success(let connection) = result else {
@@ -104,6 +105,8 @@ final class Locker: @unchecked Sendable {
                     }
                     self.metadata = metadata
                     self.connection = connection
+                    // A renewal that failed meanwhile may have chosen another.
+                    self.member = target
                     body()
                 }
             }
