@@ -68,7 +68,7 @@ let package = Package(
                 "Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOTLS"), ssl,
             ]),
-        room("EtcdSnapshot", ["Primitives"]),
+        room("EtcdSnapshot", ["Primitives", .product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "API", dependencies: [protobuf], swiftSettings: strict),
         room(
             "ControlPlane",
@@ -100,9 +100,9 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "Replication", "StateMachine", "Storage", "Simulation",
-                "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives", "CJemalloc",
-                nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "ControlPlane", "EtcdSnapshot", "Replication", "StateMachine", "Storage",
+                "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives",
+                "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),
@@ -129,7 +129,9 @@ let package = Package(
         tests(
             "SimulationTests",
             ["Simulation", "Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),
-        tests("EtcdSnapshotTests", ["EtcdSnapshot", "Primitives"]),
+        tests(
+            "EtcdSnapshotTests",
+            ["EtcdSnapshot", "Primitives", .product(name: "Crypto", package: "swift-crypto")]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests(
@@ -145,7 +147,7 @@ let package = Package(
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
-        tests("EtcdTests", ["LocalCluster"]),
+        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot"]),
         tests("TLSTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),
     ]

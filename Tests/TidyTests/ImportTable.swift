@@ -33,7 +33,7 @@ enum ImportTable {
             "Storage": ["CSQLite", "CLZ4", "Primitives"],
             "StateMachine": ["API", "Primitives"],
             "RPC": ["CNGHTTP2", "CZlib", "Primitives", "NIOSSL"],
-            "EtcdSnapshot": ["Storage", "API", "Primitives"],
+            "EtcdSnapshot": ["Storage", "API", "Primitives", "Crypto"],
             "Replication": ["RaftCore", "Storage", "StateMachine", "Primitives"],
             "Scheduling": ["StateMachine", "API", "Primitives"],
             "Simulation": [
@@ -84,7 +84,8 @@ enum ImportTable {
         if let own = allowed[room] { return own }
         switch room {
         case "TidyTests": return forTests
-        case "EtcdTests", "TLSTests": return forTests.union(["LocalCluster"])
+        case "EtcdTests": return forTests.union(["LocalCluster", "EtcdSnapshot"])
+        case "TLSTests": return forTests.union(["LocalCluster"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
         case "ChaosTests":
             return forTests.union(allowed["Simulation"] ?? []).union(["Simulation", "LocalCluster"])

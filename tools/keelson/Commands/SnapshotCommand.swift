@@ -5,13 +5,13 @@ internal import KeelsonClient
 struct SnapshotCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "snapshot",
-        abstract: "Save the cluster's keys in a file that etcd's own tools take.",
+        abstract: "Save the cluster's keys in a file that etcd's own tools take, and check it.",
         discussion: """
             EXAMPLE:
               keelson snapshot save backup.db
-              etcdutl snapshot status backup.db
+              keelson snapshot status backup.db
             """,
-        subcommands: [SnapshotSaveCommand.self])
+        subcommands: [SnapshotSaveCommand.self, SnapshotStatusCommand.self])
 }
 
 struct SnapshotSaveCommand: AsyncParsableCommand {
