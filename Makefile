@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos malformed mutants bench bench-quick bench-expiry bench-large clean
+.PHONY: help setup build run test verify fix survive soak chaos malformed fuzz mutants bench bench-quick bench-expiry bench-large clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -44,6 +44,9 @@ chaos: ## real servers under a nemesis for MINUTES=3, every answer and event che
 
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh
+
+fuzz: ## libFuzzer on every decoder of outside bytes, MINUTES=10 in all; KEEP=1 renews the corpus
+	@MINUTES=$(or $(MINUTES),10) scripts/fuzz.sh
 
 mutants: ## plants every bug of Mutant.swift in turn, and sees it found by simulation or test
 	@scripts/mutants.sh

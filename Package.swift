@@ -5,8 +5,12 @@ import PackageDescription
 let mutants: [SwiftSetting] =
     Context.environment["KEELSON_MUTANTS"] == nil ? [] : [.define("KEELSON_MUTANTS")]
 
+/// `make fuzz`: our rooms count what they run and check memory, and libFuzzer is linked.
+let isFuzzing = Context.environment["KEELSON_FUZZ"] != nil
+let sanitizers = ["-sanitize=fuzzer", "-sanitize=address"]
+
 let strict: [SwiftSetting] =
-    mutants + [
+    mutants + (isFuzzing ? [.unsafeFlags(sanitizers)] : []) + [
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),
@@ -119,6 +123,15 @@ let package = Package(
                 nio("NIOPosix"), arguments,
             ],
             path: "tools/chaos", swiftSettings: strict),
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "ControlPlane", "KeelsonClient", "EtcdSnapshot", "Replication", "RaftCore",
+                "Simulation", "StateMachine", "Storage", "RPC", "Primitives", nio("NIOCore"),
+                nio("NIOEmbedded"),
+            ],
+            path: "tools/fuzz/targets", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzTargets"], exclude: ["Corpus"]),
         tests("PrimitivesTests", ["Primitives"]),
         tests("RaftCoreTests", ["RaftCore", "Primitives"], exclude: ["Transcripts"]),
         tests("StorageTests", ["Storage", "Primitives"]),
@@ -152,3 +165,12 @@ let package = Package(
         tests("ChaosTests", ["LocalCluster"]),
     ]
 )
+
+// libFuzzer brings the main function.
+if isFuzzing {
+    package.targets.append(
+        .executableTarget(
+            name: "keelson-fuzz", dependencies: ["FuzzTargets"], path: "tools/fuzz/entry",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(sanitizers)]))
+}

@@ -66,7 +66,9 @@ enum ImportTable {
 
     private static let forTools: Set<String> = {
         var all = nio.union(system).union(server).union(tool).union(collections)
-        all.formUnion(["NIOSSL", "SwiftProtobuf", "Subprocess", "Foundation", "LocalCluster"])
+        all.formUnion([
+            "NIOSSL", "SwiftProtobuf", "Subprocess", "Foundation", "LocalCluster", "FuzzTargets",
+        ])
         for room in allowed.keys where !room.hasPrefix("C") || room == "ControlPlane" {
             all.insert(room)
         }
@@ -85,6 +87,7 @@ enum ImportTable {
         switch room {
         case "TidyTests": return forTests
         case "EtcdTests": return forTests.union(["LocalCluster", "EtcdSnapshot"])
+        case "FuzzTests": return forTests.union(["FuzzTargets"])
         case "TLSTests": return forTests.union(["LocalCluster"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
         case "ChaosTests":

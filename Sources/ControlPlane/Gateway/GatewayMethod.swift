@@ -3,7 +3,7 @@ internal import Foundation
 internal import SwiftProtobuf
 
 /// One method as the JSON gateway has it: where it is, and how its messages are read and written.
-struct GatewayMethod: Sendable {
+package struct GatewayMethod: Sendable {
     enum Kind: Sendable {
         case unary
         /// Answers come as lines, one message each.
@@ -15,9 +15,9 @@ struct GatewayMethod: Sendable {
     let path: String
     let kind: Kind
     /// A request from JSON as protobuf; throws what is wrong with it.
-    let decode: @Sendable ([UInt8]) throws -> [UInt8]
+    package let decode: @Sendable ([UInt8]) throws -> [UInt8]
     /// An answer from protobuf as JSON.
-    let encode: @Sendable ([UInt8]) throws -> [UInt8]
+    package let encode: @Sendable ([UInt8]) throws -> [UInt8]
 
     private init<Request: Message, Response: Message>(
         _ path: String, _ kind: Kind, _ request: Request.Type, _ response: Response.Type

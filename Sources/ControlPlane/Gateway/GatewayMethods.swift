@@ -1,8 +1,8 @@
 internal import API
 
 /// Where the JSON gateway has which method: etcd's paths, without `/v3/`. RangeStream has none.
-enum GatewayMethods {
-    static let all: [String: GatewayMethod] = {
+package enum GatewayMethods {
+    package static let all: [String: GatewayMethod] = {
         var table: [String: GatewayMethod] = [:]
         for part in [store, leases, cluster, maintenance, users, roles, locks] {
             table.merge(part) { first, _ in first }

@@ -1,11 +1,11 @@
 /// Cuts a body into the JSON objects that stand in it one behind the other. It looks at braces and
 /// strings only: whether each is sound is for the decoder to say.
-enum JSONObjects {
+package enum JSONObjects {
     /// How many one body may have.
     static let objectsMax = 10_000
 
     /// - Returns: nil where the body does not end with an object's end, or has too many.
-    static func split(_ body: [UInt8]) -> [[UInt8]]? {
+    package static func split(_ body: [UInt8]) -> [[UInt8]]? {
         var found: [[UInt8]] = []
         var depth = 0
         var start = 0

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 import Primitives
 import Replication
 
@@ -12,17 +12,19 @@ extension PeerProtocol {
 }
 
 /// Cuts a byte stream into checked frames. Bounded: a frame above the limit is an error at once.
-struct PeerFrameDecoder {
-    enum Failure: Error, Equatable {
+package struct PeerFrameDecoder {
+    package enum Failure: Error, Equatable {
         case tooLarge(bytes: Int, limit: Int)
         case badChecksum(bytes: Int)
     }
 
     private var buffer = ByteBuffer()
     /// Until the handshake is done only small frames are taken.
-    var limit = PeerProtocol.handshakeBytesMax
+    package var limit = PeerProtocol.handshakeBytesMax
 
-    mutating func append(_ bytes: inout ByteBuffer) {
+    package init() {}
+
+    package mutating func append(_ bytes: inout ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes
         } else {
@@ -31,7 +33,7 @@ struct PeerFrameDecoder {
     }
 
     /// The next whole frame's payload, or nil when more bytes are needed.
-    mutating func next() throws(Failure) -> [UInt8]? {
+    package mutating func next() throws(Failure) -> [UInt8]? {
         guard
             let length = buffer.getInteger(
                 at: buffer.readerIndex, endianness: .little, as: UInt32.self)
@@ -47,7 +49,7 @@ struct PeerFrameDecoder {
         return payload
     }
 
-    static func frame(_ payload: [UInt8]) -> ByteBuffer {
+    package static func frame(_ payload: [UInt8]) -> ByteBuffer {
         var buffer = ByteBufferAllocator().buffer(
             capacity: payload.count + PeerProtocol.headerBytes)
         buffer.writeInteger(UInt32(payload.count), endianness: .little)

@@ -10,7 +10,7 @@ import X509
 #endif
 
 /// The certificates that a CA has revoked (RFC 5280 §5.1), its signature verified.
-struct RevocationList: Sendable {
+package struct RevocationList: Sendable {
     /// Why a list is not used.
     private enum Refusal: Error {
         case malformed(String)
@@ -34,7 +34,12 @@ struct RevocationList: Sendable {
     static func read(
         _ path: String, roots: [NIOSSLCertificate]
     ) throws(TLSFileError) -> [RevocationList] {
-        let bytes = try TLSFiles.read(path)
+        try parse(try TLSFiles.read(path), path: path, roots: roots)
+    }
+
+    private static func parse(
+        _ bytes: [UInt8], path: String, roots: [NIOSSLCertificate]
+    ) throws(TLSFileError) -> [RevocationList] {
         let authorities = roots.compactMap { root in
             (try? root.toDERBytes()).flatMap { try? Certificate(derEncoded: $0) }
         }
@@ -47,6 +52,12 @@ struct RevocationList: Sendable {
         } catch {
             throw .badRevocationList(path: path, reason: "its encoding is wrong (\(error))")
         }
+    }
+
+    /// Whether these bytes would be taken as lists that one of `roots`, in PEM, has signed.
+    package static func accepts(_ bytes: [UInt8], roots: [UInt8]) -> Bool {
+        let roots = (try? NIOSSLCertificate.fromPEMBytes(roots)) ?? []
+        return (try? parse(bytes, path: "", roots: roots)) != nil
     }
 
     private static func documents(_ bytes: [UInt8]) throws -> [[UInt8]] {

@@ -84,6 +84,17 @@ package final class RPCClient: @unchecked Sendable {
             }
     }
 
+    /// A client over a channel that somebody else feeds: an embedded one.
+    package static func over(
+        _ channel: any Channel, settings: RPCClientSettings = RPCClientSettings()
+    ) throws -> RPCClient {
+        let connection = ClientConnection(eventLoop: channel.eventLoop, settings: settings)
+        try channel.pipeline.syncOperations.addHandler(connection)
+        return RPCClient(
+            connection: connection, eventLoop: channel.eventLoop, authority: "localhost",
+            scheme: "http")
+    }
+
     /// Called once when the connection is gone, after every call that was on it has ended.
     package var onClose: ((RPCStatus) -> Void)? {
         get { connection.onClose }

@@ -8,6 +8,13 @@ internal import NIOPosix
 #endif
 
 extension RPCServer {
+    /// Serves a channel that somebody else feeds, an embedded one, as an HTTP/2 connection.
+    package func serve(_ channel: any Channel) throws {
+        try channel.pipeline.syncOperations.addHandler(
+            ServerConnection(
+                core: core, peerAddress: nil, peerCommonName: nil, acceptedAt: .now()))
+    }
+
     /// A client of this server over a pair of sockets that nobody else can reach. Its calls are
     /// treated as if they came from `peerAddress`, without a certificate.
     /// - Returns: fails with an ``RPCStatus`` of code `unavailable` where the system has no more
