@@ -179,8 +179,7 @@ package struct DirectoryCheck {
         if log.tornBytesCut > 0 {
             note(
                 .mended, path + "/log",
-                "\(log.tornBytesCut) bytes of a write that a crash cut short, acknowledged to nobody"
-            )
+                "\(log.tornBytesCut) bytes of a write that a crash cut short and nobody was told of")
         }
         try checkEntries(log, path + "/log")
     }

@@ -103,7 +103,7 @@ extension FuzzTarget {
             one(.leaseGrant, [0x08, 60, 0x10, 1]) + one(.put, put + [0x18, 1])
                 + one(.leaseRevoke, [0x08, 1]),
             one(.txn, transaction) + one(.txn, field(2, field(4, transaction))),
-            one(.alarm, [0x08, 1, 0x10, 1, 0x18, 1]) + one(.clusterVersion, Array("3.7.0".utf8)),
+            one(.alarm, [0x08, 1, 0x10, 1, 0x18, 1]) + one(.clusterLevel, [2, 0]),
             auth.flatMap { one(.auth, $0.encode()) },
             one(.memberRemoval, [2, 0, 0, 0, 0, 0, 0, 0]), [0] + start.asPiece,
             one(.leaseGrant, [0x08, 60, 0x10, 2]) + one(.leaseCheckpoint, LeaseBatch([]).encode())
