@@ -59,6 +59,8 @@ package final class HTTP2Session: @unchecked Sendable {
             option, settings.resetBurstMax, settings.resetsPerSecondMax)
         let user = Unmanaged.passUnretained(self).toOpaque()
         if settings.isServer {
+            // ``RequestRules`` judges requests instead.
+            nghttp2_option_set_no_http_messaging(option, 1)
             nghttp2_session_server_new2(&raw, HTTP2Callbacks.shared, user, option)
         } else {
             nghttp2_session_client_new2(&raw, HTTP2Callbacks.shared, user, option)

@@ -19,6 +19,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     /// When its first header came, to a turn of the event loop.
     let beganAt: NIODeadline
     @exclusivity(unchecked) private var head = RequestHead()
+    @exclusivity(unchecked) private var rules = RequestRules()
     @exclusivity(unchecked) private var phase = Phase.open
     @exclusivity(unchecked) private var assembler = MessageAssembler()
     @exclusivity(unchecked) private var request: [UInt8]?
@@ -211,6 +212,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     override func headerReceived(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         // A second block is trailers: gRPC clients send none, and they mean nothing here.
         guard !isDispatched else { return }
+        rules.check(name, value)
         head.add(
             name, value, routes: core.routes,
             byteCountMax: core.limits.headerListBytesMax)
@@ -220,12 +222,21 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
         guard !isDispatched else { return }
         isDispatched = true
         if endOfStream { isRemoteClosed = true }
+        guard rules.isMet else { return refuseMalformed() }
         if let refusal = headRefusal() {
             refuse(refusal.status, httpStatus: refusal.http)
             return
         }
         if let timeout = head.timeout { startDeadline(.now() + timeout) }
         if let make = head.route?.stream { stream = make(self) }
+    }
+
+    /// No HTTP request at all: there is nothing to answer (RFC 9113 §8.1.1).
+    private func refuseMalformed() {
+        phase = .finishing
+        server.invalidFrameReceived()
+        connection.session.reset(streamID: streamID, errorCode: HTTP2ErrorCode.protocolError)
+        connection.setNeedsFlush()
     }
 
     private func headRefusal() -> (http: String, status: RPCStatus)? {
