@@ -4,6 +4,9 @@ package import NIOCore
 package struct RPCLimits: Sendable {
     /// Connections that are open at a time; one more is closed as soon as it is accepted.
     package var connectionsMax = 20_000
+    /// Connections of one address that are in their TLS handshake or have not shown yet which
+    /// protocol they speak; one more is closed as soon as it is accepted.
+    package var openingsPerSourceMax = 1_000
     /// Open streams of one connection (SETTINGS_MAX_CONCURRENT_STREAMS).
     package var concurrentStreamsMax = 4096
     /// Decoded size of one request's headers in bytes, with 32 for each field (RFC 9113 §6.5.2).

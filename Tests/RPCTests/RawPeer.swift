@@ -29,14 +29,20 @@ final class RawPeer: ChannelInboundHandler, @unchecked Sendable {
     private var channel: (any Channel)?
     private var waiters: [((RawPeer) -> Bool, EventLoopPromise<Void>)] = []
 
-    static func connect(_ server: TestServer) async throws -> RawPeer {
+    /// - Parameter source: an address of this machine; nil for the system's choice.
+    static func connect(_ server: TestServer, from source: String? = nil) async throws -> RawPeer {
         let peer = RawPeer()
-        let channel = try await ClientBootstrap(group: TestLoop.group)
+        var bootstrap = ClientBootstrap(group: TestLoop.group)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(peer)
                 }
             }
+        if let source {
+            bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: source, port: 0))
+        }
+        let channel =
+            try await bootstrap
             .connect(host: "127.0.0.1", port: server.port).get()
         try await TestLoop.loop.submit { peer.channel = channel }.get()
         return peer

@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Primitives
+import RPC
 import RaftCore
 import Replication
 import StateMachine
@@ -65,6 +66,7 @@ final class PeerTransport {
     private(set) var peerIDs: [NodeID] = []
     private var server: (any Channel)?
     private var inbound: [ObjectIdentifier: Inbound] = [:]
+    private var openings = ConnectionOpenings(perSourceMax: PeerTransport.strangersPerSourceMax)
     private var dirty: [PeerLink] = []
     private var lastFrame: (message: PeerMessage, bytes: ByteBuffer)?
     private var stopped = false
@@ -72,6 +74,8 @@ final class PeerTransport {
 
     /// Connections from peers at the same time; a stranger cannot take more.
     static let inboundMax = 256
+    /// Those of one address that have not said hello.
+    static let strangersPerSourceMax = 64
     static let helloDeadline: TimeAmount = .seconds(10)
 
     init(loop: any EventLoop, security: TLSPort?, logger: Logger) {
@@ -230,9 +234,12 @@ final class PeerTransport {
 
     private func accept(_ channel: any Channel, isSecure: Bool) throws {
         let handler = PeerChannelHandler()
-        guard inbound.count < Self.inboundMax, !stopped else {
+        guard inbound.count < Self.inboundMax, !stopped, openings.begin(channel) else {
             channel.close(promise: nil)
             return
+        }
+        channel.closeFuture.assumeIsolated().whenComplete { [weak self] _ in
+            self?.openings.end(channel)
         }
         if isSecure {
             guard let security else {
@@ -254,6 +261,7 @@ final class PeerTransport {
     }
 
     private func greeted(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
+        if let channel = handler.channel { openings.end(channel) }
         if JoinQuestion.isOne(frame) {
             if let answer = delegate?.asked(try JoinQuestion.decode(frame)) {
                 _ = handler.send(answer.encode())

@@ -15,6 +15,7 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     /// What the connection failed of, where the layer below could say.
     private(set) final var failure: RPCStatus?
     @exclusivity(unchecked) private final var context: ChannelHandlerContext?
+    final var channel: (any Channel)? { context?.channel }
     @exclusivity(unchecked) private final var streams: [HTTP2Stream] = []
     @exclusivity(unchecked) private final var isReading = false
     @exclusivity(unchecked) private final var isFlushing = false

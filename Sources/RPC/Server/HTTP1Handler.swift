@@ -5,15 +5,14 @@ internal import NIOHTTP1
 enum HTTP1Pipeline {
     static func add(
         to pipeline: ChannelPipeline.SynchronousOperations, after handler: ProtocolSniffer,
-        responder: @escaping HTTP1Responder, limits: RPCLimits, peerCommonName: String?,
-        eventLoop: any EventLoop
+        core: ServerCore, responder: @escaping HTTP1Responder, peerCommonName: String?
     ) throws {
         let decoder = ByteToMessageHandler(
             HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes))
         let handlers: [any ChannelHandler] = [
             HTTPResponseEncoder(), decoder, HTTPServerPipelineHandler(),
             HTTPServerProtocolErrorHandler(),
-            HTTP1Handler(responder: responder, limits: limits, peerCommonName: peerCommonName),
+            HTTP1Handler(core: core, responder: responder, peerCommonName: peerCommonName),
         ]
         try pipeline.addHandlers(handlers, position: .after(handler))
     }
@@ -24,8 +23,9 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
+    private let core: ServerCore
     private let responder: HTTP1Responder
-    private let limits: RPCLimits
+    private var limits: RPCLimits { core.limits }
     private let peerCommonName: String?
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
@@ -35,9 +35,9 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     private var connection: HTTP1Connection?
     private var stream: HTTP1Stream?
 
-    init(responder: @escaping HTTP1Responder, limits: RPCLimits, peerCommonName: String?) {
+    init(core: ServerCore, responder: @escaping HTTP1Responder, peerCommonName: String?) {
+        self.core = core
         self.responder = responder
-        self.limits = limits
         self.peerCommonName = peerCommonName
     }
 
@@ -78,6 +78,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
             self.head = head
             body = []
             isTooLarge = false
+            core.opened(context.channel)
             restartTimer(context: context, limits.requestTime)
         case .body(let bytes):
             if body.count + bytes.readableBytes > limits.http1BodyBytesMax {

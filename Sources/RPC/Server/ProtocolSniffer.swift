@@ -70,8 +70,8 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
                 try pipeline.addHandler(connection, position: .after(self))
             } else if let responder = core.http1 {
                 try HTTP1Pipeline.add(
-                    to: pipeline, after: self, responder: responder, limits: core.limits,
-                    peerCommonName: commonName, eventLoop: context.eventLoop)
+                    to: pipeline, after: self, core: core, responder: responder,
+                    peerCommonName: commonName)
             } else {
                 context.close(promise: nil)
                 return

@@ -70,6 +70,7 @@ final class ServerConnection: HTTP2Connection, @unchecked Sendable {
         case .ping(isAcknowledgement: true): keepaliveSentAt = nil
         case .ping(isAcknowledgement: false): pingReceived()
         case .settings(let isAcknowledgement):
+            if !hasSettings, let channel { core.opened(channel) }
             hasSettings = true
             if !isAcknowledgement { spendIdleFrame() }
         case .idle: spendIdleFrame()

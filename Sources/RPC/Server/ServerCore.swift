@@ -11,6 +11,7 @@ final class ServerCore: @unchecked Sendable {
     /// Accepted channels of any protocol.
     private(set) var channels: [ObjectIdentifier: any Channel] = [:]
     private(set) var connections: [ServerConnection] = []
+    private(set) var openings: ConnectionOpenings
     private var onEmpty: EventLoopPromise<Void>?
     private(set) var isDraining = false
     /// Bytes of unfinished requests and of those that handlers have not taken.
@@ -24,20 +25,26 @@ final class ServerCore: @unchecked Sendable {
         self.limits = limits
         self.http1 = http1
         flushQueue = FlushQueue(eventLoop: eventLoop)
+        openings = ConnectionOpenings(perSourceMax: limits.openingsPerSourceMax)
         deadlines = DeadlineWheel(eventLoop: eventLoop)
     }
 
-    /// False when there are too many.
+    /// False when there are too many, of all or of its source.
     func accepted(_ channel: any Channel) -> Bool {
-        guard !isDraining, channels.count < limits.connectionsMax else { return false }
+        guard !isDraining, channels.count < limits.connectionsMax, openings.begin(channel)
+        else { return false }
         let id = ObjectIdentifier(channel)
         channels[id] = channel
         channel.closeFuture.whenComplete { _ in
             self.channels[id] = nil
+            self.openings.end(channel)
             self.checkEmpty()
         }
         return true
     }
+
+    /// Its first request has begun, or its HTTP/2 preface is complete.
+    func opened(_ channel: any Channel) { openings.end(channel) }
 
     func add(_ connection: ServerConnection) {
         connection.slot = connections.count
