@@ -13,6 +13,10 @@ struct Authority: Sendable {
 
     /// Its own certificate.
     var certificate: String { folder + "/ca.pem" }
+    /// Its own certificate and key.
+    var credentials: Credentials {
+        Credentials(certificate: certificate, key: folder + "/ca.key")
+    }
     /// The list that ``writeRevocationList()`` writes.
     var revocationList: String { folder + "/ca.crl" }
 
@@ -22,6 +26,45 @@ struct Authority: Sendable {
         newKey: [String] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     ) throws {
         folder = parent.appending(path: name).path
+        try prepare()
+        try Self.openssl(
+            ["req", "-x509", "-nodes", "-days", "30", "-newkey"] + newKey + [
+                "-subj", "/CN=\(name)", "-keyout", folder + "/ca.key", "-out", certificate,
+                "-addext", "basicConstraints=critical,CA:true",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+            ])
+    }
+
+    private init(folder: String) throws {
+        self.folder = folder
+        try prepare()
+    }
+
+    /// A CA whose certificate this one has signed.
+    ///
+    /// - Parameter more: a further line of its extensions.
+    func subordinate(_ name: String, more: String = "") throws -> Authority {
+        let made = try Authority(folder: folder + "-\(name)")
+        let stem = made.folder + "/ca"
+        let lines = [
+            "basicConstraints = critical,CA:true", "keyUsage = critical,keyCertSign,cRLSign", more,
+        ]
+        try lines.joined(separator: "\n")
+            .write(toFile: stem + ".ext", atomically: true, encoding: .utf8)
+        try sign(name, stem: stem, days: -1...20)
+        return made
+    }
+
+    /// A client's certificate with that of this CA behind it, in one file.
+    func issueWithChain(_ name: String) throws -> Credentials {
+        let made = try issue(name, usage: "clientAuth")
+        let both = try [made.certificate, certificate]
+            .map { try String(contentsOfFile: $0, encoding: .utf8) }.joined()
+        try both.write(toFile: made.certificate, atomically: true, encoding: .utf8)
+        return made
+    }
+
+    private func prepare() throws {
         let manager = FileManager.default
         try? manager.removeItem(atPath: folder)
         try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -45,12 +88,6 @@ struct Authority: Sendable {
             commonName = supplied
             """
         try settings.write(toFile: folder + "/ca.cnf", atomically: true, encoding: .utf8)
-        try Self.openssl(
-            ["req", "-x509", "-nodes", "-days", "30", "-newkey"] + newKey + [
-                "-subj", "/CN=\(name)", "-keyout", folder + "/ca.key", "-out", certificate,
-                "-addext", "basicConstraints=critical,CA:true",
-                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-            ])
     }
 
     /// - Parameters:
@@ -64,17 +101,22 @@ struct Authority: Sendable {
         let made = Credentials(certificate: stem + ".pem", key: stem + ".key")
         try "subjectAltName = \(hosts)\nextendedKeyUsage = \(usage)\n"
             .write(toFile: stem + ".ext", atomically: true, encoding: .utf8)
+        try sign(name, stem: stem, days: days)
+        return made
+    }
+
+    /// Makes a key and its certificate, with the extensions in `stem`.ext.
+    private func sign(_ name: String, stem: String, days: ClosedRange<Int>) throws {
         try Self.openssl([
             "req", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-subj", "/CN=\(name)", "-keyout", made.key, "-out", stem + ".csr",
+            "-subj", "/CN=\(name)", "-keyout", stem + ".key", "-out", stem + ".csr",
         ])
         try Self.openssl([
             "ca", "-batch", "-notext", "-config", folder + "/ca.cnf", "-in", stem + ".csr",
-            "-out", made.certificate, "-extfile", stem + ".ext",
+            "-out", stem + ".pem", "-extfile", stem + ".ext",
             "-startdate", try Self.date(days.lowerBound), "-enddate",
             try Self.date(days.upperBound),
         ])
-        return made
     }
 
     func revoke(_ credentials: Credentials) throws {

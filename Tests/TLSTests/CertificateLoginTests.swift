@@ -14,7 +14,7 @@ struct CertificateLoginTests {
         return try Command.run(try ServerProgram.underTest().path, words + flags)
     }
 
-    @Test("users come with their certificates, and the gateway takes nobody for one")
+    @Test("A13 users come with their certificates, and the gateway takes nobody for one")
     func logins() throws {
         let secure = try SecureCluster("login")
         let alice = secure.client

@@ -71,7 +71,7 @@ struct ClientPortTests {
         }
     }
 
-    @Test("a client whose certificate does not count is refused", arguments: Stranger.allCases)
+    @Test("A13 a client whose certificate does not count is refused", arguments: Stranger.allCases)
     func strangers(stranger: Stranger) throws {
         let output = try secure.get(as: try credentials(of: stranger))
         #expect(output.status == .exited(69), "\(output.text)")
@@ -109,7 +109,7 @@ struct ClientPortTests {
         #expect(right.status == .exited(0), "\(right.text)")
     }
 
-    @Test("TLS 1.0 and 1.1 are refused, 1.2 and 1.3 are spoken")
+    @Test("A15 TLS 1.0 and 1.1 are refused, 1.2 and 1.3 are spoken")
     func versions() throws {
         for (version, isSpoken) in [("1", false), ("1_1", false), ("1_2", true), ("1_3", true)] {
             let output = try Command.run(
@@ -129,7 +129,7 @@ struct ClientPortTests {
         try secure.isFine("after old versions")
     }
 
-    @Test("plaintext to the port is refused")
+    @Test("A15 plaintext to the port is refused")
     func plaintext() throws {
         let url = "http://\(secure.nodes[0].endpoint)/version"
         let output = try Command.run("curl", ["-sS", "--max-time", "15", url])
@@ -144,7 +144,7 @@ struct ClientPortTests {
         try secure.isFine("after plaintext")
     }
 
-    @Test("a handshake that does not go on is cut after some ten seconds")
+    @Test("A16 a handshake that does not go on is cut after some ten seconds")
     func stalled() throws {
         let script = """
             import socket, time
@@ -168,6 +168,20 @@ struct ClientPortTests {
         #expect(seconds.count == 3)
         for span in seconds { #expect((9.0...13.0).contains(span), "\(text)") }
         try secure.isFine("after stalled handshakes")
+    }
+
+    @Test("A16 ten thousand silent connections are a thousand, are cut in time, and disturb nobody")
+    func silentCrowd() throws {
+        let script = ServerProgram.scriptPath("checks/silent_crowd.py")
+        let text = try Command.runSuccessfully(
+            "python3",
+            [
+                script, "\(secure.nodes[2].clientPort)", authority.certificate,
+                secure.client.certificate, secure.client.key,
+            ], limit: .seconds(60))
+        print(text)
+        #expect(text.contains("10000 tried, "), "\(text)")
+        try secure.isFine("after a silent crowd")
     }
 
     @Test("what is not TLS at all is cut, and the server goes on")

@@ -48,7 +48,7 @@ struct PeerPortTests {
         } ?? false
     }
 
-    @Test("a peer whose certificate another CA has signed cannot join, and disturbs nobody")
+    @Test("A13 a peer whose certificate another CA has signed cannot join, and disturbs nobody")
     func anotherCA() throws {
         let before = try term()
         let other = try Authority("peers-ca", under: try Folder.make("other-peers"))
@@ -62,7 +62,7 @@ struct PeerPortTests {
         child.killHard()
     }
 
-    @Test("a peer that shows no certificate, or speaks no TLS, is refused")
+    @Test("A13 a peer that shows no certificate, or speaks no TLS, is refused")
     func withoutCertificate() throws {
         let port = secure.nodes[0].peerPort
         _ = try Command.run(
@@ -73,7 +73,7 @@ struct PeerPortTests {
         try secure.isFine("after a stranger on the peer port")
     }
 
-    @Test("a certificate of the peers' CA passes only for the hosts that it is for")
+    @Test("A13 a certificate of the peers' CA passes only for the hosts that it is for")
     func anotherHost() throws {
         let before = try term()
         let elsewhere = try secure.peers.issue("elsewhere", hosts: "DNS:elsewhere.example")
@@ -85,7 +85,7 @@ struct PeerPortTests {
         child.killHard()
     }
 
-    @Test("a peer whose certificate is revoked is refused")
+    @Test("A13 a peer whose certificate is revoked is refused")
     func revoked() throws {
         let gone = try secure.peers.issue("gone")
         try secure.peers.revoke(gone)

@@ -12,7 +12,8 @@ struct ReloadTests {
 
     private static let retried = "TLS files have changed and cannot be used"
 
-    @Test("a new certificate is shown to new connections without a restart; a broken one is not")
+    @Test(
+        "A14 a new certificate is shown to new connections without a restart; a broken one is not")
     func rotation() throws {
         let folder = authority.certificate.replacingOccurrences(of: "/ca.pem", with: "")
         let own = Credentials(certificate: folder + "/server.pem", key: folder + "/server.key")

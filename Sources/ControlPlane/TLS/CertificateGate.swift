@@ -46,6 +46,7 @@ final class CertificateGate: ChannelInboundHandler {
     typealias InboundOut = ByteBuffer
 
     private let tls: NIOSSLHandler
+    private let chain: ChainCheck?
     private let policy: CertificatePolicy
     private let onRefusal: (String) -> Void
     private var isOpen = false
@@ -54,9 +55,11 @@ final class CertificateGate: ChannelInboundHandler {
     private(set) var subject: CertificateSubject?
 
     init(
-        _ tls: NIOSSLHandler, _ policy: CertificatePolicy, onRefusal: @escaping (String) -> Void
+        _ tls: NIOSSLHandler, _ chain: ChainCheck?, _ policy: CertificatePolicy,
+        onRefusal: @escaping (String) -> Void
     ) {
         self.tls = tls
+        self.chain = chain
         self.policy = policy
         self.onRefusal = onRefusal
     }
@@ -99,6 +102,6 @@ final class CertificateGate: ChannelInboundHandler {
             context.fireErrorCaught(error)
             return
         }
-        refuse(context, TLSReason.describe(error, tls.peerCertificate))
+        refuse(context, chain?.refusal ?? TLSReason.describe(error, tls.peerCertificate))
     }
 }

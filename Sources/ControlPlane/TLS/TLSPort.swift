@@ -84,10 +84,10 @@ final class TLSPort: Sendable {
     func accept(_ channel: any Channel) throws {
         let material = current()
         let pipeline = channel.pipeline.syncOperations
-        let handler = NIOSSLServerHandler(context: material.server)
+        let (handler, chain) = try ChainCheck.server(material.server, material.revocations)
         try pipeline.addHandler(handler)
         try pipeline.addHandler(
-            CertificateGate(handler, policy(material, dialled: nil)) { [self] in
+            CertificateGate(handler, chain, policy(material, dialled: nil)) { [self] in
                 refused(channel, $0)
             })
     }
@@ -98,10 +98,11 @@ final class TLSPort: Sendable {
         let material = current()
         guard let context = material.client else { throw ChannelError.operationUnsupported }
         let pipeline = channel.pipeline.syncOperations
-        let handler = try TLSClientHandlers.make(context, host: host)
+        let (handler, chain) = try ChainCheck.client(
+            context, name: TLSClientHandlers.serverName(host), material.revocations)
         try pipeline.addHandler(handler)
         try pipeline.addHandler(
-            CertificateGate(handler, policy(material, dialled: host)) { _ in })
+            CertificateGate(handler, chain, policy(material, dialled: host)) { _ in })
     }
 
     private func policy(_ material: TLSMaterial, dialled host: String?) -> CertificatePolicy {

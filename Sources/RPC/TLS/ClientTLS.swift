@@ -52,8 +52,12 @@ package enum TLSClientHandlers {
     ) throws -> NIOSSLClientHandler {
         // NIOSSL takes a certificate for the address that was dialled even where a name was given:
         // whoever uses this compares with ``CertificateHosts`` himself.
-        let isAddress = IPAddressBytes.parse(host) != nil
-        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+        try NIOSSLClientHandler(context: context, serverHostname: serverName(host))
+    }
+
+    /// What the server is told of whom it is taken for. Nil for an address.
+    package static func serverName(_ host: String) -> String? {
+        IPAddressBytes.parse(host) == nil ? host : nil
     }
 }
 
