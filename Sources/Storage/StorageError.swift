@@ -103,7 +103,8 @@ extension StorageError: CustomStringConvertible {
         switch self {
         case .unsafeDirectory(let path, let reason):
             return "\(path) is not safe as a data directory: \(reason)."
-                + " Make it a real directory that only its owner may write (chmod 700)"
+                + " Make it a real directory of the user that runs this (chown), which only that"
+                + " user may write (chmod 700)"
         case .foreign(let path, let field, let expected, let found):
             return "\(path) belongs to \(field) \(found), this node is \(expected)."
                 + " Check --data-dir and --name; nothing in it was changed"

@@ -16,13 +16,13 @@ struct BadStartTests {
         ["--max-request-bytes", "33554433"], ["--max-txn-ops", "0"],
         ["--initial-cluster-state", "old"], ["--initial-cluster", "elsewhere=http://127.0.0.1:1"],
         ["--listen-client-urls", "nonsense"], ["--listen-peer-urls", "http://127.0.0.1:99999"],
-        ["--auto-compaction-mode", "sometimes"], ["--auth-token", "paper"],
-        ["--auth-token", "jwt,sign-method=none"],
+        ["--auto-compaction-mode", "sometimes"], ["--auto-compaction-retention", "-1"],
+        ["--auth-token", "paper"], ["--auth-token", "jwt,sign-method=none"],
         ["--auth-token", "jwt,sign-method=RS256,priv-key=/no/such/file"],
     ]
 
     @Test(
-        "a flag out of range is wrong usage, and the message names it",
+        "A40 a flag out of range is wrong usage, and the message names it",
         .enabled(if: isKeelson, "etcd words this its own way"), arguments: unusable)
     func flags(arguments: [String]) throws {
         let cluster = try ServerCluster("bad-flags", try ServerProgram.underTest(), nodeCount: 1)
@@ -35,12 +35,54 @@ struct BadStartTests {
         #expect(!FileManager.default.fileExists(atPath: node.dataDirectory + "/identity"))
     }
 
-    @Test("an unknown flag is wrong usage", .enabled(if: isKeelson))
+    @Test("A40 an unknown flag is wrong usage", .enabled(if: isKeelson))
     func unknownFlag() throws {
         let program = try ServerProgram.underTest()
         let output = try Command.run(program.path, ["server", "--no-such-flag"])
         #expect(output.status == .exited(64))
         #expect(output.text.contains("--no-such-flag"))
+    }
+
+    @Test(
+        "A40 addresses that overlap, and a member that is its own peer, are refused in one line",
+        .enabled(if: isKeelson))
+    func overlaps() throws {
+        let program = try ServerProgram.underTest()
+        let cluster = try ServerCluster("overlaps", program, nodeCount: 1)
+        let node = cluster.nodes[0]
+        for (flag, value) in [
+            ("--listen-client-urls", node.peerURL),
+            ("--initial-cluster", "node1=\(node.peerURL),twin=\(node.peerURL)"),
+        ] {
+            let output = try Command.run(program.path, node.arguments + [flag, value])
+            #expect(output.status == .exited(64), "\(output.text)")
+            #expect(output.text.contains(flag), "\(output.text)")
+            #expect(output.text.split(separator: "\n").count <= 3, "\(output.text)")
+        }
+    }
+
+    @Test(
+        "A36 a data directory that everybody may write, or of another user, is refused",
+        .enabled(if: isKeelson))
+    func unsafeDirectory() throws {
+        let cluster = try ServerCluster("unsafe", try ServerProgram.underTest(), nodeCount: 1)
+        let node = cluster.nodes[0]
+        try FileManager.default.createDirectory(
+            atPath: node.dataDirectory, withIntermediateDirectories: true)
+        func refusal() throws -> String {
+            let output = try Command.run(try ServerProgram.underTest().path, node.arguments)
+            #expect(output.status == .exited(65), "\(output.text)")
+            #expect(!FileManager.default.fileExists(atPath: node.dataDirectory + "/identity"))
+            return output.text
+        }
+        #expect(chmod(node.dataDirectory, 0o777) == 0)
+        #expect(try refusal().contains("everybody may write into it"))
+        #expect(chmod(node.dataDirectory, 0o700) == 0)
+        guard geteuid() == 0 else { return }
+        #expect(chown(node.dataDirectory, 12_345, 12_345) == 0)
+        #expect(try refusal().contains("it belongs to another user"))
+        #expect(chown(node.dataDirectory, 0, 0) == 0)
+        try cluster.start()
     }
 
     @Test("a data directory of another cluster is refused and left alone", .enabled(if: isKeelson))

@@ -155,9 +155,12 @@ package final class DataDirectory: Sendable {
     private static func checkSafe(_ path: String, _ fileSystem: any FileSystem) throws(StorageError)
     {
         switch try fileSystem.kind(of: path) {
-        case .directory(_, let worldMayWrite):
+        case .directory(_, let worldMayWrite, let isForeign):
             if worldMayWrite {
                 throw .unsafeDirectory(path: path, reason: "everybody may write into it")
+            }
+            if isForeign {
+                throw .unsafeDirectory(path: path, reason: "it belongs to another user")
             }
         case .symbolicLink:
             throw .unsafeDirectory(path: path, reason: "it is a symbolic link")

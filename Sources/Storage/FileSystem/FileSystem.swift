@@ -14,8 +14,9 @@ package enum OpenMode: Sendable {
 package enum PathKind: Equatable, Sendable {
     case missing
     case file
-    /// `othersMayWrite`: the permission bits let the group or the world write.
-    case directory(groupMayWrite: Bool, worldMayWrite: Bool)
+    /// `groupMayWrite`, `worldMayWrite`: by the permission bits. `isForeign`: it belongs to a user
+    /// who is neither root nor the one that this process runs as.
+    case directory(groupMayWrite: Bool, worldMayWrite: Bool, isForeign: Bool)
     case symbolicLink
     case other
 }

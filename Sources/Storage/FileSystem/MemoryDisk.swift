@@ -45,6 +45,7 @@ struct MemoryDisk {
     struct Mode: Equatable {
         var groupMayWrite = false
         var worldMayWrite = false
+        var isForeign = false
     }
 
     var files: [FileID: File] = [:]

@@ -68,7 +68,8 @@ package final class MemoryFileSystem: FileSystem {
             if disk.names.links.contains(path) { return .symbolicLink }
             guard let mode = disk.names.directories[path] else { return .missing }
             return .directory(
-                groupMayWrite: mode.groupMayWrite, worldMayWrite: mode.worldMayWrite)
+                groupMayWrite: mode.groupMayWrite, worldMayWrite: mode.worldMayWrite,
+                isForeign: mode.isForeign)
         }
     }
 }
@@ -181,6 +182,13 @@ extension MemoryFileSystem {
         disk.withLock { disk in
             disk.names.links.append(path)
             disk.durableNames.links.append(path)
+        }
+    }
+
+    package func setForeign(_ path: String) {
+        disk.withLock { disk in
+            disk.names.directories[path]?.isForeign = true
+            disk.durableNames.directories[path]?.isForeign = true
         }
     }
 

@@ -92,7 +92,8 @@ package struct PosixFileSystem: FileSystem {
         case S_IFDIR:
             return .directory(
                 groupMayWrite: status.st_mode & S_IWGRP != 0,
-                worldMayWrite: status.st_mode & S_IWOTH != 0)
+                worldMayWrite: status.st_mode & S_IWOTH != 0,
+                isForeign: status.st_uid != 0 && status.st_uid != geteuid())
         default: return .other
         }
     }

@@ -185,7 +185,7 @@ struct CheckpointRotTests {
         }
     }
 
-    @Test("random bytes in manifest, database or journal never trap", arguments: 0..<12)
+    @Test("A35 random bytes in manifest, database or journal never trap", arguments: 0..<12)
     func fuzz(seed: UInt64) throws {
         let (previous, newest) = try writeThree()
         var random = SplitMix64(seed: seed)

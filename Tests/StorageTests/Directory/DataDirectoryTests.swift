@@ -58,18 +58,21 @@ struct DataDirectoryTests {
     }
 
     @Test(
-        "a symbolic link, a file, a world-writable directory and one with other things are refused")
+        "A36 links, files, directories of others, for all, or with other things are refused"
+    )
     func unsafe() throws {
         let fileSystem = MemoryFileSystem(seed: 5)
         fileSystem.makeSymbolicLink("/link")
         _ = try fileSystem.open("/file", .createNew)
         try fileSystem.makeDirectory("/open")
         fileSystem.setWorldWritable("/open")
+        try fileSystem.makeDirectory("/theirs")
+        fileSystem.setForeign("/theirs")
         try fileSystem.makeDirectory("/photos")
         _ = try fileSystem.open("/photos/holiday.jpg", .createNew)
         let reasons = [
             "/link": "symbolic link", "/file": "not a directory", "/open": "everybody may write",
-            "/photos": "holds holiday.jpg",
+            "/photos": "holds holiday.jpg", "/theirs": "belongs to another user",
         ]
         for (path, reason) in reasons {
             let failure = #expect(throws: StorageError.self) {

@@ -159,7 +159,7 @@ struct FileSystemContractTests {
             #expect(try fileSystem.kind(of: root + "/a") == .file)
             #expect(
                 try fileSystem.kind(of: root + "/d")
-                    == .directory(groupMayWrite: false, worldMayWrite: false))
+                    == .directory(groupMayWrite: false, worldMayWrite: false, isForeign: false))
             #expect(try fileSystem.exists(root + "/d"))
             #expect(try !fileSystem.exists(root + "/x"))
             try fileSystem.syncDirectory(root)
@@ -218,7 +218,7 @@ struct FileSystemContractTests {
             #expect(chmod(root + "/d", 0o777) == 0)
             #expect(
                 try fileSystem.kind(of: root + "/d")
-                    == .directory(groupMayWrite: true, worldMayWrite: true))
+                    == .directory(groupMayWrite: true, worldMayWrite: true, isForeign: false))
             for name in ["/d", "/l"] {
                 let failure = #expect(throws: StorageError.self) {
                     try DataDirectory.open(root + name, fileSystem: fileSystem)

@@ -52,7 +52,7 @@ struct LogFuzzTests {
     }
 
     @Test(
-        "flipped bits, exchanged sectors and cut files never trap and never pass for data",
+        "A35 flipped bits, exchanged sectors and cut files never trap and never pass for data",
         arguments: 1...150 as ClosedRange<UInt64>)
     func mutations(seed: UInt64) throws {
         let (fileSystem, written) = try Self.makeLog(seed: seed / 5)
@@ -87,7 +87,9 @@ struct LogFuzzTests {
         try Self.check(fileSystem, written, "seed \(seed)")
     }
 
-    @Test("a segment of random bytes is rot, not a trap", arguments: 1...30 as ClosedRange<UInt64>)
+    @Test(
+        "A35 a segment of random bytes is rot, not a trap", arguments: 1...30 as ClosedRange<UInt64>
+    )
     func randomBytes(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let (fileSystem, written) = try Self.makeLog(seed: 1)

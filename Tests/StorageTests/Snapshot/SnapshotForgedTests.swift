@@ -86,7 +86,7 @@ struct SnapshotForgedTests {
         }
     }
 
-    @Test("a row that states more than its limit is refused before its bytes come")
+    @Test("A33 a row that states more than its limit is refused before its bytes come")
     func largeRow() throws {
         let key = Self.encoded(0, [], keyByteCount: .max)
         #expect(
@@ -100,7 +100,7 @@ struct SnapshotForgedTests {
                     "value", size: UInt64(UInt32.max), limit: UInt64(RowLimits.valueBytesMax)))
     }
 
-    @Test("a stream that ends inside a row is refused")
+    @Test("A33 a stream that ends inside a row is refused")
     func incompleteRow() throws {
         let row = Self.encoded(0, [1, 2, 3])
         for count in 1..<row.count {

@@ -86,7 +86,7 @@ struct SnapshotHostileTests {
         }
     }
 
-    @Test("a stream of another cluster is refused for good")
+    @Test("A33 a stream of another cluster is refused for good")
     func otherCluster() throws {
         var header = SnapshotFixture.header
         header.clusterID = ClusterID(5)
@@ -99,7 +99,7 @@ struct SnapshotHostileTests {
         #expect(SnapshotFixture.fault { _ = try reader.accept(chunks[0]) } == expected)
     }
 
-    @Test("a chunk that states more content than the limit is refused before it is expanded")
+    @Test("A33 a chunk that states more content than the limit is refused before it is expanded")
     func decompressionBomb() throws {
         let value = [UInt8](repeating: 0, count: 2 << 20)
         let row = Row(table: 0, key: [1], value: value)
@@ -130,7 +130,7 @@ struct SnapshotHostileTests {
         }
     }
 
-    @Test("an endless stream ends at the limit of the whole")
+    @Test("A33 an endless stream ends at the limit of the whole")
     func endless() throws {
         let endless = (0...).lazy.map { number in
             Row(
@@ -150,7 +150,7 @@ struct SnapshotHostileTests {
     }
 
     @Test(
-        "random bytes, and random changes that keep the checksum right, never trap",
+        "A35 random bytes, and random changes that keep the checksum right, never trap",
         arguments: 0..<4)
     func fuzz(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
