@@ -111,6 +111,9 @@ let package = Package(
             ],
             path: "tools/keelson", swiftSettings: strict),
         .executableTarget(
+            name: "keelson-example", dependencies: ["KeelsonClient"], path: "tools/example",
+            swiftSettings: strict),
+        .executableTarget(
             name: "keelson-survive",
             dependencies: [
                 "LocalCluster", "RPC", "Primitives", nio("NIOCore"), nio("NIOPosix"), arguments,

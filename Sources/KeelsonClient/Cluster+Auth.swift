@@ -28,7 +28,7 @@ extension Cluster {
 
     // MARK: Users
 
-    /// - Parameter password: nil for a user who is known by a certificate only.
+    /// Without a password the user is known by a certificate only.
     public func addUser(
         _ name: String, password: String?, timeout: Duration? = nil
     ) async throws(ClusterError) {

@@ -14,6 +14,22 @@ extension Cluster {
             isLearner: answer.isLearner, errors: answer.errors)
     }
 
+    /// The hash of all keys and versions up to a revision; 0 for the newest. Members that are alike
+    /// have the same, also after they have compacted to the same revision.
+    ///
+    /// Of the member that the client talks to: to compare members, make a client for each endpoint.
+    public func hash(
+        at revision: Int64 = 0, timeout: Duration? = nil
+    ) async throws(ClusterError) -> StoreHash {
+        var request = EtcdHashKVRequest()
+        request.revision = revision
+        let answer: EtcdHashKVResponse = try await call(
+            "/etcdserverpb.Maintenance/HashKV", request, isRead: true, timeout: timeout)
+        return StoreHash(
+            header: AnswerHeader(answer.header), value: answer.hash,
+            compactedRevision: answer.compactRevision)
+    }
+
     /// Hands leadership to a voter. Only the leader does it: talk to its endpoint.
     public func moveLeader(
         to member: UInt64, timeout: Duration? = nil

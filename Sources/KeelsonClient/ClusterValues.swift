@@ -46,6 +46,14 @@ public struct MemberStatus: Hashable, Sendable {
     public var isLeader: Bool { leader != 0 && leader == header.memberID }
 }
 
+/// What ``Cluster/hash(at:timeout:)`` gives.
+public struct StoreHash: Hashable, Sendable {
+    public var header: AnswerHeader
+    public var value: UInt32
+    /// Below this revision nothing was hashed.
+    public var compactedRevision: Int64
+}
+
 /// A member of the cluster.
 public struct Member: Hashable, Sendable {
     public var id: UInt64

@@ -17,7 +17,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// Reads `https://host:port`, `http://host:port`, `host:port` or `host`; an IPv6 address is in
     /// brackets.
     ///
-    /// - Parameter usingTLS: whether TLS is used where the text does not say.
+    /// Where the text does not say whether TLS is used, `usingTLS` does.
     /// - Throws: ``ClusterError`` with the code `invalidEndpoint`, which says what is wrong.
     public init(_ text: String, usingTLS: Bool = false) throws(ClusterError) {
         var usesTLS = usingTLS

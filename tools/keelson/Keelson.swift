@@ -15,6 +15,11 @@ struct Keelson: AsyncParsableCommand {
               keelson kv get greeting
               keelson status --endpoints http://127.0.0.1:2379,http://127.0.0.1:2389
 
+            COMPLETION (a new shell knows the commands and their options):
+              keelson --generate-completion-script bash > /etc/bash_completion.d/keelson
+              keelson --generate-completion-script zsh > "${fpath[1]}/_keelson"
+              keelson --generate-completion-script fish > ~/.config/fish/completions/keelson.fish
+
             EXIT STATUS:
               0 done, 1 failed, 64 wrong usage, 65 data that cannot be trusted,
               69 cluster unavailable, 74 I/O error
@@ -22,6 +27,7 @@ struct Keelson: AsyncParsableCommand {
         subcommands: [
             ServerCommand.self, DevCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
+            HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
             AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,
             AuthCommand.self, SnapshotCommand.self, VerifyCommand.self,
