@@ -80,7 +80,7 @@ struct BadBytesTests {
         }
     }
 
-    @Test("a gRPC length that lies is refused, and the connection's end disturbs nobody")
+    @Test("A23 a gRPC length that lies is refused, and the connection's end disturbs nobody")
     func lyingLengths() throws {
         let put = "/etcdserverpb.KV/Put"
         try survives("lying lengths") { port in
@@ -95,7 +95,7 @@ struct BadBytesTests {
         }
     }
 
-    @Test("a message that is no protobuf gets an error")
+    @Test("A24 a message that is no protobuf gets an error")
     func brokenMessages() throws {
         try survives("broken messages") { port in
             for (index, method) in [
@@ -141,7 +141,7 @@ struct BadBytesTests {
         #expect(answer == "done")
     }
 
-    @Test("a request that is too large is refused by size, and the node goes on")
+    @Test("A28 a request that is too large is refused by size, and the node goes on")
     func oversizedRequests() throws {
         let answer = try runPython(
             """

@@ -47,7 +47,7 @@ struct AttackTests {
     }
 
     @Test(
-        "a connection that says nothing, half a preface or half a header block is closed in time",
+        "A16 who says nothing, half a preface or half a header block is closed in time",
         arguments: [
             [], Array(RawPeer.preface.prefix(3)), RawPeer.preface, Array("GET / HT".utf8),
             RawPeer.opening + RawPeer.frame(1, 0, 1, RawPeer.block()),
@@ -62,7 +62,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a unary request that never ends is ended")
+    @Test("A17 a unary request that never ends is ended")
     func slowBody() async throws {
         let server = try await TestServer.start { limits, _, _ in
             limits.requestTime = .milliseconds(200)
@@ -76,7 +76,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a prefix that announces more than the limit is refused before its bytes come")
+    @Test("A23 a prefix that announces more than the limit is refused before its bytes come")
     func tooLarge() async throws {
         let server = try await TestServer.start { limits, _, _ in limits.messageBytesMax = 1000 }
         let client = try await server.client()
@@ -94,7 +94,7 @@ struct AttackTests {
     }
 
     @Test(
-        "truncated, doubled, missing and mislabelled messages are internal errors",
+        "A23 truncated, doubled, missing and mislabelled messages are internal errors",
         arguments: [
             Array(RawPeer.prefixed([1, 2, 3]).dropLast()), [0, 0, 0], [],
             RawPeer.prefixed([1]) + RawPeer.prefixed([2]), RawPeer.prefixed([1], flags: 1),
@@ -132,7 +132,7 @@ struct AttackTests {
     }
 
     @Test(
-        "a header block that HTTP forbids resets its stream before dispatch",
+        "A25 a header block that HTTP forbids resets its stream before dispatch",
         arguments: [
             RawPeer.block("no/slash"), RawPeer.block(nil), RawPeer.block(authority: nil),
             RawPeer.block(extra: [("Upper", "x")]), RawPeer.block(extra: [("connection", "close")]),
@@ -150,7 +150,7 @@ struct AttackTests {
     }
 
     @Test(
-        "odd paths are unimplemented",
+        "A25 odd paths are unimplemented",
         arguments: ["/", "//", "/test.Service", "/test.Service//Echo", "/test.Service/%45cho"])
     func oddPaths(path: String) async throws {
         let server = try await TestServer.start()
@@ -169,7 +169,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a header list over the limit is refused, and the connection goes on")
+    @Test("A22 a header list over the limit is refused, and the connection goes on")
     func hugeHeaders() async throws {
         let server = try await TestServer.start { limits, _, _ in limits.headerListBytesMax = 4096 }
         let peer = try await RawPeer.connect(server)
@@ -184,7 +184,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a block that repeats an indexed field without end costs no memory and ends the call")
+    @Test("A22 a block that repeats an indexed field without end costs no memory and ends the call")
     func headerBomb() async throws {
         let server = try await TestServer.start()
         let client = try await server.client()
@@ -200,7 +200,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a header list that never ends is cut")
+    @Test("A21 a header list that never ends is cut")
     func continuationFlood() async throws {
         let server = try await TestServer.start()
         let client = try await server.client()
@@ -212,7 +212,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a client that resets its streams without end is cut off (Rapid Reset)")
+    @Test("A19 a client that resets its streams without end is cut off (Rapid Reset)")
     func rapidReset() async throws {
         let server = try await TestServer.start { limits, _, _ in
             limits.resetBurstMax = 1000
@@ -233,7 +233,7 @@ struct AttackTests {
     }
 
     @Test(
-        "a client that makes the server reset its streams without end is cut off (MadeYouReset)",
+        "A20 who makes the server reset streams without end is cut off (MadeYouReset)",
         arguments: [true, false])
     func madeYouReset(byHeaders: Bool) async throws {
         let server = try await TestServer.start()
@@ -258,7 +258,7 @@ struct AttackTests {
     }
 
     @Test(
-        "a flood of frames that move nothing ends its connection",
+        "A21 a flood of frames that move nothing ends its connection",
         arguments: [
             RawPeer.frame(6, 0, 0, [UInt8](repeating: 1, count: 8)), RawPeer.frame(4, 0, 0, []),
             RawPeer.data(1, [], endStream: false), RawPeer.frame(2, 0, 1, [0, 0, 0, 0, 1]),
@@ -275,7 +275,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("pinging too often is answered with too_many_pings")
+    @Test("A21 pinging too often is answered with too_many_pings")
     func tooManyPings() async throws {
         let server = try await TestServer.start()
         let peer = try await RawPeer.connect(server)
@@ -317,7 +317,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("a reader that opens no window holds a bounded buffer and is given up")
+    @Test("A18 a reader that opens no window holds a bounded buffer and is given up")
     func zeroWindow() async throws {
         let server = try await TestServer.start { limits, routes, journal in
             limits.stalledOutputTime = .milliseconds(500)
@@ -366,7 +366,7 @@ struct AttackTests {
         try await server.stop()
     }
 
-    @Test("one connection more than the limit is closed")
+    @Test("A16 one connection more than the limit is closed")
     func connectionLimit() async throws {
         let server = try await TestServer.start { limits, _, _ in limits.connectionsMax = 3 }
         let client = try await server.client()

@@ -77,7 +77,7 @@ struct GzipTests {
     @Test("the checksum is CRC-32 with its published check value")
     func checksum() { #expect(CRC32.checksum(Array("123456789".utf8)) == 0xCBF4_3926) }
 
-    @Test("output over the limit is refused while it is made")
+    @Test("A23 output over the limit is refused while it is made")
     func bomb() {
         let limit = Self.dynamicText.count - 1
         #expect(throws: Gzip.Failure.tooLarge) {
@@ -130,7 +130,7 @@ struct GzipTests {
         try await server.stop()
     }
 
-    @Test("an encoding that is not known is unimplemented")
+    @Test("A23 an encoding that is not known is unimplemented")
     func unknownEncoding() async throws {
         let server = try await TestServer.start()
         let client = try await server.client()

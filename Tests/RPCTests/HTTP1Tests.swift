@@ -55,7 +55,7 @@ struct HTTP1Tests {
         try await server.stop()
     }
 
-    @Test("a body that does not end is given up")
+    @Test("A17 a body that does not end is given up")
     func slowBody() async throws {
         let server = try await TestServer.start { limits, _, _ in
             limits.requestTime = .milliseconds(200)

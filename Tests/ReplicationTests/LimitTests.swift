@@ -178,7 +178,7 @@ struct LimitTests {
         #expect(plan.releasable(behind: header(20)) == nil)
     }
 
-    @Test("numbers from the network that no sum could bear are refused by name")
+    @Test("A32 numbers from the network that no sum could bear are refused by name")
     func absurdNumbers() throws {
         let identity = PeerIdentity(
             clusterID: ClusterID(1), memberID: NodeID(1), boot: BootNumber(.max), nonce: 1)

@@ -29,7 +29,7 @@ struct PeerMessageTests {
         #expect(reader.isAtEnd)
     }
 
-    @Test("damaged messages are refused or are other messages, and never trap")
+    @Test("A32 damaged messages are refused or are other messages, and never trap")
     func damaged() {
         var random = SplitMix64(seed: 5)
         for sample in Self.samples {

@@ -42,7 +42,7 @@ struct AlarmTests {
         #expect(driver.store.alarms.raised.isEmpty)
     }
 
-    @Test("NOSPACE refuses puts, grants and transactions that put, and allows what frees")
+    @Test("A30 NOSPACE refuses puts, grants and transactions that put, and allows what frees")
     func noSpace() {
         driver.grant(1)
         driver.put("a", "1", lease: 1)

@@ -98,7 +98,7 @@ struct FuzzTests {
         #expect(try driver.reloaded().fullHash() == other.fullHash())
     }
 
-    @Test("broken requests never trap a reader", arguments: 0..<8)
+    @Test("A24 broken requests never trap a reader", arguments: 0..<8)
     func read(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let driver = StoreDriver()
@@ -117,7 +117,7 @@ struct FuzzTests {
         }
     }
 
-    @Test("numbers at the ends of their range are taken or refused, never trapped")
+    @Test("A26 numbers at the ends of their range are taken or refused, never trapped")
     func extremes() {
         let driver = StoreDriver()
         for number in [Int64.min, .min + 1, -1, 0, 1, .max - 1, .max] {

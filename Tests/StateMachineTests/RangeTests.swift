@@ -137,7 +137,7 @@ struct RangeTests {
         #expect(try range(request).count == 1)
     }
 
-    @Test("an empty key and unknown sort options are refused")
+    @Test("A27 an empty key and unknown sort options are refused")
     func badRequests() {
         #expect(throws: StoreError.emptyKey) { try range(RangeRequest("")) }
         var request = RangeRequest("a")

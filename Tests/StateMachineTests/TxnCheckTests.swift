@@ -18,7 +18,7 @@ struct TxnCheckTests {
         .deleteRange(DeleteRangeRequest(key, to: end))
     }
 
-    @Test("the longest of the three lists may have as many operations as the limit")
+    @Test("A28 the longest of the three lists may have as many operations as the limit")
     func limit() {
         let ops = (0..<3).map { put("\($0)") }
         #expect(error(TxnRequest(then: ops), max: 3) == nil)
@@ -60,7 +60,7 @@ struct TxnCheckTests {
         #expect(error(TxnRequest(then: [delete("/keelson/x")])) == .permissionDenied)
     }
 
-    @Test("a key put twice on one path is a duplicate")
+    @Test("A28 a key put twice on one path is a duplicate")
     func duplicatePut() {
         #expect(error(TxnRequest(then: [put("a"), put("a")])) == .duplicateKey)
         #expect(error(TxnRequest(then: [put("a")], else: [put("a")])) == nil)

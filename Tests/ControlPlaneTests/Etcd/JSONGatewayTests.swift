@@ -68,7 +68,7 @@ struct JSONGatewayTests {
         }
     }
 
-    @Test("a page of a browser is refused, whatever it asks")
+    @Test("A38 a page of a browser is refused, whatever it asks")
     func browsers() async throws {
         try await EtcdHarness.run { etcd in
             let http = try await TextConnection.open(etcd)

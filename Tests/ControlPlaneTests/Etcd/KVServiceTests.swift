@@ -76,7 +76,7 @@ struct KVServiceTests {
         }
     }
 
-    @Test("no message, however broken, takes the node down or is proposed")
+    @Test("A24 no message, however broken, takes the node down or is proposed")
     func malformed() async throws {
         try await EtcdHarness.run { etcd in
             var random = SplitMix64(seed: 7)
@@ -96,7 +96,7 @@ struct KVServiceTests {
     }
 
     @Test(
-        "a large range is sent whole and in order while writes go on"
+        "A29 a large range is sent whole and in order while writes go on"
     )
     func largeRange() async throws {
         try await EtcdHarness.run { etcd in

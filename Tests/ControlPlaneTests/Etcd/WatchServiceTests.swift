@@ -27,7 +27,7 @@ struct WatchServiceTests {
         }
     }
 
-    @Test("ids are dealt from zero, a chosen id is kept, and one in use is refused")
+    @Test("A27 ids are dealt from zero, a chosen id is kept, and one in use is refused")
     func identifiers() async throws {
         try await EtcdHarness.run { etcd in
             let watch = etcd.watch()
@@ -81,7 +81,7 @@ struct WatchServiceTests {
         }
     }
 
-    @Test("cancelling answers once, ends the events, and an unknown id is not answered")
+    @Test("A27 cancelling answers once, ends the events, and an unknown id is not answered")
     func cancellation() async throws {
         try await EtcdHarness.run { etcd in
             let watch = etcd.watch()
