@@ -105,9 +105,18 @@ package final class OverlayFileSystem: FileSystem {
     package func kind(of path: String) throws(StorageError) -> PathKind {
         let (known, isOurs) = state.withLock { ($0.names[path], $0.directories.contains(path)) }
         if let known { return known == nil ? .missing : .file }
-        let under = try base.kind(of: path)
-        return under == .missing && isOurs
-            ? .directory(groupMayWrite: false, worldMayWrite: false) : under
+        switch try base.kind(of: path) {
+        // Whose it is matters to those who write: an operator may look at another user's.
+        case .directory(let groupMayWrite, let worldMayWrite, _):
+            return .directory(
+                groupMayWrite: groupMayWrite, worldMayWrite: worldMayWrite, isForeign: false)
+        case .missing where isOurs:
+            return .directory(groupMayWrite: false, worldMayWrite: false, isForeign: false)
+        case .missing: return .missing
+        case .file: return .file
+        case .symbolicLink: return .symbolicLink
+        case .other: return .other
+        }
     }
 }
 
