@@ -179,7 +179,7 @@ package struct DirectoryCheck {
         if log.tornBytesCut > 0 {
             note(
                 .mended, path + "/log",
-                "\(log.tornBytesCut) bytes of a write that a crash cut short and nobody was told of")
+                "\(log.tornBytesCut) bytes of a write that a crash cut short, known to nobody")
         }
         try checkEntries(log, path + "/log")
     }
