@@ -71,7 +71,7 @@ final class SimulatedLocker: SimulatedCaller {
 
     func beginLater() {
         round += 1
-        if random.chance(1, in: 4) { moveAnywhere() }
+        if random.chance(1, in: 4), !isFinishing { moveAnywhere() }
         soon { [self] in lease == nil ? grant() : take() }
     }
 
@@ -132,6 +132,9 @@ final class SimulatedLocker: SimulatedCaller {
         world.trace.note(world.now, -1, outcome.name, UInt64(1000 + self.number), outcome.number)
         switch outcome {
         case .written(let index, _, _), .held(let index, _): world.rules.completed(through: index)
+        // While all should go well, only chance could keep it with a node that takes no part.
+        case .refused where isFinishing, .unknown where isFinishing:
+            target = (target + 1) % world.settings.machineCount
         case .refused, .unknown: if random.chance(1, in: 2) { moveAnywhere() }
         case .refusedByStore, .read, .leaseGone, .renewed, .remaining, .placeGone: break
         }
