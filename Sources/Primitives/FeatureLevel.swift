@@ -15,8 +15,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     /// Nothing was said.
     package static let unannounced = FeatureLevel(0)
     package static let first = FeatureLevel(1)
-    /// Entries carry the time of day of the leader that took them.
-    package static let wallTime = FeatureLevel(2)
+    /// Entries carry the cluster's time: what its leaders have led.
+    package static let clusterTime = FeatureLevel(2)
     /// A downgrade job is state.
     package static let downgradeJob = FeatureLevel(2)
     /// The highest that this code knows.

@@ -90,6 +90,7 @@ extension Replica {
         effects.append(.applied(batch))
         effects.append(contentsOf: answers)
         raft.step(.applied(store.appliedIndex), into: &raftEffects)
+        startTenureBehindFence()
         startLeasesBehindFence()
         answerAppliedReads(into: &effects)
         if leases != nil { answerConfirmedLeases(into: &effects) }

@@ -21,7 +21,7 @@ extension Replica {
         header.proposedID = proposedID
         if principal != .anonymous { header.principal = principal }
         header.leaseSecondsMin = settings.leaseSecondsMin
-        leaveRoomForWallTime(in: &header)
+        leaveRoomForClusterTime(in: &header)
         let command = Command.encode(header, body: body)
         guard command.count <= settings.entryBytesMax else {
             effects.append(.answer(sequence: sequence, .refused(.requestTooLarge)))
@@ -33,13 +33,13 @@ extension Replica {
 
     /// Where the cluster's level allows it, as applied here: then the entry that raised the level
     /// is in the log of every leader to come, before this one.
-    private func leaveRoomForWallTime(in header: inout CommandHeader) {
-        if store.members.clusterLevel >= .wallTime { header.wallTime = 0 }
+    private func leaveRoomForClusterTime(in header: inout CommandHeader) {
+        if store.members.clusterLevel >= .clusterTime { header.clusterTime = 0 }
     }
 
     /// As the leader that puts it into the log.
     private func stamp(_ command: inout [UInt8]) {
-        Command.stamp(&command, clock: clock, wallTime: wallTime)
+        Command.stamp(&command, clock: clock, clusterTime: leadersTime ?? 0)
     }
 
     /// Sends on what was gathered in this turn of the driver: one batch, one write, one message a
@@ -141,7 +141,7 @@ extension Replica {
             kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
         header.fenceTerm = raft.term
         header.principal = .node
-        leaveRoomForWallTime(in: &header)
+        leaveRoomForClusterTime(in: &header)
         var payload = Command.encode(header, body: body)
         stamp(&payload)
         return try raft.propose([(.command, payload)], into: &raftEffects)

@@ -29,8 +29,9 @@ package struct Replica {
     static let loadBytesMax = 4 << 20
 
     var clock: UInt64 = 0
-    /// The time of day as of the last tick, in milliseconds since 1970.
-    var wallTime: UInt64 = 0
+    /// Where the cluster's time stood when this leader had applied the first entry of its own term,
+    /// and the tick when that was.
+    var tenure: (base: UInt64, since: UInt64)?
     var lastSequence: UInt64 = 0
     var raftEffects: [Effect] = []
     var draining = false
@@ -86,7 +87,6 @@ package struct Replica {
         case .tick(let clock, let owed):
             now += 1
             self.clock = max(self.clock, clock)
-            wallTime = clock
             run(.tick, into: &effects)
             tickRequests(into: &effects)
             tickLeases(owed: owed, into: &effects)
@@ -198,6 +198,7 @@ package struct Replica {
             proposals.forgetForwards()
         } else {
             fenceIndex = nil
+            tenure = nil
             leases = nil
         }
         healing.floors = [:]

@@ -103,7 +103,7 @@ extension SimulatedCluster {
         else { return false }
         return areMembersSettled
             && processes.allSatisfy {
-                $0.replica.appliedIndex == first.replica.appliedIndex
+                $0.replica.store.appliedIndex == first.replica.store.appliedIndex
                     && $0.replica.store.digest == first.replica.store.digest
                     && $0.replica.raft.commitIndex == $0.replica.raft.lastIndex
                     && $0.replica.raft.leader != nil && !$0.writer.log.isPreparingDue
@@ -194,10 +194,10 @@ extension SimulatedCluster {
     private func checkEnd() throws(Violation) {
         for machine in healthy {
             guard let process = machine.process else { continue }
-            if process.replica.appliedIndex < rules.acknowledgedFloor {
+            if process.replica.store.appliedIndex < rules.acknowledgedFloor {
                 throw Violation(
                     property: "K1 what is acknowledged is durable",
-                    what: "n\(machine.index + 1) ends at \(process.replica.appliedIndex),"
+                    what: "n\(machine.index + 1) ends at \(process.replica.store.appliedIndex),"
                         + " \(rules.acknowledgedFloor) was acknowledged")
             }
             process.replica.store.checkInvariants()
@@ -215,7 +215,7 @@ extension SimulatedCluster {
             guard let process = machine.process else { return "n\(machine.index + 1) down" }
             let raft = process.replica.raft
             return "n\(machine.index + 1) \(raft.role) term \(raft.term) last \(raft.lastIndex)"
-                + " commit \(raft.commitIndex) applied \(process.replica.appliedIndex)"
+                + " commit \(raft.commitIndex) applied \(process.replica.store.appliedIndex)"
                 + " leader \(raft.leader ?? .none)"
                 + (process.gate.admission.isAdmitted ? "" : " not admitted")
                 + (process.writer.log.rotten.isEmpty ? "" : " with \(process.writer.log.rotten)")

@@ -63,15 +63,15 @@ package struct RequestID: Hashable, Sendable {
 /// 16  u64  fence term, 0 none  64  u16  bytes of the user's name, which follow
 /// ```
 /// All little-endian; the body is the rest. Of the flags, bit 0 says that no client asks but a node
-/// for its duty. In version 2, which the cluster's level allows (``FeatureLevel/wallTime``), a u64
-/// stands before the user's name: the leader's time of day in milliseconds since 1970.
+/// for its duty. In version 2, which the cluster's level allows (``FeatureLevel/clusterTime``), a
+/// u64 stands before the user's name: the cluster's time in milliseconds.
 package struct CommandHeader: Equatable, Sendable {
     package static let fixedByteCount = 66
     static let timedVersion: UInt8 = 2
     static let timedByteCount = 74
     static let clockOffset = 8
     static let fenceOffset = 16
-    static let wallTimeOffset = 66
+    static let clusterTimeOffset = 66
 
     package var kind: CommandKind
     package var flags: UInt16 = 0
@@ -86,19 +86,19 @@ package struct CommandHeader: Equatable, Sendable {
     /// The id of the lease to grant where the client named none.
     package var proposedID: Int64 = 0
     package var user: [UInt8] = []
-    /// The leader's time of day in milliseconds since 1970; apply makes it non-decreasing. Nil in
-    /// version 1.
-    package var wallTime: UInt64?
+    /// The cluster's time in milliseconds (``Store/clusterTime``); apply makes it non-decreasing.
+    /// Zero where the leader does not know it yet, nil in version 1.
+    package var clusterTime: UInt64?
 
-    package var version: UInt8 { wallTime == nil ? 1 : Self.timedVersion }
-    var byteCount: Int { wallTime == nil ? Self.fixedByteCount : Self.timedByteCount }
+    package var version: UInt8 { clusterTime == nil ? 1 : Self.timedVersion }
+    var byteCount: Int { clusterTime == nil ? Self.fixedByteCount : Self.timedByteCount }
 
     /// The bytes before the user's name in a header of this version; nil where a node of level
     /// `known` cannot read it.
     static func byteCount(ofVersion version: UInt8, known: FeatureLevel) -> Int? {
         switch version {
         case 1: fixedByteCount
-        case timedVersion where known >= .wallTime: timedByteCount
+        case timedVersion where known >= .clusterTime: timedByteCount
         default: nil
         }
     }
@@ -129,7 +129,7 @@ package enum Command {
             store(header.authRevision, raw, 48)
             store(header.proposedID, raw, 56)
             store(UInt16(header.user.count), raw, 64)
-            if let time = header.wallTime { store(time, raw, CommandHeader.wallTimeOffset) }
+            if let time = header.clusterTime { store(time, raw, CommandHeader.clusterTimeOffset) }
             header.user.withUnsafeBytes { user in
                 UnsafeMutableRawBufferPointer(rebasing: raw[fixed...]).copyMemory(from: user)
             }
@@ -143,17 +143,17 @@ package enum Command {
         body.withUnsafeBytes { encode(header, body: $0) }
     }
 
-    /// Sets the leader's clock, its time of day where the header has room for it, and the fence
+    /// Sets the leader's clock, the cluster's time where the header has room for it, and the fence
     /// where there is to be one, in an encoded command.
     package static func stamp(
-        _ payload: inout [UInt8], clock: UInt64, wallTime: UInt64, fenceTerm: Term? = nil
+        _ payload: inout [UInt8], clock: UInt64, clusterTime: UInt64, fenceTerm: Term? = nil
     ) {
         invariant(
             payload.count >= CommandHeader.fixedByteCount, "a command of \(payload.count) bytes")
         payload.withUnsafeMutableBytes { raw in
             store(clock, raw, CommandHeader.clockOffset)
             if raw[0] == CommandHeader.timedVersion, raw.count >= CommandHeader.timedByteCount {
-                store(wallTime, raw, CommandHeader.wallTimeOffset)
+                store(clusterTime, raw, CommandHeader.clusterTimeOffset)
             }
             if let fenceTerm { store(fenceTerm.rawValue, raw, CommandHeader.fenceOffset) }
         }
@@ -180,7 +180,7 @@ package enum Command {
         header.authRevision = load(payload, 48)
         header.proposedID = load(payload, 56)
         if payload[0] == CommandHeader.timedVersion {
-            header.wallTime = load(payload, CommandHeader.wallTimeOffset)
+            header.clusterTime = load(payload, CommandHeader.clusterTimeOffset)
         }
         let userCount = Int(load(payload, 64) as UInt16)
         let bodyOffset = fixed + userCount

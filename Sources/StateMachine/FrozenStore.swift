@@ -25,7 +25,7 @@ package struct FrozenStore: Sendable {
     package let appliedTerm: Term
     package let revision: Revision
     package let clock: UInt64
-    package let wallTime: UInt64
+    package let clusterTime: UInt64
     package let downgradeTarget: String?
     package let digest: Digest
 
@@ -114,8 +114,8 @@ package struct FrozenStore: Sendable {
         writer.write(appliedTerm.rawValue)
         writer.write(clock)
         writer.write(digest.value)
-        if level >= .wallTime {
-            writer.write(wallTime)
+        if level >= .clusterTime {
+            writer.write(clusterTime)
             writer.writeLengthPrefixed(downgradeTarget ?? "")
         }
         return writer.bytes
@@ -157,7 +157,7 @@ extension Store {
             client: FrozenSpace(client), datacenter: FrozenSpace(datacenter), leases: leases,
             alarms: alarms, members: members, auth: auth, appliedIndex: appliedIndex,
             appliedTerm: appliedTerm,
-            revision: revision, clock: clock, wallTime: wallTime,
+            revision: revision, clock: clock, clusterTime: clusterTime,
             downgradeTarget: downgradeTarget, digest: digest)
     }
 

@@ -18,7 +18,7 @@ package struct StoreRow: Equatable, Sendable {
 ///
 /// ```
 /// state       key empty        versions of format and digest, revision, floors, applied index and
-///                              term, clock, digest; from level 2 on the time of day and the
+///                              term, clock, digest; from level 2 on the cluster's time and the
 ///                              downgrade job's target, empty where there is none
 /// members     key empty        cluster level, members, removed ids, alarms
 /// leases      u8 bucket        the leases of the bucket: count, then of each its id, granted and

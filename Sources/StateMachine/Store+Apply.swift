@@ -13,7 +13,7 @@ extension Store {
         invariant(
             entry.index == appliedIndex.next,
             "entry \(entry.index) applied after \(appliedIndex)")
-        let before = (appliedIndex, appliedTerm, clock, wallTime)
+        let before = (appliedIndex, appliedTerm, clock, clusterTime)
         appliedIndex = entry.index
         appliedTerm = entry.term
         switch entry.kind {
@@ -27,7 +27,7 @@ extension Store {
             entry.payload.withUnsafeBytes {
                 applyCommand($0, entry.term, evaluate, &applied)
             }
-            if applied.mustStop { (appliedIndex, appliedTerm, clock, wallTime) = before }
+            if applied.mustStop { (appliedIndex, appliedTerm, clock, clusterTime) = before }
             return applied
         }
     }
@@ -40,7 +40,7 @@ extension Store {
             let (header, bodyOffset) = try Command.decodeHeader(payload, known: known)
             let body = UnsafeRawBufferPointer(rebasing: payload[bodyOffset...])
             clock = max(clock, header.clock)
-            if let time = header.wallTime { wallTime = max(wallTime, time) }
+            if let time = header.clusterTime { clusterTime = max(clusterTime, time) }
             applied.request = header.request
             if header.kind == .clusterLevel { try refuseUnknownLevel(body) }
             #if KEELSON_MUTANTS

@@ -21,9 +21,10 @@ package final class Store: @unchecked Sendable {
     @exclusivity(unchecked) package internal(set) var appliedTerm: Term
     /// The leader's clock as of the last entry, in milliseconds; it never goes back.
     @exclusivity(unchecked) package internal(set) var clock: UInt64
-    /// The leader's time of day as of the last entry that had one, in milliseconds since 1970; it
-    /// never goes back. Zero before the first.
-    @exclusivity(unchecked) package internal(set) var wallTime: UInt64
+    /// How long the cluster has had leaders, in milliseconds, by their monotonic clocks, as of the
+    /// last entry that says so: what deadlines are counted in that outlive a leader. It never goes
+    /// back, and stands still while nobody leads.
+    @exclusivity(unchecked) package internal(set) var clusterTime: UInt64
     /// The version that a downgrade was announced to, as `major.minor.patch`.
     @exclusivity(unchecked) package internal(set) var downgradeTarget: String?
     @exclusivity(unchecked) package internal(set) var digest: Digest
@@ -44,7 +45,7 @@ package final class Store: @unchecked Sendable {
         appliedIndex = .zero
         appliedTerm = .zero
         clock = 0
-        wallTime = 0
+        clusterTime = 0
         digest = Digest()
     }
 

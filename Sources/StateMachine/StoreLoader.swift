@@ -11,7 +11,7 @@ package struct StoreLoader {
         var term = Term.zero
         var clock: UInt64 = 0
         var level = FeatureLevel.first
-        var wallTime: UInt64 = 0
+        var clusterTime: UInt64 = 0
         var downgradeTarget: String?
         var digest = Digest()
     }
@@ -71,7 +71,7 @@ package struct StoreLoader {
         store.appliedIndex = state.index
         store.appliedTerm = state.term
         store.clock = state.clock
-        store.wallTime = state.wallTime
+        store.clusterTime = state.clusterTime
         store.downgradeTarget = state.downgradeTarget
         store.digest = state.digest
         self = StoreLoader(known: known)
@@ -95,8 +95,8 @@ package struct StoreLoader {
             found.term = Term(try reader.read())
             found.clock = try reader.read()
             found.digest = Digest(value: try reader.read())
-            if level >= .wallTime {
-                found.wallTime = try reader.read()
+            if level >= .clusterTime {
+                found.clusterTime = try reader.read()
                 let target = try reader.readString(limit: DowngradeRequest.targetBytesMax)
                 found.downgradeTarget = target.isEmpty ? nil : target
             }

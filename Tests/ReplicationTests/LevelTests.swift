@@ -40,37 +40,83 @@ struct LevelTests {
         trio.onDisk[node].filter { $0.kind == .command }.compactMap(\.payload.first)
     }
 
-    @Test("the leader raises the level behind the last announcement, and entries tell the time")
+    @Test(
+        "the leader raises the level behind the last announcement, and entries tell the time"
+    )
     func rises() throws {
         var trio = trio()
-        trio.clock = 1_700_000_000_000
         let leader = try #require(trio.leader)
         publish(&trio, leader, .newest)
         publish(&trio, (leader + 1) % 3, .newest)
         publish(&trio, (leader + 2) % 3, .first)
         trio.tick(20)
         #expect(levels(trio) == [1, 1, 1])
-        #expect(trio.replicas.allSatisfy { $0.store.wallTime == 0 })
+        #expect(trio.replicas.allSatisfy { $0.store.clusterTime == 0 })
         #expect(Set(versions(trio, leader)) == [1])
         publish(&trio, (leader + 2) % 3, .newest, boot: 2)
         #expect(levels(trio) == [2, 2, 2])
         for node in 0..<3 {
-            trio.clock += 1000
-            trio.tick(1)
             _ = trio.put(node, "k\(node)")
             trio.deliver()
             trio.tick(4)
-            #expect(trio.replicas.allSatisfy { $0.store.wallTime == trio.clock })
             #expect(versions(trio, leader).last == 2)
         }
-        // A clock that is set back takes nothing back.
-        let last = trio.clock
-        trio.clock = 1000
-        trio.tick(1)
-        _ = trio.put(0, "later")
-        trio.tick(3)
-        #expect(trio.replicas.allSatisfy { $0.store.wallTime == last })
         #expect(Set(trio.replicas.map(\.store.digest.value)).count == 1)
+    }
+
+    /// As all members have it in common.
+    private func time(_ trio: Trio) throws -> UInt64 {
+        let times = Set(trio.replicas.map(\.store.clusterTime))
+        #expect(times.count == 1)
+        return try #require(times.first)
+    }
+
+    @Test(
+        "the cluster's time passes with a leader's ticks, whatever its clock says"
+    )
+    func clusterTime() throws {
+        var trio = trio()
+        for node in 0..<3 { publish(&trio, node, .newest) }
+        trio.tick(4)
+        _ = trio.put(0, "first")
+        trio.tick(4)
+        let first = try time(trio)
+        trio.clock = 1_700_000_000_000
+        trio.tick(50)
+        trio.clock = 1000
+        _ = trio.put(1, "later")
+        trio.tick(4)
+        // 50 ticks, and those 4 that the first put took to be applied everywhere.
+        #expect(try time(trio) - first == 5400)
+    }
+
+    @Test("the next leader goes on from where the last one left the cluster's time")
+    func timeOutlivesLeaders() throws {
+        var trio = trio()
+        for node in 0..<3 { publish(&trio, node, .newest) }
+        let old = try #require(trio.leader)
+        trio.tick(100)
+        _ = trio.put(old, "old")
+        trio.tick(4)
+        let left = try time(trio)
+        #expect(left >= 10_000)
+        // What the old leader goes on counting alone is nobody's.
+        trio.cutOff = [old]
+        trio.tick(200)
+        let next = try #require(trio.leader)
+        #expect(next != old)
+        let taken = try #require(trio.replicas[next].leadersTime)
+        #expect(taken >= left && taken <= left + 20_000)
+        trio.cutOff = []
+        trio.tick(10)
+        #expect(trio.replicas[old].leadersTime == nil)
+        let leader = try #require(trio.leader)
+        let stamped = try #require(trio.replicas[leader].leadersTime)
+        #expect(stamped >= taken)
+        _ = trio.put(leader, "new")
+        trio.tick(4)
+        // It is taken with the next tick.
+        #expect(try time(trio) == stamped + 100)
     }
 
     @Test("a leader that goes in the middle of a rise leaves it to the next, once")
@@ -166,7 +212,7 @@ struct LevelTests {
         var header = CommandHeader(
             kind: kind,
             request: RequestID(origin: NodeID(2), boot: BootNumber(1), sequence: index))
-        header.wallTime = time
+        header.clusterTime = time
         return LogEntry(
             index: LogIndex(index), term: Term(1), kind: .command,
             payload: Command.encode(header, body: body))
@@ -224,7 +270,7 @@ struct LevelTests {
         }
         #expect(said.contains("format 6") && said.contains("level 1") && said.contains("format 5"))
         let opened = try disk.open()
-        #expect(opened.store.members.clusterLevel == .newest && opened.store.wallTime == 77)
+        #expect(opened.store.members.clusterLevel == .newest && opened.store.clusterTime == 77)
         #expect(opened.store.known == .newest)
     }
 
@@ -248,7 +294,7 @@ struct LevelTests {
         let whole = Store()
         for entry in entries { _ = whole.apply(entry) }
         for entry in opened.restored.recentEntries { _ = opened.store.apply(entry) }
-        #expect(opened.store.digest == whole.digest && opened.store.wallTime == 5)
+        #expect(opened.store.digest == whole.digest && opened.store.clusterTime == 5)
         #expect(opened.store.members == whole.members)
     }
 }

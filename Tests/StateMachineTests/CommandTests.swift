@@ -25,7 +25,7 @@ struct CommandTests {
         }
         #expect(try decoded().header == header)
         #expect(try decoded().bodyOffset == payload.count - 2)
-        Command.stamp(&payload, clock: 100, wallTime: 7, fenceTerm: Term(6))
+        Command.stamp(&payload, clock: 100, clusterTime: 7, fenceTerm: Term(6))
         header.clock = 100
         header.fenceTerm = Term(6)
         #expect(try decoded().header == header)

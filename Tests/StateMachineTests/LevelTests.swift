@@ -73,28 +73,28 @@ struct LevelTests {
         #expect(raise().mustStop)
         let kind = driver.apply(.downgrade, DowngradeRequest.cancel.encode())
         #expect(kind.mustStop && kind.error == .unknownCommand(version: 1, kind: 18))
-        driver.wallTime = 9
+        driver.clusterTime = 9
         let header = driver.put("a", "1")
         #expect(header.mustStop && header.error == .unknownCommand(version: 2, kind: 1))
         #expect(driver.store.appliedIndex == index && driver.store.digest == digest)
         #expect(driver.store.clock == 0 && driver.store.keyCount == 0)
-        driver.wallTime = nil
+        driver.clusterTime = nil
         #expect(raise(FeatureLevel(999)).error == .unknownLevel(FeatureLevel(999), known: .first))
         driver.store = Store()
         #expect(raise(FeatureLevel(3)).error == .unknownLevel(FeatureLevel(3), known: .newest))
     }
 
-    @Test("the time of day is that of the last entry that had one, and never goes back")
-    func wallTime() {
+    @Test("the cluster's time is that of the last entry that had one, and never goes back")
+    func clusterTime() {
         driver.put("a", "1")
-        #expect(driver.store.wallTime == 0)
-        driver.wallTime = 1_700_000_000_000
+        #expect(driver.store.clusterTime == 0)
+        driver.clusterTime = 1_700_000_000_000
         driver.put("a", "2")
-        driver.wallTime = 1_600_000_000_000
+        driver.clusterTime = 1_600_000_000_000
         driver.put("a", "3")
-        driver.wallTime = nil
+        driver.clusterTime = nil
         driver.put("a", "4")
-        #expect(driver.store.wallTime == 1_700_000_000_000)
+        #expect(driver.store.clusterTime == 1_700_000_000_000)
         #expect(driver.get("a") == "4")
     }
 
@@ -105,12 +105,12 @@ struct LevelTests {
             var header = CommandHeader(kind: .put, request: request)
             header.user = Array("someone".utf8)
             header.authRevision = 4
-            header.wallTime = time
+            header.clusterTime = time
             var payload = Command.encode(header, body: [7, 8])
-            Command.stamp(&payload, clock: 5, wallTime: 6)
+            Command.stamp(&payload, clock: 5, clusterTime: 6)
             let (found, offset) = try payload.withUnsafeBytes { try Command.decodeHeader($0) }
             header.clock = 5
-            header.wallTime = time.map { _ in 6 }
+            header.clusterTime = time.map { _ in 6 }
             #expect(found == header && Array(payload[offset...]) == [7, 8])
             #expect(Command.requestID(of: payload) == request)
             #expect(Array(Command.body(of: payload)) == [7, 8])

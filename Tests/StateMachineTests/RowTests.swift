@@ -146,7 +146,7 @@ struct RowTests {
         driver.apply(.memberAttributes, attributes.encode())
         driver.apply(.clusterLevel, ClusterLevelCommand.encode(.newest))
         driver.apply(.downgrade, DowngradeRequest.enable(target: "3.6.0").encode())
-        driver.wallTime = 1234
+        driver.clusterTime = 1234
         driver.apply(.alarm, AlarmRequest(.get).encode())
         driver.apply(.memberRemoval, [4, 0, 0, 0, 0, 0, 0, 0])
         let loaded = try driver.reloaded()
@@ -157,7 +157,7 @@ struct RowTests {
         #expect(loaded.alarms == driver.store.alarms)
         #expect(loaded.members == driver.store.members)
         #expect(loaded.members.clusterLevel == .newest && loaded.downgradeTarget == "3.6.0")
-        #expect(loaded.wallTime == 1234)
+        #expect(loaded.clusterTime == 1234)
         #expect(loaded.clock == 77 && loaded.appliedTerm == Term(6))
         #expect(loaded.revision == Revision(1) && loaded.digest == driver.store.digest)
     }

@@ -8,7 +8,7 @@ final class StoreDriver {
     var term = Term(1)
     var clock: UInt64 = 0
     /// Nil: entries have the first version of the header.
-    var wallTime: UInt64?
+    var clusterTime: UInt64?
     var sequence: UInt64 = 0
     /// Every entry that was applied.
     var log: [LogEntry] = []
@@ -25,7 +25,7 @@ final class StoreDriver {
         header.leaseSecondsMin = leaseSecondsMin
         header.fenceTerm = fence
         header.clock = clock
-        header.wallTime = wallTime
+        header.clusterTime = clusterTime
         return apply(payload: Command.encode(header, body: body), evaluate: evaluate)
     }
 

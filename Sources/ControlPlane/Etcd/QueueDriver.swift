@@ -2,25 +2,28 @@ internal import Primitives
 internal import RPC
 internal import StateMachine
 
-/// Drives the queue that locks and elections share: has entries put there, tells calls when their
-/// turn comes, and has the entries of those who leave deleted.
+/// Performs what the queues that locks and elections share want done: tells calls when their turn
+/// comes, and has the entries of those who leave deleted.
 ///
 /// Confined to the node's event loop, hence `@unchecked Sendable`.
 final class QueueDriver: @unchecked Sendable {
+    private struct Waiting {
+        let call: ServerCall
+        /// What is answered where the entry goes first.
+        let expired: RPCStatus
+        let done: (_ hasWaited: Bool) -> Void
+    }
+
     private unowned let node: any NodeFacade
-    private var queue = KeyQueue()
-    private var waiting: [QueueWaiterID: (QueueTurn) -> Void] = [:]
+    private var calls = QueuedCalls()
+    private var waiting: [QueueCallID: Waiting] = [:]
 
     init(node: any NodeFacade) { self.node = node }
 
-    var waiterCount: Int { queue.count }
+    var waiterCount: Int { calls.waiterCount }
 
-    func applied(_ batch: [Applied]) { tell(queue.applied(batch, in: node.store)) }
-    func storeReplaced() { tell(queue.storeReplaced(by: node.store)) }
-
-    private func tell(_ turns: [(waiter: QueueWaiterID, turn: QueueTurn)]) {
-        for (waiter, turn) in turns { waiting.removeValue(forKey: waiter)?(turn) }
-    }
+    func applied(_ batch: [Applied]) { perform(calls.applied(batch, in: node.store)) }
+    func storeReplaced() { perform(calls.storeReplaced(by: node.store)) }
 
     /// Waits with a call for the turn of its entry: a client that goes gives its place up, and so
     /// does one that may not have it any more.
@@ -31,55 +34,46 @@ final class QueueDriver: @unchecked Sendable {
         for entry: QueueEntry, _ call: ServerCall, orElse expired: RPCStatus,
         _ done: @escaping (_ hasWaited: Bool) -> Void
     ) {
-        guard call.isOpen else { return leave(entry, call) }
-        switch queue.wait(for: entry, in: node.store) {
-        case .over(let turn): over(turn, entry, call, expired) { done(false) }
-        case .waits(let waiter):
-            waiting[waiter] = { [unowned self] turn in
-                call.onCancel = nil
-                over(turn, entry, call, expired) { done(true) }
-            }
+        let id = calls.nextID()
+        if call.isOpen {
+            waiting[id] = Waiting(call: call, expired: expired, done: done)
             call.onCancel = { [unowned self] in
-                queue.cancel(waiter)
-                waiting[waiter] = nil
-                leave(entry, call)
+                waiting[id] = nil
+                perform(calls.cancelled(id))
+            }
+        }
+        perform(
+            calls.entered(id, entry, of: call.principal, isOpen: call.isOpen, in: node.store))
+    }
+
+    private func perform(_ effects: [QueueEffect]) {
+        for effect in effects {
+            switch effect {
+            case .holds(let id, let hasWaited): ended(id)?.done(hasWaited)
+            case .gone(let id):
+                if let waiter = ended(id) { waiter.call.finish(waiter.expired) }
+            case .refused(let id, let error): ended(id)?.call.finish(error.status)
+            case .read(let id): read(for: id)
+            case .leave(let entry, let principal): leave(entry, as: principal)
             }
         }
     }
 
-    private func over(
-        _ turn: QueueTurn, _ entry: QueueEntry, _ call: ServerCall, _ expired: RPCStatus,
-        _ done: @escaping () -> Void
-    ) {
-        switch turn {
-        case .gone: call.finish(expired)
-        case .first(isConfirmed: true): confirm(entry, call, expired, done)
-        case .first(isConfirmed: false):
-            node.linearizableRead { [self] failure in
-                guard let failure else { return confirm(entry, call, expired, done) }
-                leave(entry, call)
-                call.finish(failure.status)
-            }
+    private func read(for id: QueueCallID) {
+        node.linearizableRead { [self] failure in
+            guard let failure else { return perform(calls.read(id, in: node.store)) }
+            perform(calls.readFailed(id))
+            ended(id)?.call.finish(failure.status)
         }
     }
 
-    private func confirm(
-        _ entry: QueueEntry, _ call: ServerCall, _ expired: RPCStatus, _ done: () -> Void
-    ) {
-        guard call.isOpen else { return leave(entry, call) }
-        do throws(StoreError) {
-            if try node.store.confirms(entry, of: call.principal) { return done() }
-            call.finish(expired)
-        } catch {
-            leave(entry, call)
-            call.finish(error.status)
-        }
+    private func ended(_ id: QueueCallID) -> Waiting? {
+        let waiter = waiting.removeValue(forKey: id)
+        waiter?.call.onCancel = nil
+        return waiter
     }
 
-    /// Deletes an entry if it is still the one that was created then. Nobody waits for it. The node
-    /// itself takes back what it put there for a client who may have lost the right to.
-    private func leave(_ entry: QueueEntry, _ call: ServerCall) {
-        let principal = entry.isOwn ? .node : call.principal
+    private func leave(_ entry: QueueEntry, as principal: Principal) {
         node.propose(
             .txn, proposedID: 0,
             body: QueueEntry.departure(entry.key, created: entry.createRevision), as: principal

@@ -92,9 +92,9 @@ struct PendingCall {
     /// Of a lock's: whether its client still waits.
     var ticket: LockTicket?
     /// Of a lock's that has its place, and what had been acknowledged when its turn came.
+    var queueID: QueueCallID?
     var entry: QueueEntry?
     var turnFloor = LogIndex.zero
-    var hasWaited = false
 }
 
 /// Whoever is told what came of its requests.

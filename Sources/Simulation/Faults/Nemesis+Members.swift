@@ -9,7 +9,7 @@ extension Nemesis {
     /// Of the nodes that run, the one that has applied most.
     private var freshest: SimulatedProcess? {
         world.machines.compactMap(\.process).filter { $0.isAlive }.max {
-            $0.replica.appliedIndex < $1.replica.appliedIndex
+            $0.replica.store.appliedIndex < $1.replica.store.appliedIndex
         }
     }
 
@@ -109,7 +109,7 @@ extension Nemesis {
         guard let leader = leader?.process else { return }
         let replica = leader.replica
         guard replica.raft.hasCommittedInTerm,
-            replica.raft.configurationIndex <= replica.appliedIndex
+            replica.raft.configurationIndex <= replica.store.appliedIndex
         else { return }
         for machine in world.machines where machine.isMember && machine.process == nil {
             guard replica.store.members.isRemoved(machine.id), replica.raft.isOut(machine.id)

@@ -43,22 +43,40 @@ extension HistoryLines {
     }
 }
 
+/// Records of a kind in the order of their lines, found by their ids.
+private struct RecordsByID<Record> {
+    private(set) var records: [Record] = []
+    private var placeOfID: [Int: Int] = [:]
+
+    mutating func add(_ record: Record, id: Int, line: Int) throws(HistoryError) {
+        guard placeOfID.updateValue(records.count, forKey: id) == nil else {
+            throw .idTwice(line: line, id: id)
+        }
+        records.append(record)
+    }
+
+    /// Changes the record of an id; false where there is none.
+    mutating func change(
+        _ id: Int, _ change: (inout Record) throws(HistoryError) -> Void
+    ) throws(HistoryError) -> Bool {
+        guard let place = placeOfID[id] else { return false }
+        try change(&records[place])
+        return true
+    }
+}
+
 private struct Reading {
-    private var operations: [RecordedOperation] = []
-    private var watches: [RecordedWatch] = []
+    private var operations = RecordsByID<RecordedOperation>()
+    private var watches = RecordsByID<RecordedWatch>()
     private var revisions: [RecordedRevision] = []
-    private var operationIDs: Set<Int> = []
-    private var placeOfWatch: [Int: Int] = [:]
-    private var queueCalls: [RecordedQueueCall] = []
-    private var queueCallIDs: Set<Int> = []
-    private var observations: [RecordedObservation] = []
-    private var placeOfObservation: [Int: Int] = [:]
+    private var queueCalls = RecordsByID<RecordedQueueCall>()
+    private var observations = RecordsByID<RecordedObservation>()
 
     var history: RecordedHistory {
         RecordedHistory(
-            operations: operations, watches: watches,
+            operations: operations.records, watches: watches.records,
             writes: revisions.isEmpty ? nil : WriteHistory(revisions),
-            queueCalls: queueCalls, observations: observations)
+            queueCalls: queueCalls.records, observations: observations.records)
     }
 
     mutating func take(_ line: ArraySlice<UInt8>, number: Int) throws(HistoryError) {
@@ -72,23 +90,15 @@ private struct Reading {
         switch try object.text("type") {
         case "operation":
             let operation = try object.operation()
-            guard operationIDs.insert(operation.id).inserted else {
-                throw .idTwice(line: number, id: operation.id)
-            }
-            operations.append(operation)
+            try operations.add(operation, id: operation.id, line: number)
         case "watch":
             let watch = try object.watch()
-            guard placeOfWatch[watch.id] == nil else {
-                throw .idTwice(line: number, id: watch.id)
-            }
-            placeOfWatch[watch.id] = watches.count
-            watches.append(watch)
+            try watches.add(watch, id: watch.id, line: number)
         case "response":
             let watch = Int(try object.int("watch"))
-            guard let place = placeOfWatch[watch] else {
-                throw .strayResponse(line: number, watch: watch)
-            }
-            watches[place].responses.append(try object.response())
+            let response = try object.response()
+            let isKnown = try watches.change(watch) { $0.responses.append(response) }
+            if !isKnown { throw .strayResponse(line: number, watch: watch) }
         case "revision":
             let events = try object.list("events") { part throws(HistoryError) in
                 try part.event()
@@ -96,27 +106,20 @@ private struct Reading {
             revisions.append(RecordedRevision(try object.int("revision"), events))
         case "queueCall":
             let call = try object.queueCall()
-            guard queueCallIDs.insert(call.id).inserted else {
-                throw .idTwice(line: number, id: call.id)
-            }
-            queueCalls.append(call)
+            try queueCalls.add(call, id: call.id, line: number)
         case "observation":
             let observation = try object.observation()
-            guard placeOfObservation[observation.id] == nil else {
-                throw .idTwice(line: number, id: observation.id)
-            }
-            placeOfObservation[observation.id] = observations.count
-            observations.append(observation)
+            try observations.add(observation, id: observation.id, line: number)
         case "telling":
             let observation = Int(try object.int("observation"))
-            guard let place = placeOfObservation[observation] else {
-                throw .strayTelling(line: number, observation: observation)
+            let isKnown = try observations.change(observation) { found throws(HistoryError) in
+                if try object.flag("end") {
+                    found.end = try object.int("time")
+                } else {
+                    found.tellings.append(try object.telling())
+                }
             }
-            if try object.flag("end") {
-                observations[place].end = try object.int("time")
-            } else {
-                observations[place].tellings.append(try object.telling())
-            }
+            if !isKnown { throw .strayTelling(line: number, observation: observation) }
         default: break
         }
     }

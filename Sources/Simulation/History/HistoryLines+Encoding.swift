@@ -32,34 +32,24 @@ package enum HistoryLines {
     }
 
     package static func line(_ operation: RecordedOperation) -> JSONValue {
-        var fields = Fields("operation")
-        fields.int("id", operation.id)
-        fields.int("client", operation.client)
-        if let member = operation.member { fields.int("member", member) }
-        fields.int("start", operation.start)
-        if let end = operation.end { fields.int("end", end) }
+        var fields = Fields(
+            "operation", id: operation.id, of: operation.client, at: operation.member,
+            from: operation.start, to: operation.end)
         fields.add("request", json(operation.request))
         switch operation.outcome {
         case .ok(let revision, let answer):
             fields.add("outcome", .string("ok"))
             if let revision { fields.int("revision", revision) }
             fields.add("answer", json(answer))
-        case .failed(let error):
-            fields.add("outcome", .string("failed"))
-            fields.add("error", .string(error))
-        case .unknown(let error):
-            fields.add("outcome", .string("unknown"))
-            if let error { fields.add("error", .string(error)) }
+        case .failed(let error): fields.ending("failed", error)
+        case .unknown(let error): fields.ending("unknown", error)
         }
         return fields.value
     }
 
     package static func line(_ watch: RecordedWatch) -> JSONValue {
-        var fields = Fields("watch")
-        fields.int("id", watch.id)
-        fields.int("client", watch.client)
-        if let member = watch.member { fields.int("member", member) }
-        fields.int("start", watch.start)
+        var fields = Fields(
+            "watch", id: watch.id, of: watch.client, at: watch.member, from: watch.start)
         fields.interval(watch.interval)
         fields.nonzero("startRevision", watch.startRevision)
         fields.flag("withoutPuts", watch.withoutPuts)
@@ -96,12 +86,9 @@ package enum HistoryLines {
     }
 
     package static func line(_ call: RecordedQueueCall) -> JSONValue {
-        var fields = Fields("queueCall")
-        fields.int("id", call.id)
-        fields.int("client", call.client)
-        if let member = call.member { fields.int("member", member) }
-        fields.int("start", call.start)
-        if let end = call.end { fields.int("end", end) }
+        var fields = Fields(
+            "queueCall", id: call.id, of: call.client, at: call.member, from: call.start,
+            to: call.end)
         fields.add("call", .string(call.kind.rawValue))
         fields.bytes("name", call.name)
         fields.nonzero("lease", call.lease)
@@ -112,23 +99,17 @@ package enum HistoryLines {
         case .ok(let revision):
             fields.add("outcome", .string("ok"))
             fields.int("revision", revision)
-        case .failed(let error):
-            fields.add("outcome", .string("failed"))
-            fields.add("error", .string(error))
-        case .unknown(let error):
-            fields.add("outcome", .string("unknown"))
-            if let error { fields.add("error", .string(error)) }
+        case .failed(let error): fields.ending("failed", error)
+        case .unknown(let error): fields.ending("unknown", error)
         }
         if let leader = call.leader { fields.add("leader", json(leader)) }
         return fields.value
     }
 
     package static func line(_ observation: RecordedObservation) -> JSONValue {
-        var fields = Fields("observation")
-        fields.int("id", observation.id)
-        fields.int("client", observation.client)
-        if let member = observation.member { fields.int("member", member) }
-        fields.int("start", observation.start)
+        var fields = Fields(
+            "observation", id: observation.id, of: observation.client, at: observation.member,
+            from: observation.start)
         fields.bytes("name", observation.name)
         return fields.value
     }
@@ -271,6 +252,19 @@ private struct Fields {
     init() {}
     init(_ type: String) { add("type", .string(type)) }
 
+    /// What a client did through a member, from when on.
+    init(
+        _ type: String, id: Int, of client: Int, at member: Int?, from start: Int64,
+        to end: Int64? = nil
+    ) {
+        self.init(type)
+        int("id", id)
+        int("client", client)
+        if let member { int("member", member) }
+        int("start", start)
+        if let end { int("end", end) }
+    }
+
     var value: JSONValue { .object(list) }
 
     mutating func add(_ name: String, _ value: JSONValue) {
@@ -292,6 +286,11 @@ private struct Fields {
     mutating func interval(_ interval: KeyInterval) {
         bytes("key", interval.key)
         if !interval.end.isEmpty { bytes("rangeEnd", interval.end) }
+    }
+
+    mutating func ending(_ outcome: String, _ error: String?) {
+        add("outcome", .string(outcome))
+        if let error { add("error", .string(error)) }
     }
 
     mutating func lease(_ op: String, _ lease: Int64) {

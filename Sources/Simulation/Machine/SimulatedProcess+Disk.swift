@@ -130,7 +130,7 @@ extension SimulatedProcess {
         let isUrgent = shortage.cause != nil
         guard
             plan.isDue(
-                applied: replica.appliedIndex, durable: replica.raft.durableIndex,
+                applied: replica.store.appliedIndex, durable: replica.raft.durableIndex,
                 mayFreeze: mayFreeze, isUrgent: isUrgent),
             let frozen = plan.consider(replica, mayFreeze: mayFreeze, isUrgent: isUrgent)
         else { return }
@@ -198,7 +198,7 @@ extension SimulatedProcess {
     // MARK: Snapshots
 
     func sendSnapshot(to peer: NodeID, _ leastIndex: LogIndex) {
-        let index = replica.appliedIndex
+        let index = replica.store.appliedIndex
         let target = world.machine(of: peer)?.index
         guard let target, sending[target] == nil, index >= leastIndex,
             peers[target].links.contains(where: \.isReady)
@@ -235,7 +235,7 @@ extension SimulatedProcess {
     }
 
     func shouldInstall(_ header: SnapshotHeader) -> Bool {
-        guard isAlive, header.index > replica.appliedIndex else { return false }
+        guard isAlive, header.index > replica.store.appliedIndex else { return false }
         isInstalling = true
         plan.forgetFrozen()
         return true
@@ -246,7 +246,7 @@ extension SimulatedProcess {
         receiving = nil
         switch result {
         case .success(let installed):
-            guard installed.store.appliedIndex > replica.appliedIndex else { return }
+            guard installed.store.appliedIndex > replica.store.appliedIndex else { return }
             world.counters.count(CoverageMark.snapshotInstalled)
             world.trace.note(
                 world.now, machine.index, "installed", installed.store.appliedIndex.rawValue)
@@ -258,7 +258,7 @@ extension SimulatedProcess {
                 into: &effects)
             world.rules.loaded(replica.store, on: machine)
             hub.jump(to: max(hub.revision, replica.store.revision))
-            tell(queue.storeReplaced(by: replica.store))
+            turned(queued.storeReplaced(by: replica.store))
             if hub.needsCatchUp { catchUpSoon() }
             perform()
             flushSoon()

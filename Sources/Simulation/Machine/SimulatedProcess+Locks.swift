@@ -3,7 +3,7 @@ import RaftCore
 import Replication
 import StateMachine
 
-/// Locks, as ControlPlane's queue driver has them: the queue is the same.
+/// Locks: what ``QueuedCalls`` wants done, as ControlPlane's queue driver does it.
 extension SimulatedProcess {
     /// A client wants the lock of a name.
     func enter(_ call: PendingCall, _ name: [UInt8], _ lease: Int64) {
@@ -24,70 +24,74 @@ extension SimulatedProcess {
         guard let entry = QueueEntry(name, lease: lease, value: [], applied) else {
             return respond(call, .unknown)
         }
+        let id = queued.nextID()
         var call = call
+        call.queueID = id
         call.entry = entry
         call.turnFloor = call.floor
-        guard call.ticket?.isOpen == true else { return leave(entry, call) }
-        switch queue.wait(for: entry, in: replica.store) {
-        case .over(let turn): over(turn, call)
-        case .waits(let waiter): waiting[waiter] = call
+        let isOpen = call.ticket?.isOpen == true
+        if isOpen { waiting[id] = call }
+        perform(
+            queued.entered(id, entry, of: call.principal, isOpen: isOpen, in: replica.store))
+    }
+
+    /// What came of an apply for those who wait.
+    func turned(_ effects: [QueueEffect]) {
+        for effect in effects {
+            if case .read(let id) = effect { hasTurn(id) }
+            if case .holds(let id, _) = effect { hasTurn(id) }
         }
+        perform(effects)
     }
 
-    func tell(_ turns: [(waiter: QueueWaiterID, turn: QueueTurn)]) {
-        for (waiter, turn) in turns {
-            guard var call = waiting.removeValue(forKey: waiter) else { continue }
-            call.turnFloor = world.rules.acknowledgedFloor
-            call.hasWaited = true
-            over(turn, call)
-        }
+    private func hasTurn(_ id: QueueCallID) {
+        waiting[id]?.turnFloor = world.rules.acknowledgedFloor
     }
 
-    private func over(_ turn: QueueTurn, _ call: PendingCall) {
-        switch turn {
-        case .gone: placeGone(call)
-        case .first(isConfirmed: true): confirm(call)
-        case .first(isConfirmed: false):
-            linearizableRead(call)
-            flushSoon()
-        }
-    }
-
-    private func placeGone(_ call: PendingCall) {
-        world.rules.placeGone(call, on: self)
-        respond(call, .placeGone)
-    }
-
-    func confirm(_ call: PendingCall) {
-        guard let entry = call.entry else { return }
-        guard call.ticket?.isOpen == true else { return leave(entry, call) }
-        do throws(StoreError) {
-            guard try replica.store.confirms(entry, of: call.principal) else {
-                return placeGone(call)
+    func perform(_ effects: [QueueEffect]) {
+        for effect in effects {
+            switch effect {
+            case .holds(let id, let hasWaited): holds(id, hasWaited)
+            case .gone(let id):
+                guard let call = waiting.removeValue(forKey: id) else { continue }
+                world.rules.placeGone(call, on: self)
+                respond(call, .placeGone)
+            case .refused(let id, let error):
+                guard let call = waiting.removeValue(forKey: id) else { continue }
+                world.counters.count(CoverageMark.lockRefused)
+                respond(call, .refusedByStore(index: .zero, error))
+            case .read(let id):
+                guard let call = waiting[id] else { continue }
+                linearizableRead(call)
+                flushSoon()
+            case .leave(let entry, let principal):
+                proposeOwn(
+                    .txn, QueueEntry.departure(entry.key, created: entry.createRevision),
+                    as: principal)
             }
-            world.rules.held(call, entry, on: self)
-            respond(call, .held(index: replica.appliedIndex, entry))
-        } catch {
-            world.counters.count(CoverageMark.lockRefused)
-            leave(entry, call)
-            respond(call, .refusedByStore(index: .zero, error))
         }
+    }
+
+    private func holds(_ id: QueueCallID, _ hasWaited: Bool) {
+        guard let call = waiting.removeValue(forKey: id), let entry = call.entry else { return }
+        world.rules.held(call, entry, hasWaited: hasWaited, on: self)
+        respond(call, .held(index: replica.store.appliedIndex, entry))
+    }
+
+    /// A read for one that waits was served, or was not.
+    func turnRead(_ id: QueueCallID, failed: Bool) {
+        if !failed { return perform(queued.read(id, in: replica.store)) }
+        perform(queued.readFailed(id))
+        if let call = waiting.removeValue(forKey: id) { respond(call, .refused) }
     }
 
     /// The client gives up.
     func abandoned(_ ticket: LockTicket) {
         ticket.isOpen = false
-        for waiter in waiting.keys.sorted() where waiting[waiter]?.ticket === ticket {
-            guard let call = waiting.removeValue(forKey: waiter) else { continue }
-            queue.cancel(waiter)
+        for id in waiting.keys.sorted() where waiting[id]?.ticket === ticket {
+            waiting[id] = nil
             world.counters.count(CoverageMark.lockGivenUp)
-            if let entry = call.entry { leave(entry, call) }
+            perform(queued.cancelled(id))
         }
-    }
-
-    func leave(_ entry: QueueEntry, _ call: PendingCall) {
-        proposeOwn(
-            .txn, QueueEntry.departure(entry.key, created: entry.createRevision),
-            as: entry.isOwn ? .node : call.principal)
     }
 }

@@ -60,14 +60,15 @@ extension SimulatedProcess {
         guard let call = calls.removeValue(forKey: sequence) else { return }
         if failure != nil {
             world.counters.count(CoverageMark.readFailed)
-            if let entry = call.entry { leave(entry, call) }
+            if let id = call.queueID { return turnRead(id, failed: true) }
             return respond(call, .refused)
         }
+        if let id = call.queueID { return turnRead(id, failed: false) }
         if let remaining = call.remaining {
             world.rules.leaseRead(call.floor, on: self)
             return respond(call, .remaining(seconds: remaining))
         }
-        call.entry == nil ? serve(call) : confirm(call)
+        serve(call)
     }
 
     private func serve(_ call: PendingCall) {
@@ -93,7 +94,7 @@ extension SimulatedProcess {
         }
         respond(
             call,
-            .read(index: replica.appliedIndex, revision: replica.store.revision.rawValue))
+            .read(index: replica.store.appliedIndex, revision: replica.store.revision.rawValue))
     }
 
     func answerLease(_ sequence: UInt64, _ answer: LeaseAnswer) {
@@ -160,7 +161,7 @@ extension SimulatedProcess {
 
     func publish(_ batch: [Applied]) {
         tell(hub.applied(batch, log: replica.store))
-        tell(queue.applied(batch, in: replica.store))
+        turned(queued.applied(batch, in: replica.store))
         if hub.needsCatchUp { catchUpSoon() }
     }
 

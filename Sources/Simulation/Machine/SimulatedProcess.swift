@@ -54,8 +54,8 @@ final class SimulatedProcess {
     // Clients.
     var calls: [UInt64: PendingCall] = [:]
     var watches: [WatcherID: SimulatedWatcher] = [:]
-    var queue = KeyQueue()
-    var waiting: [QueueWaiterID: PendingCall] = [:]
+    var queued = QueuedCalls()
+    var waiting: [QueueCallID: PendingCall] = [:]
     var isCatchingUp = false
     var alarmInFlight = false
     private var isPublishing = false

@@ -110,8 +110,8 @@ extension StoreModel {
         if store.compactedRevision.rawValue != step.compacted {
             return "compacted \(store.compactedRevision), not \(step.compacted)"
         }
-        if store.wallTime != step.wallTime {
-            return "time of day \(store.wallTime), not \(step.wallTime)"
+        if store.clusterTime != step.clusterTime {
+            return "cluster's time \(store.clusterTime), not \(step.clusterTime)"
         }
         let everything = RangeRequest(key: [0], rangeEnd: [0])
         guard let result = try? store.range(everything),

@@ -41,8 +41,8 @@ struct ModelStep: Sendable {
     var changes: Int
     /// Where its changes begin in the history.
     var firstChange: Int
-    /// The leaders' time of day, as far as entries have had it.
-    var wallTime: UInt64 = 0
+    /// The cluster's time, as far as entries have had it.
+    var clusterTime: UInt64 = 0
 }
 
 indirect enum StepResult: Sendable {
@@ -96,7 +96,7 @@ struct StoreModel {
     /// Who may do what, and from which index on; the last is what counts now.
     private var auths = [(from: LogIndex.zero, auth: ModelAuth())]
     private(set) var revision: Int64 = 1
-    private var wallTime: UInt64 = 0
+    private var clusterTime: UInt64 = 0
     /// Nothing was compacted yet: even a compaction at zero is one.
     private var floor: Int64 = -1
     var compacted: Int64 { max(0, floor) }
@@ -120,7 +120,7 @@ struct StoreModel {
         steps.append(
             ModelStep(
                 term: entry.term, revision: revision, compacted: compacted, result: result,
-                changes: history.count - before, firstChange: before, wallTime: wallTime))
+                changes: history.count - before, firstChange: before, clusterTime: clusterTime))
     }
 
     private mutating func apply(
@@ -132,7 +132,7 @@ struct StoreModel {
             }
         let (header, offset) = try decoded.get()
         let body = Array(payload[offset...])
-        wallTime = max(wallTime, header.wallTime ?? 0)
+        clusterTime = max(clusterTime, header.clusterTime ?? 0)
         if header.fenceTerm != .zero, header.fenceTerm != term {
             throw .fenced(decidedIn: header.fenceTerm.rawValue, committedIn: term.rawValue)
         }

@@ -6,8 +6,10 @@ import StateMachine
 extension ClusterRules {
     /// Q1, Q2, Q6: who is told that it holds a lock does so in a state that is not older than its
     /// turn: its key is the first of the queue, and it may still have it.
-    func held(_ call: PendingCall, _ entry: QueueEntry, on process: SimulatedProcess) {
-        let index = process.replica.appliedIndex
+    func held(
+        _ call: PendingCall, _ entry: QueueEntry, hasWaited: Bool, on process: SimulatedProcess
+    ) {
+        let index = process.replica.store.appliedIndex
         let who = "n\(process.machine.index + 1) at \(index)"
         if index < call.turnFloor {
             violated(
@@ -33,14 +35,14 @@ extension ClusterRules {
                 "\(who): lease \(entry.lease) is told that it holds: \(error)")
         }
         world.counters.count(CoverageMark.lockAcquired)
-        if call.hasWaited { world.counters.count(CoverageMark.lockPassedOn) }
+        if hasWaited { world.counters.count(CoverageMark.lockPassedOn) }
     }
 
     /// Q5: who is told that its place is gone has none.
     func placeGone(_ call: PendingCall, on process: SimulatedProcess) {
         world.counters.count(CoverageMark.placeLost)
         guard let entry = call.entry else { return }
-        let index = process.replica.appliedIndex
+        let index = process.replica.store.appliedIndex
         let isThere = queue(of: entry, at: index).contains {
             $0.key == entry.key && $0.create == entry.createRevision
         }

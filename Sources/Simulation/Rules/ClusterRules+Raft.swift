@@ -124,7 +124,7 @@ extension ClusterRules {
             }
             check(applied, at: index, on: process)
         }
-        let index = process.replica.appliedIndex
+        let index = process.replica.store.appliedIndex
         if index == process.toldIndex { noteDigest(process.replica.store, on: process.machine) }
     }
 

@@ -87,7 +87,7 @@ extension ClusterRules {
 
     /// R9: a linearizable read is served at or behind everything acknowledged before it began.
     private func checkFloor(_ floor: LogIndex, on process: SimulatedProcess) {
-        let index = process.replica.appliedIndex
+        let index = process.replica.store.appliedIndex
         if index < floor {
             violated(
                 "R9 a read sees what was acknowledged before it",
@@ -103,7 +103,7 @@ extension ClusterRules {
         by principal: Principal, on process: SimulatedProcess
     ) {
         if !request.isSerializable { checkFloor(floor, on: process) }
-        let index = process.replica.appliedIndex
+        let index = process.replica.store.appliedIndex
         let expected = Result { () throws(StoreError) in
             try model.authorize(request, by: principal, at: index)
             return try model.range(request, at: index)
@@ -128,7 +128,7 @@ extension ClusterRules {
         by principal: Principal, on process: SimulatedProcess
     ) {
         checkFloor(floor, on: process)
-        let index = process.replica.appliedIndex
+        let index = process.replica.store.appliedIndex
         let expected = Result { () throws(StoreError) in
             try model.authorize(request, by: principal, at: index)
             return try model.readOnly(request, at: index)

@@ -18,12 +18,9 @@ extension Stage {
         world.machines[node].process?.replica.store.members.clusterLevel
     }
 
-    package func wallTime(seenBy node: Int) -> UInt64? {
-        world.machines[node].process?.replica.store.wallTime
+    package func clusterTime(seenBy node: Int) -> UInt64? {
+        world.machines[node].process?.replica.store.clusterTime
     }
 
     package func knows(_ node: Int) -> FeatureLevel { world.machines[node].known }
-
-    /// The node's wall clock, in milliseconds since 1970.
-    package func wallClock(_ node: Int) -> UInt64 { world.machines[node].wallMillis(now) }
 }

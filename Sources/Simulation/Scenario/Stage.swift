@@ -95,7 +95,7 @@ package final class Stage {
 
     /// The log index that the node has applied; 0 while it is down.
     package func applied(_ node: Int) -> UInt64 {
-        world.machines[node].process?.replica.appliedIndex.rawValue ?? 0
+        world.machines[node].process?.replica.store.appliedIndex.rawValue ?? 0
     }
 
     package func commitIndex(_ node: Int) -> UInt64 {

@@ -128,15 +128,25 @@ extension MemoryDisk {
 
     /// Drops files that no handle is open on and no name leads to, durable or not.
     mutating func collect() {
-        let named = Array(names.files.values) + Array(durableNames.files.values)
-        let pending = unsyncedNames.compactMap { entry -> FileID? in
+        var doomed: [FileID] = []
+        // Names are few: to look through them costs less than a set of them.
+        for index in files.indices where files.values[index].handles == 0 {
+            let id = files.keys[index]
+            if !isNamed(id) { doomed.append(id) }
+        }
+        for id in doomed { files[id] = nil }
+    }
+
+    private func isNamed(_ file: FileID) -> Bool {
+        if names.files.values.contains(file) || durableNames.files.values.contains(file) {
+            return true
+        }
+        return unsyncedNames.contains { entry in
             switch entry.change {
-            case .link(_, let id), .rename(_, _, let id): id
-            case .unlink, .makeDirectory: nil
+            case .link(_, let id), .rename(_, _, let id): id == file
+            case .unlink, .makeDirectory: false
             }
         }
-        let kept = Set(named + pending)
-        files = files.filter { $0.value.handles > 0 || kept.contains($0.key) }
     }
 }
 
