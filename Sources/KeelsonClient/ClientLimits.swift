@@ -8,6 +8,8 @@ enum ClientLimits {
     /// take. Servers close connections that ask more often than every 5 s.
     static let keepaliveInterval = TimeAmount.seconds(10)
     static let keepaliveTimeout = TimeAmount.seconds(5)
+    /// The longest that a lease lives, by etcd's rule; a server that says more is not believed.
+    static let leaseSecondsMax: Int64 = 9_000_000_000
     /// The pause after all endpoints failed; it doubles up to `pauseMax` while they keep failing.
     static let pauseMin = TimeAmount.milliseconds(20)
     static let pauseMax = TimeAmount.milliseconds(500)

@@ -66,7 +66,8 @@ extension Cluster {
             throw ClusterError(.notFound, "etcdserver: requested lease not found")
         }
         return LeaseRenewal(
-            header: AnswerHeader(answer.header), id: answer.id, timeToLiveSeconds: answer.ttl)
+            header: AnswerHeader(answer.header), id: answer.id,
+            timeToLiveSeconds: min(answer.ttl, ClientLimits.leaseSecondsMax))
     }
 
     /// Renews a lease three times in each of its lives until the task is cancelled.

@@ -143,12 +143,14 @@ final class Watcher: @unchecked Sendable {
                 ClusterError(.malformedAnswer, "a watch's answer cannot be decoded: \(error)"))
         }
         if answer.canceled { return refused(answer, at: index) }
-        if answer.created { return created(answer.header.revision, at: index) }
-        if let last = answer.events.last {
-            nextRevision = last.kv.modRevision + 1
-        } else {
-            nextRevision = max(nextRevision, answer.header.revision + 1)
+        let seen = answer.events.last?.kv.modRevision ?? answer.header.revision
+        // There is none behind it, and none before the first: no store has such revisions.
+        guard (0..<Int64.max).contains(seen) else {
+            let text = "a watch's answer is of revision \(seen)"
+            return end(ClusterError(.malformedAnswer, text))
         }
+        if answer.created { return created(seen, at: index) }
+        nextRevision = answer.events.isEmpty ? max(nextRevision, seen + 1) : seen + 1
         deliver(
             WatchUpdate(
                 header: AnswerHeader(answer.header), events: answer.events.map { WatchEvent($0) }),

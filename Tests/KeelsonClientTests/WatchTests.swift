@@ -109,6 +109,29 @@ struct WatchTests {
         await server.stop()
     }
 
+    @Test(
+        "a server that names a revision which no store has ends the watch, and not the process",
+        arguments: [Wire.created(revision: .max), Wire.events([.max]), Wire.events([-1])])
+    func impossibleRevision(answer: [UInt8]) async throws {
+        let server = StubServer(stream: [
+            Wire.watch: { stream, _, _ in
+                if answer != Wire.created(revision: .max) {
+                    stream.call.send(Wire.created(revision: 10))
+                }
+                stream.call.send(answer)
+            }
+        ])
+        try await server.start()
+        let cluster = try Cluster(endpoints: [server.endpoint])
+        let error = await #expect(throws: ClusterError.self) {
+            let watch = try await cluster.watch(.prefix("k"))
+            _ = try await revisions(watch, count: 1)
+        }
+        #expect(error?.code == .malformedAnswer)
+        await cluster.shutdown()
+        await server.stop()
+    }
+
     @Test("a refusal that will not pass ends the watch")
     func refused() async throws {
         let server = StubServer(stream: [
