@@ -26,9 +26,11 @@ package struct RPCLimits: Sendable {
     /// What one connection writes in one turn of the event loop before the others have theirs.
     package var turnBytesMax = 64 * 1024
 
-    /// From accepting a connection to its first complete request or HTTP/2 preface with SETTINGS.
+    /// From accepting a connection to its first complete request or HTTP/2 preface with SETTINGS,
+    /// and from a header block's start to its end.
     package var handshakeTime: TimeAmount = .seconds(10)
-    /// From the head of a unary call to its last byte, and from a header block's start to its end.
+    /// From the head of a unary call to its last byte, and from the first byte of a stream's
+    /// message to its last.
     package var requestTime: TimeAmount = .seconds(30)
     /// A connection without a call is closed after this time; nil keeps it.
     package var idleTime: TimeAmount?

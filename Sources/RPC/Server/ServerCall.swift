@@ -35,6 +35,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     @exclusivity(unchecked) private var heldBytes: [UInt8] = []
     @exclusivity(unchecked) private var unconsumedBytes = 0
     @exclusivity(unchecked) private var accountedBytes = 0
+    @exclusivity(unchecked) private var messageBeganAt: NIODeadline?
 
     /// When the call must be over. Nil: the client set no deadline.
     package private(set) var deadline: NIODeadline?
@@ -52,7 +53,12 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     }
 
     var isHeadUnfinished: Bool { !isDispatched }
-    var isUnaryUnfinished: Bool { phase == .open && stream == nil && !isRemoteClosed }
+    /// Since when the client owes the rest of what it began: a unary request, or a message of a
+    /// stream.
+    var unfinishedSince: NIODeadline? {
+        guard phase == .open, !isRemoteClosed else { return nil }
+        return stream == nil ? beganAt : isPaused ? nil : messageBeganAt
+    }
 
     package var eventLoop: any EventLoop { core.eventLoop }
     package var path: String {
@@ -296,8 +302,10 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
                 let message = try assembler.next(
                     &rest, byteCountMax: core.limits.messageBytesMax)
             {
+                messageBeganAt = nil
                 accept(message)
             }
+            if assembler.isMidMessage, messageBeganAt == nil { messageBeganAt = server.lastReadAt }
         } catch {
             refuseMessage(error)
         }
@@ -373,6 +381,8 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     package func resumeReading() {
         guard isPaused else { return }
         isPaused = false
+        // Until now the client may have waited for room.
+        if messageBeganAt != nil { messageBeganAt = .now() }
         guard !isDelivering, phase == .open else { return }
         if !heldBytes.isEmpty {
             let bytes = heldBytes

@@ -144,7 +144,7 @@ final class ServerConnection: HTTP2Connection, @unchecked Sendable {
                 calm("headers_too_slow")
                 return
             }
-            if call.isUnaryUnfinished, call.beganAt + limits.requestTime < now {
+            if let since = call.unfinishedSince, since + limits.requestTime < now {
                 call.fail(
                     RPCStatus(.deadlineExceeded, "the request did not arrive in time"))
             } else if let since = call.stalled(now: now), since + limits.stalledOutputTime < now {
