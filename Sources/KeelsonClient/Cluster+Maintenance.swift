@@ -11,7 +11,8 @@ extension Cluster {
             storageBytes: answer.dbSize, storageBytesInUse: answer.dbSizeInUse,
             leader: answer.leader, raftIndex: answer.raftIndex,
             raftAppliedIndex: answer.raftAppliedIndex, raftTerm: answer.raftTerm,
-            isLearner: answer.isLearner, errors: answer.errors)
+            isLearner: answer.isLearner, featureLevel: answer.featureLevel,
+            clusterFeatureLevel: answer.clusterFeatureLevel, errors: answer.errors)
     }
 
     /// The hash of all keys and versions up to a revision; 0 for the newest. Members that are alike

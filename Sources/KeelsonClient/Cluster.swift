@@ -1,6 +1,6 @@
 package import NIOCore
 internal import NIOPosix
-internal import RPC
+package import RPC
 internal import SwiftProtobuf
 
 /// A client of a Keelson cluster, or of any server that speaks the etcd v3 API.
@@ -47,8 +47,10 @@ public final class Cluster: Sendable {
         }
         let tls = try Self.loadTLS(parsed, options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
         self.init(
-            endpoints: parsed, options: options, tls: tls, loop: group.next(), ownGroup: group)
+            endpoints: parsed, options: options, loop: loop, ownGroup: group,
+            dial: Dialer.overTCP(tls, on: loop))
     }
 
     /// A client on an event loop of somebody else's. `endpoints` must not be empty.
@@ -57,7 +59,17 @@ public final class Cluster: Sendable {
         endpoints: [Endpoint], options: Options, on loop: any EventLoop
     ) throws(ClusterError) {
         let tls = try Self.loadTLS(endpoints, options)
-        self.init(endpoints: endpoints, options: options, tls: tls, loop: loop, ownGroup: nil)
+        self.init(
+            endpoints: endpoints, options: options, loop: loop, ownGroup: nil,
+            dial: Dialer.overTCP(tls, on: loop))
+    }
+
+    /// A client over one connection that somebody else made, on its event loop.
+    package convenience init(over client: RPCClient, options: Options = Options()) {
+        let loop = client.eventLoop
+        self.init(
+            endpoints: [Endpoint(host: "localhost")], options: options, loop: loop, ownGroup: nil,
+            dial: { _ in loop.makeSucceededFuture(client) })
     }
 
     private static func loadTLS(
@@ -69,14 +81,14 @@ public final class Cluster: Sendable {
     }
 
     private init(
-        endpoints: [Endpoint], options: Options, tls: ClientTLS?, loop: any EventLoop,
-        ownGroup: MultiThreadedEventLoopGroup?
+        endpoints: [Endpoint], options: Options, loop: any EventLoop,
+        ownGroup: MultiThreadedEventLoopGroup?, dial: @escaping Dialer.Dial
     ) {
         self.endpoints = endpoints
         self.options = options
         self.ownGroup = ownGroup
         dialer = Dialer(
-            endpoints: endpoints, credentials: options.credentials, tls: tls, loop: loop)
+            endpoints: endpoints, credentials: options.credentials, loop: loop, dial: dial)
     }
 
     /// Closes every connection. Calls and watches that are under way fail, as do later ones.

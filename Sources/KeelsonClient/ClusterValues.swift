@@ -40,6 +40,10 @@ public struct MemberStatus: Hashable, Sendable {
     public var raftAppliedIndex: UInt64
     public var raftTerm: UInt64
     public var isLearner: Bool
+    /// The feature level that the member knows; 0 where it says none, as etcd's.
+    public var featureLevel: UInt32
+    /// The feature level that the cluster makes use of, as far as the member has got.
+    public var clusterFeatureLevel: UInt32
     /// Alarms and other complaints, in the server's words.
     public var errors: [String]
 

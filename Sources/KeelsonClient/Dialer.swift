@@ -13,9 +13,11 @@ final class Dialer: @unchecked Sendable {
         var dialing: EventLoopFuture<RPCClient>?
     }
 
+    typealias Dial = (Endpoint) -> EventLoopFuture<RPCClient>
+
     let loop: any EventLoop
     let login: Login
-    private let tls: ClientTLS?
+    private let dial: Dial
     private var lines: [Line]
     private var preferred = 0
     private(set) var isClosed = false
@@ -23,11 +25,12 @@ final class Dialer: @unchecked Sendable {
     private let isShut = Mutex(false)
 
     init(
-        endpoints: [Endpoint], credentials: Credentials?, tls: ClientTLS?, loop: any EventLoop
+        endpoints: [Endpoint], credentials: Credentials?, loop: any EventLoop,
+        dial: @escaping Dial
     ) {
         login = Login(credentials)
-        self.tls = tls
         self.loop = loop
+        self.dial = dial
         lines = endpoints.map { Line(endpoint: $0) }
     }
 
@@ -53,14 +56,7 @@ final class Dialer: @unchecked Sendable {
         }
         if let dialing = lines[index].dialing { return dialing }
         if isClosed { return loop.makeFailedFuture(Dialer.closedError) }
-        let endpoint = lines[index].endpoint
-        var settings = RPCClientSettings()
-        settings.connectTimeout = ClientLimits.connectTimeout
-        settings.keepaliveInterval = ClientLimits.keepaliveInterval
-        settings.keepaliveTimeout = ClientLimits.keepaliveTimeout
-        let dialing = RPCClient.connect(
-            host: endpoint.host, port: endpoint.port, on: loop, settings: settings,
-            security: endpoint.usesTLS ? tls?.security(for: endpoint.host) : nil)
+        let dialing = dial(lines[index].endpoint)
         lines[index].dialing = dialing
         dialing.whenComplete { result in
             self.lines[index].dialing = nil
@@ -69,6 +65,19 @@ final class Dialer: @unchecked Sendable {
             self.lines[index].client = client
         }
         return dialing
+    }
+
+    /// Connects over TCP, with TLS where the endpoint says so.
+    static func overTCP(_ tls: ClientTLS?, on loop: any EventLoop) -> Dial {
+        { endpoint in
+            var settings = RPCClientSettings()
+            settings.connectTimeout = ClientLimits.connectTimeout
+            settings.keepaliveInterval = ClientLimits.keepaliveInterval
+            settings.keepaliveTimeout = ClientLimits.keepaliveTimeout
+            return RPCClient.connect(
+                host: endpoint.host, port: endpoint.port, on: loop, settings: settings,
+                security: endpoint.usesTLS ? tls?.security(for: endpoint.host) : nil)
+        }
     }
 
     func succeeded(_ index: Int) {

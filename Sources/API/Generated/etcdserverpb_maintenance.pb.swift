@@ -265,6 +265,18 @@ package nonisolated struct EtcdStatusResponse: @unchecked Sendable {
   /// Clears the value of `downgradeInfo`. Subsequent reads from it will return its default value.
   package mutating func clearDowngradeInfo() {_uniqueStorage()._downgradeInfo = nil}
 
+  /// Keelson's own, which etcd's clients pass over: the feature level that the member knows, and the
+  /// one that the cluster makes use of.
+  package var featureLevel: UInt32 {
+    get {_storage._featureLevel}
+    set {_uniqueStorage()._featureLevel = newValue}
+  }
+
+  package var clusterFeatureLevel: UInt32 {
+    get {_storage._clusterFeatureLevel}
+    set {_uniqueStorage()._clusterFeatureLevel = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -715,7 +727,7 @@ nonisolated extension EtcdDowngradeInfo: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension EtcdStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}version\0\u{1}dbSize\0\u{1}leader\0\u{1}raftIndex\0\u{1}raftTerm\0\u{1}raftAppliedIndex\0\u{1}errors\0\u{1}dbSizeInUse\0\u{1}isLearner\0\u{1}storageVersion\0\u{1}dbSizeQuota\0\u{1}downgradeInfo\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}version\0\u{1}dbSize\0\u{1}leader\0\u{1}raftIndex\0\u{1}raftTerm\0\u{1}raftAppliedIndex\0\u{1}errors\0\u{1}dbSizeInUse\0\u{1}isLearner\0\u{1}storageVersion\0\u{1}dbSizeQuota\0\u{1}downgradeInfo\0\u{2}\\\u{f}featureLevel\0\u{1}clusterFeatureLevel\0")
 
   fileprivate class _StorageClass {
     var _header: EtcdResponseHeader? = nil
@@ -731,6 +743,8 @@ nonisolated extension EtcdStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
     var _storageVersion: String = String()
     var _dbSizeQuota: Int64 = 0
     var _downgradeInfo: EtcdDowngradeInfo? = nil
+    var _featureLevel: UInt32 = 0
+    var _clusterFeatureLevel: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -754,6 +768,8 @@ nonisolated extension EtcdStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
       _storageVersion = source._storageVersion
       _dbSizeQuota = source._dbSizeQuota
       _downgradeInfo = source._downgradeInfo
+      _featureLevel = source._featureLevel
+      _clusterFeatureLevel = source._clusterFeatureLevel
     }
   }
 
@@ -785,6 +801,8 @@ nonisolated extension EtcdStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
         case 11: try { try decoder.decodeSingularStringField(value: &_storage._storageVersion) }()
         case 12: try { try decoder.decodeSingularInt64Field(value: &_storage._dbSizeQuota) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._downgradeInfo) }()
+        case 1001: try { try decoder.decodeSingularUInt32Field(value: &_storage._featureLevel) }()
+        case 1002: try { try decoder.decodeSingularUInt32Field(value: &_storage._clusterFeatureLevel) }()
         default: break
         }
       }
@@ -836,6 +854,12 @@ nonisolated extension EtcdStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
       try { if let v = _storage._downgradeInfo {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
       } }()
+      if _storage._featureLevel != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._featureLevel, fieldNumber: 1001)
+      }
+      if _storage._clusterFeatureLevel != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._clusterFeatureLevel, fieldNumber: 1002)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -858,6 +882,8 @@ nonisolated extension EtcdStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._storageVersion != rhs_storage._storageVersion {return false}
         if _storage._dbSizeQuota != rhs_storage._dbSizeQuota {return false}
         if _storage._downgradeInfo != rhs_storage._downgradeInfo {return false}
+        if _storage._featureLevel != rhs_storage._featureLevel {return false}
+        if _storage._clusterFeatureLevel != rhs_storage._clusterFeatureLevel {return false}
         return true
       }
       if !storagesAreEqual {return false}

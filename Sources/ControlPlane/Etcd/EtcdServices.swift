@@ -14,6 +14,8 @@ package struct EtcdServicesOptions: Sendable {
     /// The keys of `--auth-token jwt`. Nil: `simple`.
     package var tokenKeys: JWTKeyFiles?
 
+    package var limits = EtcdLimits()
+
     package init() {}
 }
 
@@ -44,10 +46,12 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         loop = node.eventLoop
         largeRanges = LargeRanges(eventLoop: node.eventLoop)
         kv = KVService(node: node, counters: calls, largeRanges: largeRanges)
-        watches = WatchService(node: node, progressInterval: options.watchProgressInterval)
-        leases = LeaseService(node: node)
+        watches = WatchService(
+            node: node, progressInterval: options.watchProgressInterval, limits: options.limits)
+        leases = LeaseService(node: node, limits: options.limits)
         cluster = ClusterService(node: node)
-        maintenance = MaintenanceService(node: node, largeRanges: largeRanges)
+        maintenance = MaintenanceService(
+            node: node, largeRanges: largeRanges, limits: options.limits)
         queue = QueueDriver(node: node)
         locks = LockService(node: node, queue: queue)
         elections = ElectionService(node: node, queue: queue)
@@ -103,6 +107,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     package func applied(_ batch: [Applied]) {
         gate.applied(batch)
         watches.applied(batch)
+        leases.applied(batch)
         queue.applied(batch)
         elections.applied(batch)
     }
@@ -111,6 +116,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     package func storeReplaced() {
         watches.storeReplaced()
+        leases.storeReplaced()
         queue.storeReplaced()
         elections.storeReplaced()
     }

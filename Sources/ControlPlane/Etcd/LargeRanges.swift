@@ -40,12 +40,16 @@ final class LargeRanges: @unchecked Sendable {
     deinit { thread.shutdownGracefully { _ in } }
 
     /// Runs `work` on the thread and hands its result to `done` on the event loop; ends the call
-    /// instead where too much is waiting.
+    /// instead, and answers false, where too much is waiting.
+    @discardableResult
     func run<Result: Sendable>(
         for call: ServerCall, _ done: @escaping (Result) -> Void,
         _ work: @escaping @Sendable () -> Result
-    ) {
-        guard outstanding < Self.outstandingMax else { return call.finish(.tooManyRequests) }
+    ) -> Bool {
+        guard outstanding < Self.outstandingMax else {
+            call.finish(.tooManyRequests)
+            return false
+        }
         outstanding += 1
         let handBack = LoopBound(done)
         thread.submit { state in
@@ -56,6 +60,7 @@ final class LargeRanges: @unchecked Sendable {
                 handBack.value(result)
             }
         }
+        return true
     }
 
     /// Evaluates `request` from the scan that was made for it.

@@ -10,8 +10,20 @@ internal import SwiftProtobuf
 /// Confined to the node's event loop, hence `@unchecked Sendable`.
 final class LeaseService: @unchecked Sendable {
     private unowned let node: any NodeFacade
+    private var ledger: LeaseLedger
 
-    init(node: any NodeFacade) { self.node = node }
+    init(node: any NodeFacade, limits: EtcdLimits) {
+        self.node = node
+        ledger = LeaseLedger(limits)
+    }
+
+    func applied(_ batch: [Applied]) {
+        for applied in batch {
+            for case .revoked(let id) in applied.leaseChanges { ledger.ended(id) }
+        }
+    }
+
+    func storeReplaced() { ledger.keep { node.store.leases.contains($0) } }
 
     func register(in routes: inout RPCRoutes) {
         routes.unary("/etcdserverpb.Lease/LeaseGrant") { self.grant($0, $1) }
@@ -35,10 +47,15 @@ final class LeaseService: @unchecked Sendable {
         if request.seconds > Self.secondsMax {
             return call.finish(StoreError.leaseTimeTooLarge.status)
         }
+        let owner = call.principal
+        if let refusal = ledger.reserve(owner, leaseCount: node.store.leases.count) {
+            return call.finish(refusal)
+        }
         let proposedID = request.id == 0 ? node.freeLeaseID() : 0
         node.propose(
-            .leaseGrant, proposedID: proposedID, body: body, as: call.principal
-        ) { [node] outcome in
+            .leaseGrant, proposedID: proposedID, body: body, as: owner
+        ) { [self] outcome in
+            note(outcome, owner)
             guard let applied = call.applied(outcome) else { return }
             guard case .leaseGrant(let id, let seconds) = applied.outcome else {
                 return call.finish(.unexpectedOutcome)
@@ -49,6 +66,14 @@ final class LeaseService: @unchecked Sendable {
             response.ttl = seconds
             call.respond(response)
         }
+    }
+
+    /// The room that was kept becomes the lease's, or anybody's again.
+    private func note(_ outcome: ProposalOutcome, _ owner: Principal) {
+        guard case .applied(let applied) = outcome,
+            case .leaseGrant(let id, _) = applied.outcome, node.store.leases.contains(id)
+        else { return ledger.giveBack(owner) }
+        ledger.granted(id, to: owner)
     }
 
     /// The longest time to live that a client may ask for, in seconds.

@@ -10,9 +10,11 @@ internal import SwiftProtobuf
 final class MaintenanceService: @unchecked Sendable {
     private unowned let node: any NodeFacade
     private let largeRanges: LargeRanges
+    private let wholeReads: WholeReads
 
-    init(node: any NodeFacade, largeRanges: LargeRanges) {
+    init(node: any NodeFacade, largeRanges: LargeRanges, limits: EtcdLimits) {
         self.node = node
+        wholeReads = WholeReads(limits)
         self.largeRanges = largeRanges
     }
 
@@ -33,7 +35,8 @@ final class MaintenanceService: @unchecked Sendable {
         }
         routes.unary(service + "HashKV", EtcdHashKVRequest.self) { self.hashKV($0, $1) }
         routes.stream(service + "Snapshot") { call in
-            SnapshotCall(call: call, node: self.node, thread: self.largeRanges)
+            SnapshotCall(
+                call: call, node: self.node, thread: self.largeRanges, wholeReads: self.wholeReads)
         }
         routes.unary(service + "MoveLeader", EtcdMoveLeaderRequest.self) {
             self.moveLeader($0, $1)
@@ -79,6 +82,8 @@ final class MaintenanceService: @unchecked Sendable {
             info.enabled = node.store.downgradeTarget != nil
             info.targetVersion = node.store.downgradeTarget ?? ""
         }
+        response.featureLevel = UInt32(node.store.known.rawValue)
+        response.clusterFeatureLevel = UInt32(node.store.members.clusterLevel.rawValue)
         call.respond(response)
     }
 
@@ -215,10 +220,18 @@ extension MaintenanceService {
         let header = node.headerMessage()
         do throws(StoreError) {
             let scan = try node.store.makeScan(everything)
-            largeRanges.run(for: call, { done(header, $0) }) {
-                var scan = scan
-                return Self.hash(&scan)
-            }
+            guard wholeReads.enter() else { return call.finish(.tooManyRequests) }
+            let isTaken = largeRanges.run(
+                for: call,
+                { [wholeReads] hash in
+                    wholeReads.leave()
+                    done(header, hash)
+                },
+                {
+                    var scan = scan
+                    return Self.hash(&scan)
+                })
+            if !isTaken { wholeReads.leave() }
         } catch {
             call.finish(error.status)
         }

@@ -11,6 +11,8 @@ final class SnapshotCall: ServerStream, @unchecked Sendable {
     private let call: ServerCall
     private let node: any NodeFacade
     private let thread: LargeRanges
+    private let wholeReads: WholeReads
+    private var hasPlace = false
     private var hasRequest = false
     private var isMaking = false
     private var file: SnapshotFile?
@@ -24,10 +26,13 @@ final class SnapshotCall: ServerStream, @unchecked Sendable {
     /// etcd 3.5 and everything later reads it.
     private static let storageVersion = "3.5.0"
 
-    init(call: ServerCall, node: any NodeFacade, thread: LargeRanges) {
+    init(
+        call: ServerCall, node: any NodeFacade, thread: LargeRanges, wholeReads: WholeReads
+    ) {
         self.call = call
         self.node = node
         self.thread = thread
+        self.wholeReads = wholeReads
     }
 
     func received(_ message: [UInt8]) {
@@ -38,6 +43,8 @@ final class SnapshotCall: ServerStream, @unchecked Sendable {
         do throws(StoreError) { try node.store.requireAdmin(call.principal) } catch {
             return call.finish(error.status)
         }
+        guard wholeReads.enterForSnapshot() else { return call.finish(.tooManyRequests) }
+        hasPlace = true
         let frozen = node.store.freeze()
         thread.run(for: call, { [self] in begin($0) }) {
             Result { try SnapshotFile(frozen) }
@@ -48,7 +55,11 @@ final class SnapshotCall: ServerStream, @unchecked Sendable {
         if !hasRequest { call.finish(.malformed) }
     }
 
-    func closed(cancelled: Bool) { file = nil }
+    func closed(cancelled: Bool) {
+        file = nil
+        if hasPlace { wholeReads.leave() }
+    }
+
     func writable() { send() }
 
     private func begin(_ made: Result<SnapshotFile, any Error>) {

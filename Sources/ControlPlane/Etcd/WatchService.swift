@@ -13,6 +13,8 @@ final class WatchService: @unchecked Sendable {
         unowned let stream: WatchStream
         var watchID: Int64
         var isFragmenting: Bool
+        /// Who opened it.
+        var owner: Principal
     }
 
     unowned let node: any NodeFacade
@@ -21,14 +23,16 @@ final class WatchService: @unchecked Sendable {
     private var bindings: [WatcherID: Binding] = [:]
     private var isCatchUpScheduled = false
     private var streams: [ObjectIdentifier: WatchStream] = [:]
+    private var tally: UserTally
+    private let watchesMax: Int
 
-    /// Watches of all streams together.
-    static let watchersMax = 1_000_000
     /// Records that one turn of the event loop reads for watchers that catch up.
     private static let catchUpRecordsMax = 2048
 
-    init(node: any NodeFacade, progressInterval: TimeAmount) {
+    init(node: any NodeFacade, progressInterval: TimeAmount, limits: EtcdLimits) {
         self.node = node
+        tally = UserTally(perUserMax: limits.watchesPerUserMax)
+        watchesMax = limits.watchesMax
         self.progressInterval = progressInterval
         hub = WatchHub(revision: node.store.revision)
     }
@@ -49,7 +53,9 @@ final class WatchService: @unchecked Sendable {
 
     // MARK: What streams ask for
 
-    func add(_ spec: WatchSpec, start: Int64, for binding: Binding) -> WatcherID {
+    /// Nil where there are too many watches, of all or of the user.
+    func add(_ spec: WatchSpec, start: Int64, for binding: Binding) -> WatcherID? {
+        guard watcherCount < watchesMax, tally.take(binding.owner) else { return nil }
         let id = hub.add(spec, start: start)
         bindings[id] = binding
         if hub.needsCatchUp { scheduleCatchUp() }
@@ -57,7 +63,7 @@ final class WatchService: @unchecked Sendable {
     }
 
     func remove(_ id: WatcherID) {
-        bindings[id] = nil
+        if let binding = bindings.removeValue(forKey: id) { tally.giveBack(binding.owner) }
         hub.remove(id)
     }
 
@@ -113,6 +119,7 @@ final class WatchService: @unchecked Sendable {
             case .events(let delivery, let takers): send(delivery, to: takers)
             case .overtaken(let id, let compacted):
                 guard let binding = bindings.removeValue(forKey: id) else { continue }
+                tally.giveBack(binding.owner)
                 binding.stream.overtaken(binding.watchID, compacted: compacted)
             }
         }

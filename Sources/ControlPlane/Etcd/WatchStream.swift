@@ -34,6 +34,7 @@ final class WatchStream: ServerStream, @unchecked Sendable {
     /// A client that asks and asks without reading loses its stream when this much waits for it.
     private static let bufferedBytesMax = 16 << 20
     private static let watchesMax = 100_000
+    private static let tooMany = "etcdserver: too many watches"
     /// Bytes of keys that one stream may ask for in all its life.
     private static let keyBytesMax = 64 << 20
 
@@ -110,9 +111,9 @@ final class WatchStream: ServerStream, @unchecked Sendable {
             return refuse("etcdserver: mvcc: required revision has been compacted")
         }
         keyBytes += request.key.count + request.rangeEnd.count
-        guard watches.count < Self.watchesMax, keyBytes <= Self.keyBytesMax,
-            service.watcherCount < WatchService.watchersMax
-        else { return refuse("etcdserver: too many watches") }
+        guard watches.count < Self.watchesMax, keyBytes <= Self.keyBytesMax else {
+            return refuse(Self.tooMany)
+        }
         let key = request.key.isEmpty ? [0] : Array(request.key)
         guard let range = WatchRange(key: key, end: Array(request.rangeEnd)) else {
             return refuse("mvcc: watcher range is empty")
@@ -122,13 +123,16 @@ final class WatchStream: ServerStream, @unchecked Sendable {
         if request.watchID != 0, watches[request.watchID] != nil {
             return refuse("mvcc: duplicate watch ID provided on the WatchStream")
         }
-        let watchID = request.watchID == 0 ? takeID() : request.watchID
         let spec = WatchSpec(
             range: range, withoutPuts: request.filters.contains(.noput),
             withoutDeletes: request.filters.contains(.nodelete), withPrevious: request.prevKv)
+        let watchID = request.watchID == 0 ? freeID() : request.watchID
         let binding = WatchService.Binding(
-            stream: self, watchID: watchID, isFragmenting: request.fragment)
-        let watcher = service.add(spec, start: request.startRevision, for: binding)
+            stream: self, watchID: watchID, isFragmenting: request.fragment, owner: call.principal)
+        guard let watcher = service.add(spec, start: request.startRevision, for: binding) else {
+            return refuse(Self.tooMany)
+        }
+        if request.watchID == 0 { nextID += 1 }
         watches[watchID] = Watch(
             watcher: watcher, range: read, wantsProgress: request.progressNotify)
         watchIDs[watcher] = watchID
@@ -139,9 +143,8 @@ final class WatchStream: ServerStream, @unchecked Sendable {
         call.send(response.encode())
     }
 
-    private func takeID() -> Int64 {
+    private func freeID() -> Int64 {
         while watches[nextID] != nil { nextID += 1 }
-        defer { nextID += 1 }
         return nextID
     }
 

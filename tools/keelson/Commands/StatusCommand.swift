@@ -6,6 +6,9 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status",
         abstract: "Print what each endpoint says of itself.",
         discussion: """
+            LEVEL is the feature level that the member's build knows, and behind the stroke the
+            one that the cluster makes use of: it rises once every member knows the next.
+
             An endpoint that does not answer is named on standard error; the exit status is then 1,
             or 69 if none answered.
 
@@ -28,7 +31,8 @@ struct StatusCommand: AsyncParsableCommand {
             if !answers.isEmpty {
                 output.table(
                     [
-                        "ENDPOINT", "ID", "VERSION", "DB SIZE", "ROLE", "TERM", "INDEX", "APPLIED",
+                        "ENDPOINT", "ID", "VERSION", "LEVEL", "DB SIZE", "ROLE", "TERM", "INDEX",
+                        "APPLIED",
                         "REVISION", "ERRORS",
                     ], answers.map { StatusCommand.row($0, $1) })
             }
@@ -40,6 +44,8 @@ struct StatusCommand: AsyncParsableCommand {
     private static func row(_ endpoint: Endpoint, _ status: MemberStatus) -> [String] {
         [
             "\(endpoint)", String(status.header.memberID, radix: 16), status.version,
+            status.featureLevel == 0
+                ? "-" : "\(status.featureLevel)/\(status.clusterFeatureLevel)",
             ByteCount.text(status.storageBytes),
             status.isLeader ? "leader" : status.isLearner ? "learner" : "follower",
             "\(status.raftTerm)", "\(status.raftIndex)", "\(status.raftAppliedIndex)",
@@ -55,6 +61,11 @@ struct StatusCommand: AsyncParsableCommand {
             ("raftAppliedIndex", .unsigned(status.raftAppliedIndex)),
             ("dbSizeInUse", .integer(status.storageBytesInUse)),
         ]
+        if status.featureLevel > 0 {
+            members.append(("featureLevel", .unsigned(UInt64(status.featureLevel))))
+            members.append(
+                ("clusterFeatureLevel", .unsigned(UInt64(status.clusterFeatureLevel))))
+        }
         if status.isLearner { members.append(("isLearner", .bool(true))) }
         if !status.errors.isEmpty {
             members.append(("errors", .array(status.errors.map { .string($0) })))
