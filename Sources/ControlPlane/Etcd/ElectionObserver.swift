@@ -12,10 +12,8 @@ internal import SwiftProtobuf
 final class ElectionObserver: ServerStream, @unchecked Sendable {
     private let call: ServerCall
     private let service: ElectionService
-    private var prefix: [UInt8]?
-    private var current: Record?
-    /// What was applied up to this revision is in ``current`` already.
-    private var lookedThrough: Int64 = 0
+    /// Nil until the client has said which election it means.
+    private var feed: LeaderFeed?
 
     init(call: ServerCall, service: ElectionService) {
         self.call = call
@@ -23,11 +21,11 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
     }
 
     func received(_ message: [UInt8]) {
-        guard prefix == nil,
+        guard feed == nil,
             let request = try? EtcdElectionLeaderRequest(serializedBytes: message)
         else { return end(.malformed) }
         if let refusal = service.node.refusal(of: call) { return end(refusal) }
-        prefix = QueueEntry.prefix(Array(request.name))
+        feed = LeaderFeed(prefix: QueueEntry.prefix(Array(request.name)))
         service.node.linearizableRead { [weak self] failure in
             guard let self, call.isOpen else { return }
             if let failure { return end(failure.status) }
@@ -37,7 +35,7 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
         }
     }
 
-    func halfClosed() { if prefix == nil { end(.malformed) } }
+    func halfClosed() { if feed == nil { end(.malformed) } }
     func closed(cancelled: Bool) { service.forget(self) }
     func writable() { look() }
 
@@ -48,56 +46,30 @@ final class ElectionObserver: ServerStream, @unchecked Sendable {
 
     /// Ends the stream where its client may not read the election any more.
     func authorize() {
-        guard let prefix else { return }
-        if let refusal = service.node.refusal(of: call, reading: prefix) { end(refusal) }
+        guard let feed else { return }
+        if let refusal = service.node.refusal(of: call, reading: feed.prefix) { end(refusal) }
     }
 
-    /// What was applied, in order: each value that the leader had is told.
+    /// What was applied, in order. Without room for more, ``writable()`` tells what holds then.
     func applied(_ events: [Record]) {
-        guard let prefix, call.isOpen else { return }
-        for event in events where event.modRevision > lookedThrough {
-            guard event.key.storage.starts(with: prefix) else { continue }
-            if let current, event.key == current.key, !event.isTombstone {
-                tell(event, at: event.revision)
-            } else if current == nil || event.key == current?.key {
-                // The leader went, or came: who leads at this revision?
-                look(at: event.modRevision)
+        guard call.isOpen, call.isWritable else { return }
+        for telling in feed?.applied(events, in: service.node.store) ?? [] {
+            guard call.isWritable else {
+                feed?.forget()
+                break
             }
+            tell(telling)
         }
     }
 
     /// Tells who leads, where that is news.
     func look() {
-        guard let prefix, call.isOpen else { return }
-        lookedThrough = service.node.store.revision.rawValue
-        found(try? service.node.store.firstKey(under: prefix), at: .zero)
+        guard call.isOpen, call.isWritable else { return }
+        if let telling = feed?.look(in: service.node.store) { tell(telling) }
     }
 
-    private func look(at revision: Int64) {
-        guard let prefix else { return }
-        do throws(StoreError) {
-            let first = try service.node.store.firstKey(under: prefix, at: revision)
-            found(first, at: Revision(revision))
-        } catch {
-            // Compacted by what was applied with it: then what counts is who leads now.
-            look()
-        }
-    }
-
-    private func found(_ first: Record?, at revision: Revision) {
-        guard let first else { return current = nil }
-        let isKnown = current.map {
-            $0.key == first.key && $0.modRevision == first.modRevision
-        }
-        if isKnown != true { tell(first, at: revision) }
-    }
-
-    private func tell(_ record: Record, at revision: Revision) {
-        guard call.isWritable else { return }
-        current = record
-        let shown = revision == .zero ? service.node.store.revision : revision
-        call.send(
-            ElectionService.response(
-                record, header: service.node.headerMessage(revision: shown)))
+    private func tell(_ telling: LeaderFeed.Telling) {
+        let header = service.node.headerMessage(revision: telling.revision)
+        call.send(ElectionService.response(telling.record, header: header))
     }
 }
