@@ -67,6 +67,14 @@ struct CommandLineTests {
                 program, ["endpoint"] + words + ["--endpoints", all])
             for endpoint in cluster.endpoints { #expect(text.contains(endpoint), "\(text)") }
         }
+        let statuses = try JSON(
+            try Command.runSuccessfully(
+                program, ["endpoint", "status", "-o", "json", "--endpoints", all]))
+        for status in statuses.array {
+            let known = status["Status"]["featureLevel"].int
+            let used = status["Status"]["clusterFeatureLevel"].int
+            #expect(known >= 2 && used >= 1 && used <= known, "\(status)")
+        }
         let revision = try Etcdctl(cluster.endpoints).json("get", "x")["header"]["revision"].int
         // Each member has caught up with that revision once it answers a linearizable read.
         for node in SharedCluster.nodes { try Etcdctl(node: node).run("get", "x") }
