@@ -7,7 +7,8 @@ let mutants: [SwiftSetting] =
 
 /// `make fuzz`: our rooms count what they run and check memory, and libFuzzer is linked.
 let isFuzzing = Context.environment["KEELSON_FUZZ"] != nil
-let sanitizers = ["-sanitize=fuzzer", "-sanitize=address"]
+// In one word: of two the last counts.
+let sanitizers = ["-sanitize=fuzzer,address"]
 
 let strict: [SwiftSetting] =
     mutants + (isFuzzing ? [.unsafeFlags(sanitizers)] : []) + [
@@ -169,11 +170,11 @@ let package = Package(
     ]
 )
 
-// libFuzzer brings the main function.
+// The default linker gives up on what the sanitizers' libraries hold.
 if isFuzzing {
     package.targets.append(
         .executableTarget(
             name: "keelson-fuzz", dependencies: ["FuzzTargets"], path: "tools/fuzz/entry",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(sanitizers)]))
+            linkerSettings: [.unsafeFlags(sanitizers + ["-use-ld=lld"])]))
 }

@@ -78,14 +78,7 @@ extension FuzzTarget {
         } else if let file = fileSystem.contents(of: path) {
             let slotBytes = file.count / 2
             let value = Array(input.takeAll().prefix(slotBytes - 32))
-            var slot = Array(file[..<16])
-            var checked = ByteWriter()
-            checked.write(UInt32(value.count))
-            checked.write(UInt64(7))
-            checked.write(value)
-            var writer = ByteWriter()
-            writer.write(Checksum.crc32c(checked.bytes))
-            slot += writer.bytes + checked.bytes
+            let slot = sealedSlot(head: Array(file[..<16]), sequence: 7, value: value)
             fileSystem.corrupt(path, at: 0, with: slot)
             fileSystem.corrupt(path, at: slotBytes, with: slot)
         }

@@ -124,6 +124,43 @@ extension FuzzTarget {
         ].map { Array($0.utf8) }
     }
 
+    /// What operators give a server, each value in a piece. What is accepted is accepted again.
+    static let settings = FuzzTarget("settings") { bytes in
+        var input = FuzzInput(bytes)
+        func text() -> String { String(decoding: input.piece(), as: UTF8.self) }
+        let kind = input.byte()
+        var made = ServerConfiguration()
+        made.dataDirectory = "d"
+        made.name = text()
+        made.initialClusterToken = text()
+        guard (try? made.setInitialCluster(text())) != nil else { return }
+        made.initialAdvertisePeerURLs =
+            made.ownMember?.peerURLs ?? made.initialAdvertisePeerURLs
+        made.autoCompactionMode = kind & 1 == 1 ? "revision" : "periodic"
+        made.autoCompactionRetention = text()
+        made.authToken = text()
+        made.tlsMinimumVersion = kind & 2 == 2 ? text() : "TLS1.3"
+        made.heartbeatMilliseconds = input.number()
+        made.electionMilliseconds = input.number()
+        made.snapshotCount = input.number()
+        made.quotaBytes = Int64(input.number()) - 100
+        made.maxTxnOps = input.number()
+        made.clientTLS.isAutomatic = kind & 4 == 4
+        guard (try? made.validate()) != nil else { return }
+        invariant(made.ownMember != nil, "a server that may start is one of its cluster")
+        invariant((try? made.validate()) != nil, "what was accepted is accepted again")
+    } seeds: {
+        let cluster = "n1=http://127.0.0.1:2380,n2=http://127.0.0.1:2390"
+        let signed = "jwt,pub-key=a,priv-key=b,sign-method=ES256,ttl=1h30m"
+        let numbers: [UInt8] = [100, 0, 0xE8, 3, 0, 4, 200, 0, 128, 0]
+        return [
+            (0, [cluster, "30m", "simple"]), (1, [cluster, "1000", signed]),
+            (2, [cluster, "0", "simple", "TLS1.2"]), (4, [cluster, "1", "jwt,sign-method=HS256"]),
+        ].map { (kind: UInt8, words: [String]) in
+            [kind] + (["n1", "token"] + words).flatMap { Array($0.utf8).asPiece } + numbers
+        }
+    }
+
     /// Histories that other tools wrote.
     static let history = FuzzTarget("history") { bytes in
         let (history, _) = HistoryLines.decodeAll(bytes)

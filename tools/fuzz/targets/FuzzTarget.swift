@@ -21,7 +21,8 @@ package struct FuzzTarget: Sendable {
     package static let all: [FuzzTarget] = [
         .http2Server, .http2Client, .services, .grpcFraming, .requests, .commands, .storeRows,
         .peerFrames, .peerMessages, .logSegment, .slotFiles, .snapshotStream, .boltFile,
-        .gatewayJSON, .certificates, .addresses, .history,
+        .gatewayJSON, .certificates, .addresses, .history, .clientAnswers, .checkpointFiles,
+        .settings,
     ]
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
