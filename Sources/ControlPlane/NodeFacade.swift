@@ -118,6 +118,12 @@ package enum ProposalFailure: Error, Equatable, Sendable, CaseIterable {
     case unhealthyCluster
     /// The learner has not caught up.
     case learnerNotReady
+    /// The leader's policy gives no member's place to somebody else.
+    case rejoinForbidden
+    /// The leader hears from the member whose place somebody asks for.
+    case memberAnswers
+    /// Another member is joining.
+    case memberJoining
 }
 
 /// How handing over leadership went.

@@ -78,22 +78,19 @@ package struct ByteReader: Sendable {
     package var remaining: Int { end - offset }
     package var isAtEnd: Bool { offset == end }
 
-    package mutating func read<T: FixedWidthInteger>(
+    @inlinable package mutating func read<T: FixedWidthInteger>(
         _ type: T.Type = T.self
     ) throws(DecodingError) -> T {
-        let size = MemoryLayout<T>.size
-        try need(size)
+        let start = try take(MemoryLayout<T>.size)
         let value = bytes.withUnsafeBytes {
-            $0.loadUnaligned(fromByteOffset: offset, as: T.self)
+            $0.loadUnaligned(fromByteOffset: start, as: T.self)
         }
-        offset += size
         return T(littleEndian: value)
     }
 
     package mutating func readBytes(_ count: Int) throws(DecodingError) -> [UInt8] {
-        try need(count)
-        defer { offset += count }
-        return Array(bytes[offset..<(offset + count)])
+        let start = try take(count)
+        return Array(bytes[start..<(start + count)])
     }
 
     package mutating func readLengthPrefixed(limit: Int = .max) throws(DecodingError) -> [UInt8] {
@@ -112,9 +109,12 @@ package struct ByteReader: Sendable {
         return text
     }
 
-    private func need(_ count: Int) throws(DecodingError) {
+    /// Passes so many bytes, and says where they begin.
+    package mutating func take(_ count: Int) throws(DecodingError) -> Int {
         guard count >= 0, count <= remaining else {
             throw .truncated(offset: offset, needed: count, available: remaining)
         }
+        defer { offset += count }
+        return offset
     }
 }

@@ -19,6 +19,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let clusterTime = FeatureLevel(2)
     /// A downgrade job is state.
     package static let downgradeJob = FeatureLevel(2)
+    /// A member whose disk is lost gets another id, and one that is dead a successor, in one entry.
+    package static let replacement = FeatureLevel(3)
     /// The highest that this code knows.
-    package static let newest = FeatureLevel(2)
+    package static let newest = FeatureLevel(3)
 }

@@ -179,6 +179,14 @@
         case forgetsRemovedIDs
         /// Two changes of the members are decided on one state.
         case decidesTwiceOnOneState
+        /// A member that answers loses its place to whoever asks for it.
+        case replacesWhoAnswers
+        /// Places are given anew while another member is joining.
+        case replacesSeveralAtOnce
+        /// A data directory that was put away is there again after a power loss.
+        case losesRetirements
+        /// A learner takes the place of a voter that has been silent for a moment.
+        case succeedsTheLiving
 
         // Users and permissions
         /// Who may do what is judged where a command is proposed, and never again.

@@ -21,7 +21,7 @@ package struct RaftCore: Sendable {
     /// Beside the role and not in it, so that it is read and changed where it is: each look into a
     /// payload would copy the progress of all members. Nil on all but leaders.
     var leaderState: LeaderState?
-    var log: LogWindow
+    package internal(set) var log: LogWindow
     var writes: WriteLedger
     var configurations: ConfigurationHistory
     var random: SplitMix64

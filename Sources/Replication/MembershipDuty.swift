@@ -39,6 +39,8 @@ struct MembershipDuty: Sendable {
     var changesThrough: LogIndex = .zero
     /// What the configuration lacks, and since when that is so.
     var wanted: (steps: [ConfigurationChange.Step], since: UInt64)?
+    /// Voters that do not answer, and since when.
+    var silentSince: [NodeID: UInt64] = [:]
     /// Since when this member has been out of the cluster.
     var removedSince: UInt64?
 

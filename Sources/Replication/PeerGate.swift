@@ -162,10 +162,14 @@ package struct PeerGate: Sendable {
 
     /// What a follower acknowledged it must still have after a restart, and the term that it spoke
     /// in too. Which entry it acknowledged only its leader knows.
-    package mutating func note(_ message: Message, from peer: NodeID, _ raft: RaftCore) {
+    /// - Parameters:
+    ///   - view: of this node's replica, and `log` its log: parts, for one is told of each message.
+    package mutating func note(
+        _ message: Message, from peer: NodeID, _ view: ReplicaView, _ log: LogWindow
+    ) {
         if message.isOfDurableTerm { memory.spoke(peer, in: message.term) }
-        guard let index = message.acknowledgedIndex, raft.role == .leader,
-            message.term == raft.term, let term = raft.term(at: index)
+        guard let index = message.acknowledgedIndex, view.role == .leader,
+            message.term == view.term, let term = log.term(at: index)
         else { return }
         memory.acknowledged(by: peer, term: term, index: index)
     }

@@ -6,10 +6,11 @@ import Storage
 //
 //     question := "KEELJOIN" | protocol min u16 | max u16 | count u16 | own peer URLs (texts)*
 //                 | the highest feature level that it knows u16
+//                 | the member whose place it asks for u64, 0: none | its own name (text)
 //     answer   := protocol u16 | verdict u8 | cluster u64 | member u64 | reason (text)
 //                 | count u16 | voters: (id u64, peer URL (text))*
 //
-// A text is length-prefixed.
+// A text is length-prefixed. A build before level 3 says and reads nothing behind its level.
 
 /// Which member is to be found at these URLs?
 package struct JoinQuestion: Equatable, Sendable {
@@ -20,10 +21,18 @@ package struct JoinQuestion: Equatable, Sendable {
     package var protocolMax = PeerProtocol.version
     package var peerURLs: [String]
     package var level: FeatureLevel
+    /// The member at these URLs whose disk the server has lost: it asks for its place under another
+    /// id.
+    package var replaces = NodeID.none
+    package var name = ""
 
-    package init(peerURLs: [String], level: FeatureLevel) {
+    package init(
+        peerURLs: [String], level: FeatureLevel, replaces: NodeID = .none, name: String = ""
+    ) {
         self.peerURLs = peerURLs
         self.level = level
+        self.replaces = replaces
+        self.name = name
     }
 
     package static func isOne(_ frame: [UInt8]) -> Bool { frame.starts(with: magic) }
@@ -36,6 +45,8 @@ package struct JoinQuestion: Equatable, Sendable {
         writer.write(UInt16(peerURLs.count))
         for url in peerURLs { writer.writeLengthPrefixed(url) }
         writer.write(level.rawValue)
+        writer.write(replaces.rawValue)
+        writer.writeLengthPrefixed(name)
         return writer.bytes
     }
 
@@ -56,6 +67,9 @@ package struct JoinQuestion: Equatable, Sendable {
         // An older version asks without it; its protocol is refused by name.
         if question.protocolMax >= PeerProtocol.version {
             question.level = FeatureLevel(try reader.read())
+            if reader.isAtEnd { return question }
+            question.replaces = NodeID(try reader.read())
+            question.name = try reader.readString(limit: PeerProtocol.handshakeBytesMax)
         }
         return question
     }
@@ -73,6 +87,8 @@ package struct JoinAnswer: Equatable, Sendable {
         case unsupportedProtocol = 3
         /// The node that asks does not know the cluster's feature level.
         case levelTooLow = 4
+        /// Not now, as far as the one knows that was asked; it may be another time.
+        case notNow = 5
     }
 
     package struct Voter: Equatable, Sendable {

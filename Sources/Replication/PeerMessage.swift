@@ -88,6 +88,9 @@ package enum ForwardRefusal: UInt8, Sendable, CaseIterable {
     case notEnoughStartedMembers = 2
     case unhealthyCluster = 3
     case learnerNotReady = 4
+    case rejoinForbidden = 5
+    case memberAnswers = 6
+    case memberJoining = 7
 
     package var failure: RequestFailure {
         switch self {
@@ -96,6 +99,9 @@ package enum ForwardRefusal: UInt8, Sendable, CaseIterable {
         case .notEnoughStartedMembers: .notEnoughStartedMembers
         case .unhealthyCluster: .unhealthyCluster
         case .learnerNotReady: .learnerNotReady
+        case .rejoinForbidden: .rejoinForbidden
+        case .memberAnswers: .memberAnswers
+        case .memberJoining: .memberJoining
         }
     }
 }

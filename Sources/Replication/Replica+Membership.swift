@@ -12,11 +12,12 @@ extension Replica {
         foundMembers(into: &effects)
         followCatchUps()
         promoteJoining(into: &effects)
+        succeedDead(into: &effects)
         raiseLevel(into: &effects)
         changeConfiguration(into: &effects)
     }
 
-    private var patience: UInt64 { UInt64(settings.raft.electionTicks) }
+    var patience: UInt64 { UInt64(settings.raft.electionTicks) }
 
     // MARK: What is refused
 
@@ -48,9 +49,10 @@ extension Replica {
             if store.appliedIndex < membership.changesThrough { return .tooManyRequests }
             if !membership.isReady(id) { return .learnerNotReady }
             return lackOfMajority(of: store.members.voters + [id])
+        case .memberRejoin: return rejoinRefusal(of: record)
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
             .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterLevel, .downgrade,
-            .memberAttributes, .memberFoundation, .auth:
+            .memberAttributes, .memberFoundation, .memberSuccession, .auth:
             return nil
         }
     }
@@ -62,7 +64,8 @@ extension Replica {
             if planted(.decidesTwiceOnOneState) { return }
         #endif
         switch kind {
-        case .memberRemoval, .memberPromotion: membership.changesThrough = index
+        case .memberRemoval, .memberPromotion, .memberRejoin, .memberSuccession:
+            membership.changesThrough = index
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
             .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterLevel, .downgrade,
             .memberAttributes, .memberFoundation, .auth:
@@ -94,14 +97,14 @@ extension Replica {
     }
 
     /// Why these cannot be the voters, or nil: a majority of them has to answer this leader.
-    private func lackOfMajority(of voters: [NodeID]) -> ForwardRefusal? {
+    func lackOfMajority(of voters: [NodeID]) -> ForwardRefusal? {
         let active = activeMembers
         if Quorum.holds(voters, { active.contains($0) }) { return nil }
         let hasStarted = Quorum.holds(voters) { store.members[$0]?.hasStarted ?? false }
         return hasStarted ? .unhealthyCluster : .notEnoughStartedMembers
     }
 
-    private var activeMembers: [NodeID] {
+    var activeMembers: [NodeID] {
         raft.progress.filter { $0.isRecentlyActive && $0.hasAnswered }.map(\.id)
     }
 
@@ -226,7 +229,7 @@ extension Replica {
     }
 
     /// An entry of the leader itself, which holds in its term only; one at a time.
-    private mutating func proposeForMembers(
+    mutating func proposeForMembers(
         _ kind: CommandKind, _ body: [UInt8], into effects: inout [ReplicaEffect]
     ) {
         guard store.appliedIndex >= membership.proposedThrough else { return }

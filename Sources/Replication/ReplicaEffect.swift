@@ -66,6 +66,9 @@ package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
     case diverged(index: LogIndex, mine: UInt64, majority: UInt64)
     /// The cluster has removed this member.
     case removed
+    /// A peer remembers more than this member's disk holds, and the operator's policy is to ask for
+    /// a place under another id.
+    case diskLost(reason: String)
 
     package var description: String {
         switch self {
@@ -81,6 +84,9 @@ package enum ReplicaHalt: Error, Equatable, Sendable, CustomStringConvertible {
             "this node's state differs from the majority's at log index \(index) "
                 + "(digest \(String(mine, radix: 16)), theirs \(String(majority, radix: 16))): "
                 + "remove its data directory and let it rejoin as a new member"
+        case .diskLost(let reason):
+            "this member's disk does not hold what it once acknowledged (\(reason)): the cluster "
+                + "is asked for a place under another id"
         case .removed:
             "this member was removed from the cluster: to take part again it has to be added "
                 + "(keelson member add) and started with an empty data directory"

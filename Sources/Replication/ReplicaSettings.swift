@@ -39,6 +39,12 @@ package struct ReplicaSettings: Sendable {
     /// The members with which the cluster began, where this node knows them: the first leader puts
     /// them on record.
     package var initialMembers: [MemberAttributes] = []
+    /// Whether this node, as the leader, gives a member whose disk is lost its place under a new
+    /// id.
+    package var allowsRejoin = false
+    /// After so long without a word from a voter the leader has a learner vote in its stead; 0:
+    /// never.
+    package var succeedDeadTicks = 0
     /// Digests are compared at multiples of this many log entries.
     package var digestIntervalEntries: UInt64
 

@@ -26,4 +26,10 @@ package enum RequestFailure: Error, Equatable, Sendable {
     case unhealthyCluster
     /// The learner has not caught up.
     case learnerNotReady
+    /// The leader's policy gives no member's place to somebody else.
+    case rejoinForbidden
+    /// The leader hears from the member whose place somebody asks for.
+    case memberAnswers
+    /// Another member is joining.
+    case memberJoining
 }

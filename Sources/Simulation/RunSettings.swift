@@ -55,8 +55,13 @@ package struct RunSettings: Sendable {
     package var olderCount = 0
     /// Whether they get the newest build at one of their restarts.
     package var upgradesAtRestart = false
+    /// Whether servers that have lost their disks come back under other ids by themselves.
+    package var rejoins = false
+    /// Seconds after which a learner votes in the stead of a voter that is silent; 0: never.
+    package var succeedDeadSeconds = 0
+    var changesMembers: Bool { spareCount > 0 || rejoins }
     /// Whether the members say who they are, as the real ones do: only then are they state.
-    var keepsRecords: Bool { spareCount > 0 || olderCount > 0 }
+    var keepsRecords: Bool { changesMembers || olderCount > 0 }
 
     // What goes wrong.
     package var faults: [(kind: FaultKind, weight: Int)] = []
@@ -82,6 +87,7 @@ package struct RunSettings: Sendable {
         drawPrehistory()
         drawLocks()
         drawLevels()
+        drawRejoins()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -107,6 +113,19 @@ package struct RunSettings: Sendable {
         guard random.chance(1, in: 8), !faults.isEmpty else { return }
         olderCount = random.draw(1...nodeCount)
         upgradesAtRestart = true
+    }
+
+    /// In a part of the runs disks are lost, and their servers come back by themselves.
+    private mutating func drawRejoins() {
+        var random = SplitMix64(seed: seed ^ 0x7265_6A6F_696E_2121)
+        guard random.chance(1, in: 4), spareCount == 0, olderCount == 0, !faults.isEmpty,
+            !enables(.ruin)
+        else { return }
+        rejoins = true
+        faults.append((.rejoin, 0))
+        for kind in [FaultKind.wipe, .oldImage] where !enables(kind) {
+            faults.append((kind, random.pick([1, 2, 4])))
+        }
     }
 
     /// In some runs nothing heals at the end.
@@ -141,6 +160,7 @@ package struct RunSettings: Sendable {
         settings.prehistoryRounds = 0
         settings.lockerCount = 0
         settings.olderCount = 0
+        settings.rejoins = false
         settings.upgradesAtRestart = false
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000

@@ -169,6 +169,11 @@ package final class SimulatedCluster {
         machine.life += 1
         trace.note(now, machine.index, "starts, life", UInt64(machine.life))
         considerUpgrade(of: machine)
+        if settings.rejoins { return identify(machine) }
+        open(machine)
+    }
+
+    func open(_ machine: SimulatedMachine) {
         do {
             let storage = try NodeStorage.open(place(of: machine), fileSystem: machine.disk) { _ in
             }
@@ -215,7 +220,7 @@ package final class SimulatedCluster {
         nemesis.started(machine)
     }
 
-    private func recoveryFailed(_ machine: SimulatedMachine, _ error: any Error) {
+    func recoveryFailed(_ machine: SimulatedMachine, _ error: any Error) {
         counters.count(CoverageMark.recoveryFailed)
         trace.note(
             now, machine.index, "recovery fails, life", UInt64(machine.life), text: "\(error)")
@@ -245,9 +250,11 @@ package final class SimulatedCluster {
         counters.count(CoverageMark.nodeHalted)
         trace.note(now, machine.index, "halts, life", UInt64(machine.life), text: "\(reason)")
         switch reason {
-        case .replica(.removed):
+        case .replica(.removed), .replica(.diskLost):
+            let lost = settings.rejoins ? process.lostPlace(after: reason) : nil
             end(machine, losingPower: false)
-            return left(machine)
+            guard let lost else { return left(machine) }
+            return comeBack(machine, lost)
         case .replica(.outdated) where machine.isOutdated,
             .replica(.unknownCommand) where machine.isOutdated:
             return end(machine, losingPower: false)
@@ -264,7 +271,7 @@ package final class SimulatedCluster {
     }
 
     /// The cluster has told a member that it is none any more.
-    private func left(_ machine: SimulatedMachine) {
+    func left(_ machine: SimulatedMachine) {
         if !rules.out.contains(machine.id) {
             violated(
                 "M10 only who was removed leaves", "n\(machine.index + 1), member \(machine.id)")
@@ -288,6 +295,7 @@ package final class SimulatedCluster {
         for id in members.voters where id.rawValue > UInt64(settings.nodeCount) {
             if rules.promoted.insert(id).inserted { counters.count(CoverageMark.memberPromoted) }
         }
+        if settings.rejoins { rules.placesGiven(members, voters: voters) }
         for machine in machines where !machine.isMember {
             guard let record = members.records.first(where: { $0.peerURLs == [machine.peerURL] })
             else { continue }

@@ -112,9 +112,10 @@ extension SimulatedCluster {
 
     /// Whoever was removed has left, and whoever is to vote does.
     private var areMembersSettled: Bool {
-        guard settings.spareCount > 0 else { return true }
-        nemesis.retireWhoIsOut()
+        guard settings.changesMembers else { return true }
+        if settings.spareCount > 0 { nemesis.retireWhoIsOut() }
         guard machines.allSatisfy({ !rules.removed.contains($0.id) }),
+            !settings.rejoins || !machines.contains(where: { $0.isSacrificed || $0.isReturning }),
             let leader = nemesis.leader?.process
         else { return false }
         let configuration = leader.replica.raft.configuration
@@ -221,7 +222,7 @@ extension SimulatedCluster {
                 + (process.writer.log.rotten.isEmpty ? "" : " with \(process.writer.log.rotten)")
                 + (process.gate.admission.rejected ? " turned away" : "")
                 + (machine.isSacrificed ? " sacrificed" : "")
-                + (settings.spareCount > 0 ? " \(process.replica.raft.configuration)" : "")
+                + (settings.changesMembers ? " \(process.replica.raft.configuration)" : "")
         }.joined(separator: "; ")
     }
 

@@ -4,10 +4,11 @@ extension CommandKind {
     /// Decided by a leader for its own term, and never for anybody else.
     package var isLeadersOwn: Bool {
         switch self {
-        case .leaseExpire, .leaseCheckpoint, .memberFoundation, .clusterLevel: true
+        case .leaseExpire, .leaseCheckpoint, .memberFoundation, .clusterLevel, .memberSuccession:
+            true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm,
             .memberAttributes, .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion,
-            .auth, .downgrade:
+            .memberRejoin, .auth, .downgrade:
             false
         }
     }
@@ -19,7 +20,9 @@ extension CommandKind {
     /// Changes who is a member, or as what: the leader looks at the cluster's health first.
     package var changesMembers: Bool {
         switch self {
-        case .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion: true
+        case .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion, .memberRejoin,
+            .memberSuccession:
+            true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
             .leaseCheckpoint, .alarm, .clusterLevel, .memberAttributes, .memberFoundation, .auth,
             .downgrade:

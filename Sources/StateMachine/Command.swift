@@ -26,11 +26,16 @@ package enum CommandKind: UInt8, Sendable, CaseIterable {
     case auth = 17
     /// A ``DowngradeRequest``.
     case downgrade = 18
+    /// A member that has lost its disk goes, and a new one is found at its peer URLs instead.
+    case memberRejoin = 19
+    /// The leader's own: a dead voter goes, and a learner votes in its stead.
+    case memberSuccession = 20
 
     /// What a node must know to apply it.
     package var level: FeatureLevel {
         switch self {
         case .downgrade: .downgradeJob
+        case .memberRejoin, .memberSuccession: .replacement
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
             .leaseCheckpoint, .alarm, .clusterLevel, .memberAttributes, .memberRemoval,
             .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .auth:

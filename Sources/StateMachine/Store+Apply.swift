@@ -75,7 +75,8 @@ extension Store {
         case .deleteRange, .txn, .compact, .leaseRevoke, .leaseExpire:
             if alarms.isRaised(.corrupt) { throw .corrupt }
         case .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .memberAttributes, .memberRemoval,
-            .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .auth:
+            .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .memberRejoin,
+            .memberSuccession, .auth:
             break
         }
     }
@@ -97,7 +98,7 @@ extension Store {
         case .clusterLevel: return try raiseClusterLevel(body, &applied)
         case .downgrade: return try changeDowngrade(body, &applied)
         case .memberAttributes, .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate,
-            .memberPromotion:
+            .memberPromotion, .memberRejoin, .memberSuccession:
             return try changeMembers(header.kind, body, &applied)
         case .auth: return try authenticate(header, body, &applied)
         }

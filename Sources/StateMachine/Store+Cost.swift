@@ -23,7 +23,7 @@ extension Store {
                 return 1 + ((try? LeaseBatch.decode(body))?.items.count ?? 0)
             case .put, .compact, .leaseGrant, .alarm, .clusterLevel, .downgrade, .memberAttributes,
                 .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion,
-                .auth:
+                .memberRejoin, .memberSuccession, .auth:
                 return 1
             }
         }

@@ -42,7 +42,7 @@ package enum MemberCommand {
         return writer.bytes
     }
 
-    /// Whom a removal, an update or a promotion concerns; nil for other bytes.
+    /// Whom a removal, an update, a promotion or a replacement concerns; nil for other bytes.
     package static func member(in body: some Collection<UInt8>) -> NodeID? {
         var reader = ByteReader(Array(body.prefix(8)))
         return (try? reader.read() as UInt64).map { NodeID($0) }
@@ -66,6 +66,8 @@ extension Store {
             case .memberRemoval: outcome = try next.takeOut(&reader)
             case .memberUpdate: outcome = try next.move(&reader)
             case .memberPromotion: outcome = try next.promote(&reader)
+            case .memberRejoin: outcome = try next.rejoin(&reader, at: appliedIndex)
+            case .memberSuccession: outcome = try next.succeed(&reader)
             case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
                 .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .auth:
                 invariant(false, "\(kind) changes no member")
@@ -99,9 +101,10 @@ extension MemberTable {
         case .memberFoundation: _ = try? next.found(&reader)
         case .memberAddition: _ = try? next.add(&reader, at: entry.index)
         case .memberUpdate: _ = try? next.move(&reader)
+        case .memberRejoin: next.foreseeRejoin(&reader, at: entry.index)
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
             .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .memberRemoval, .memberPromotion,
-            .auth:
+            .memberSuccession, .auth:
             return
         }
         self = next
@@ -143,11 +146,16 @@ extension MemberTable {
         let peerURLs = try MemberAttributes.decodeURLs(&reader)
         if records.count >= Self.membersMax { throw StoreError.tooManyMembers }
         if isTaken(peerURLs, byOtherThan: .none) { throw StoreError.peerURLExists }
+        let id = newID(at: index)
+        set(MemberRecord(id: id, role: role, peerURLs: peerURLs))
+        return .member(id)
+    }
+
+    func newID(at index: LogIndex) -> NodeID {
         var ids = SplitMix64(seed: index.rawValue ^ 0x6D65_6D62_6572)
         var id = NodeID(ids.next())
         while id == .none || self[id] != nil || isRemoved(id) { id = NodeID(ids.next()) }
-        set(MemberRecord(id: id, role: role, peerURLs: peerURLs))
-        return .member(id)
+        return id
     }
 
     fileprivate mutating func takeOut(_ reader: inout ByteReader) throws -> Outcome {

@@ -26,6 +26,10 @@ package enum StoreError: Error, Equatable, Sendable {
     case memberNotLearner
     case tooManyMembers
     case noVoterLeft
+    /// Who asks for a member's place has another name or other peer URLs.
+    case memberDiffers
+    /// Another member is joining: one place is given anew at a time.
+    case memberJoining
     case userNameEmpty
     case roleNameEmpty
     case userExists
@@ -69,7 +73,8 @@ package enum StoreError: Error, Equatable, Sendable {
         case .noSpace, .tooManyUsers: return 8
         case .leaseExists, .peerURLExists, .memberNotLearner, .tooManyMembers, .userExists,
             .userNotFound, .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted,
-            .authNotEnabled, .rootUserMissing, .rootRoleMissing, .downgradeInProgress, .noDowngrade:
+            .authNotEnabled, .rootUserMissing, .rootRoleMissing, .downgradeInProgress, .noDowngrade,
+            .memberDiffers, .memberJoining:
             return 9
         case .compacted, .futureRevision, .leaseTimeTooLarge: return 11
         case .malformed: return 13
@@ -103,6 +108,9 @@ package enum StoreError: Error, Equatable, Sendable {
         case .tooManyMembers: return "etcdserver: too many learner members in cluster"
         case .noVoterLeft:
             return "etcdserver: re-configuration failed due to not enough started members"
+        case .memberDiffers:
+            return "keelson: the member has another name or other peer URLs"
+        case .memberJoining: return "keelson: another member is joining"
         case .userNameEmpty: return "etcdserver: user name is empty"
         case .roleNameEmpty: return "etcdserver: role name is empty"
         case .userExists: return "etcdserver: user name already exists"

@@ -59,6 +59,20 @@ struct MembersTests {
     func members() throws { try survives("members") }
 }
 
+@Suite("Disks that are lost", .serialized)
+struct LostDiskTests {
+    @Test(
+        "a server whose disk is emptied, or set back, votes again under another id by itself",
+        .enabled(if: FullDiskTests.isKeelson, "etcd leaves it to the operator"),
+        arguments: ["rejoin-empty", "rejoin-old"])
+    func rejoin(trial: String) throws { try survives(trial) }
+
+    @Test(
+        "a learner votes in the stead of a member that is dead for as long as the operator says",
+        .enabled(if: FullDiskTests.isKeelson, "etcd has no such policy"))
+    func succession() throws { try survives("succession") }
+}
+
 @Suite("Servers of two feature levels", .serialized)
 struct UpgradeTests {
     @Test(

@@ -178,11 +178,17 @@ struct PeerGateTests {
         let question = JoinQuestion(peerURLs: ["http://a:1", "http://b:2"], level: .newest)
         #expect(JoinQuestion.isOne(question.encode()))
         #expect(try JoinQuestion.decode(question.encode()) == question)
+        let lost = JoinQuestion(
+            peerURLs: ["http://a:1"], level: .newest, replaces: NodeID(5), name: "n5")
+        #expect(try JoinQuestion.decode(lost.encode()) == lost)
+        // What a build of level 2 asks ends behind the level.
+        let older = try JoinQuestion.decode(Array(question.encode().dropLast(12)))
+        #expect(older == question)
         var answer = JoinAnswer(
             .welcome, clusterID: ClusterID(7), memberID: NodeID(8), reason: "why")
         answer.voters = [JoinAnswer.Voter(id: NodeID(1), peerURL: "http://c:3")]
         #expect(try JoinAnswer.decode(answer.encode()) == answer)
-        for bytes in [question.encode(), answer.encode()] {
+        for bytes in [question.encode(), lost.encode(), answer.encode()] {
             for count in 0..<bytes.count {
                 _ = try? JoinQuestion.decode(Array(bytes[..<count]))
                 _ = try? JoinAnswer.decode(Array(bytes[..<count]))
@@ -323,7 +329,7 @@ struct PeerGateTests {
         _ = a.greet(&b)
         let old = Message(
             term: Term(1), body: .appendEntriesResponse(.matched(LogIndex(2))))
-        b.gate.note(old, from: NodeID(1), b.raft)
+        b.gate.note(old, from: NodeID(1), ReplicaView(b.raft, self: NodeID(2)), b.raft.log)
         #expect(b.records().first?.index == .zero)
         #expect(b.records().first?.spokenTerm == Term(1))
     }
@@ -335,10 +341,12 @@ struct PeerGateTests {
         _ = a.greet(&b)
         let ask = RequestVote(isPreVote: true, lastLogIndex: .zero, lastLogTerm: .zero)
         b.gate.note(
-            Message(term: Term(9), body: .requestVote(ask)), from: NodeID(1), b.raft)
+            Message(term: Term(9), body: .requestVote(ask)), from: NodeID(1),
+            ReplicaView(b.raft, self: NodeID(2)), b.raft.log)
         let grant = RequestVoteResponse(isPreVote: true, voteGranted: true)
         b.gate.note(
-            Message(term: Term(9), body: .requestVoteResponse(grant)), from: NodeID(1), b.raft)
+            Message(term: Term(9), body: .requestVoteResponse(grant)), from: NodeID(1),
+            ReplicaView(b.raft, self: NodeID(2)), b.raft.log)
         #expect(b.records().first?.spokenTerm == .zero)
     }
 

@@ -35,6 +35,8 @@ struct FuzzTests {
             (.downgrade, DowngradeRequest.enable(target: "3.6.0").encode()),
             (.downgrade, DowngradeRequest.cancel.encode()),
             (.memberRemoval, [2, 0, 0, 0, 0, 0, 0, 0]),
+            (.memberRejoin, MemberCommand.rejoin(NodeID(1), name: "n", peerURLs: ["u"])),
+            (.memberSuccession, MemberCommand.succession(of: NodeID(1), by: NodeID(2))),
             (.auth, AuthCommand.addUser(bytes("root"), hash: [1]).encode()),
             (.auth, AuthCommand.grantRole(bytes("root"), to: bytes("root")).encode()),
             (.auth, AuthCommand.enable.encode()), (.auth, AuthCommand.addRole([1]).encode()),

@@ -124,6 +124,8 @@ struct MemberTests {
             (.memberUpdate, MemberCommand.update(NodeID(1), peerURLs: ["http://n4:2"])),
             (.memberPromotion, MemberCommand.promotion(NodeID(1), from: .learner)),
             (.memberRemoval, MemberCommand.removal(NodeID(1))),
+            (.memberRejoin, MemberCommand.rejoin(NodeID(1), name: "n1", peerURLs: ["http://n1:2"])),
+            (.memberSuccession, MemberCommand.succession(of: NodeID(1), by: NodeID(2))),
             (.memberFoundation, MemberCommand.foundation([attributes(8, "n8", started: true)])),
             (.memberAttributes, attributes(8, "n8", started: true).encode()),
         ]

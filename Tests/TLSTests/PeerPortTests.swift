@@ -6,7 +6,9 @@ import Testing
 struct PeerPortTests {
     /// With few entries between checkpoints, so that who joins needs a snapshot.
     private static let shared = Result {
-        try SecureCluster("peers", spareCount: 1, arguments: ["--snapshot-count", "200"])
+        try SecureCluster(
+            "peers", spareCount: 1,
+            arguments: ["--snapshot-count", "200", "--rejoin-policy", "auto"])
     }
     private let secure: SecureCluster
 
@@ -83,6 +85,25 @@ struct PeerPortTests {
         #expect(waitForLog(1, "the certificate is for elsewhere.example"))
         #expect(try term() == before)
         child.killHard()
+    }
+
+    @Test("A13 only a certificate for a member's host gets that member's place")
+    func place() throws {
+        let node = secure.nodes[2]
+        let elsewhere = try secure.peers.issue("elsewhere-2", hosts: "DNS:elsewhere.example")
+        let cluster = try neighbour("place", elsewhere, trusting: secure.peers.certificate)
+        try node.stopGracefully()
+        let child = try cluster.nodes[0].launch(more: [
+            "--name", node.name, "--initial-advertise-peer-urls", node.peerURL,
+            "--initial-cluster", "\(node.name)=\(node.peerURL),other2=\(secure.nodes[1].peerURL)",
+            "--initial-cluster-state", "existing", "--rejoin-policy", "auto",
+        ])
+        let isTold = child.waitForOutput("the certificate is for elsewhere.example", .seconds(20))
+        #expect(isTold, "\(child.outputTail())")
+        child.killHard()
+        // The member is what it was.
+        try node.start()
+        try secure.isFine("after somebody asked for a member's place")
     }
 
     @Test("A13 a peer whose certificate is revoked is refused")

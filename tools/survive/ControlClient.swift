@@ -63,9 +63,12 @@ final class ControlClient: Sendable {
         return (try status.message(1).unsigned(2), status.unsigned(10) == 0)
     }
 
-    func addMember(_ added: ServerNode, through node: ServerNode) throws {
+    func addMember(
+        _ added: ServerNode, through node: ServerNode, asLearner: Bool = false
+    ) throws {
         _ = try call(
-            node, EtcdMessages.memberAdd, EtcdMessages.memberAddRequest(peerURL: added.peerURL))
+            node, EtcdMessages.memberAdd,
+            EtcdMessages.memberAddRequest(peerURL: added.peerURL, asLearner: asLearner))
     }
 
     func removeMember(_ member: UInt64, through node: ServerNode) throws {

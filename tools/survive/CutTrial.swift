@@ -61,7 +61,8 @@ struct CutTrial {
         case .cutLink:
             try network.cut(from: leader, to: others[0])
             try network.cut(from: others[0], to: leader)
-        case .fullFollower, .fullLeader, .members, .upgrade: break
+        case .fullFollower, .fullLeader, .members, .upgrade, .rejoinEmpty, .rejoinOld, .succession:
+            break
         }
     }
 

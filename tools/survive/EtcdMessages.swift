@@ -13,9 +13,10 @@ enum EtcdMessages {
     static let memberRemove = "/etcdserverpb.Cluster/MemberRemove"
     static let memberList = "/etcdserverpb.Cluster/MemberList"
 
-    static func memberAddRequest(peerURL: String) -> [UInt8] {
+    static func memberAddRequest(peerURL: String, asLearner: Bool = false) -> [UInt8] {
         var writer = ProtobufWriter()
         writer.field(1, peerURL)
+        writer.field(2, Int64(asLearner ? 1 : 0))
         return writer.bytes
     }
 

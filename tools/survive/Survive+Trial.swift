@@ -33,6 +33,26 @@ extension Survive {
                 try upgrade.run(say: say)
                 return upgrade.violations
             }
+        case .rejoinEmpty, .rejoinOld:
+            let cluster = try ServerCluster(
+                name, try program(), arguments: RejoinTrial.arguments, keepsData: true)
+            try judge(trial, cluster, loop) { workload, readers, control in
+                var rejoin = RejoinTrial(
+                    cluster: cluster, workload: workload, control: control,
+                    loss: trial == .rejoinEmpty ? .empty : .older)
+                try rejoin.run(say: say)
+                return rejoin.violations
+            }
+        case .succession:
+            let cluster = try ServerCluster(
+                name, try program(), spareCount: 1, arguments: SuccessionTrial.arguments,
+                keepsData: true)
+            try judge(trial, cluster, loop) { workload, readers, control in
+                var succession = SuccessionTrial(
+                    cluster: cluster, workload: workload, control: control)
+                try succession.run(say: say)
+                return succession.violations
+            }
         case .cutLeader, .deafLeader, .muteLeader, .cutLink:
             let network = try CutNetwork(nodeCount: 3)
             let cluster = try ServerCluster(

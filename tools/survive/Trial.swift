@@ -18,6 +18,12 @@ enum Trial: String, ExpressibleByArgument, CaseIterable {
     case members
     /// Three servers of an older feature level are replaced by newer ones, one by one.
     case upgrade
+    /// Servers with emptied directories come back by themselves.
+    case rejoinEmpty = "rejoin-empty"
+    /// Servers with older directories do.
+    case rejoinOld = "rejoin-old"
+    /// A learner votes in the stead of a dead member, as the operator's policy says.
+    case succession
 
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
 
@@ -25,7 +31,9 @@ enum Trial: String, ExpressibleByArgument, CaseIterable {
     var valueBytes: Int {
         switch self {
         case .fullFollower, .fullLeader: 48 << 10
-        case .cutLeader, .deafLeader, .muteLeader, .cutLink, .members, .upgrade: 0
+        case .cutLeader, .deafLeader, .muteLeader, .cutLink, .members, .upgrade, .rejoinEmpty,
+            .rejoinOld, .succession:
+            0
         }
     }
 }

@@ -31,10 +31,10 @@ struct UpgradeTrial {
             try write("\(node.name) upgraded", say)
         }
         let risen = Patience.wait(.seconds(20), pauseMilliseconds: 20) {
-            levels() == [2, 2, 2] ? true : nil
+            levels() == [3, 3, 3] ? true : nil
         }
         expect(risen != nil, "levels \(levels()) after the last upgrade")
-        try write("level 2 everywhere", say)
+        try write("level 3 everywhere", say)
         try turnAway(returning, copy, say)
         try join(cluster.spares[0], say)
     }
@@ -45,15 +45,7 @@ struct UpgradeTrial {
 
     /// What each running member takes for the cluster's level.
     private func levels() -> [Int] {
-        cluster.nodes.map { node in
-            let page = try? Command.run(
-                "/usr/bin/curl", ["--silent", "--max-time", "5", node.clientURL + "/metrics"])
-            let line = page?.text.split(separator: "\n").first {
-                $0.hasPrefix("keelson_cluster_feature_level ")
-            }
-            return line.flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }
-                .map { Int($0) } ?? -1
-        }
+        cluster.nodes.map(\.clusterLevel)
     }
 
     private mutating func write(_ what: String, _ say: (String) -> Void) throws {
@@ -70,7 +62,7 @@ struct UpgradeTrial {
         try FileManager.default.copyItem(atPath: source, toPath: path)
     }
 
-    /// On its own data, which needs level 2, and on data from before, where only the others know.
+    /// On its own data, which needs level 3, and on data from before, where only the others know.
     private mutating func turnAway(
         _ node: ServerNode, _ copy: String, _ say: (String) -> Void
     ) throws {
@@ -109,7 +101,7 @@ struct UpgradeTrial {
     /// A new member of an older build is refused by name before it has an id.
     private mutating func join(_ spare: ServerNode, _ say: (String) -> Void) throws {
         try control.addMember(spare, through: cluster.nodes[0])
-        try refused(spare, 64, "the cluster is at feature level 2", say)
+        try refused(spare, 64, "the cluster is at feature level 3", say)
         try spare.start()
         let votes = Patience.wait(.seconds(20), pauseMilliseconds: 20) {
             (try? control.identity(of: spare).isVoter) == true ? true : nil

@@ -20,7 +20,8 @@ extension ProposalFailure {
         case .notSupportedForLearner: .notSupportedForLearner
         case .corrupt: RPCStatus(.dataLoss, "etcdserver: corrupt cluster")
         case .notEnoughStartedMembers: .notEnoughStartedMembers
-        case .unhealthyCluster: .notReady
+        // No client asks for a place.
+        case .unhealthyCluster, .rejoinForbidden, .memberAnswers, .memberJoining: .notReady
         case .learnerNotReady: .learnerNotReady
         }
     }
@@ -32,7 +33,8 @@ extension ProposalFailure {
         case .timedOutConnectionLost: .timedOutConnectionLost
         case .stopped: .stopped
         case .timedOut, .tooManyRequests, .requestTooLarge, .notSupportedForLearner, .corrupt,
-            .notEnoughStartedMembers, .unhealthyCluster, .learnerNotReady:
+            .notEnoughStartedMembers, .unhealthyCluster, .learnerNotReady, .rejoinForbidden,
+            .memberAnswers, .memberJoining:
             .timedOut
         }
     }

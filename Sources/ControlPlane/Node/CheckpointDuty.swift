@@ -44,7 +44,7 @@ extension Node {
         let isUrgent = space.shortage.cause != nil
         guard
             checkpoints.plan.isDue(
-                applied: replica.appliedIndex, durable: replica.raft.durableIndex,
+                applied: replica.appliedIndex, durable: replica.view.durableIndex,
                 mayFreeze: mayFreeze, isUrgent: isUrgent),
             let frozen = checkpoints.plan.consider(
                 replica, mayFreeze: mayFreeze, isUrgent: isUrgent)

@@ -132,6 +132,9 @@ extension ProposalFailure {
         case .notEnoughStartedMembers: self = .notEnoughStartedMembers
         case .unhealthyCluster: self = .unhealthyCluster
         case .learnerNotReady: self = .learnerNotReady
+        case .rejoinForbidden: self = .rejoinForbidden
+        case .memberAnswers: self = .memberAnswers
+        case .memberJoining: self = .memberJoining
         }
     }
 }
@@ -144,7 +147,8 @@ extension ReadFailure {
         case .timedOut, .timedOutLeaderFailure: self = .timedOut
         case .tooManyRequests, .requestTooLarge: self = .tooManyRequests
         case .stopped: self = .stopped
-        case .outOfService, .notEnoughStartedMembers, .unhealthyCluster, .learnerNotReady:
+        case .outOfService, .notEnoughStartedMembers, .unhealthyCluster, .learnerNotReady,
+            .rejoinForbidden, .memberAnswers, .memberJoining:
             self = .notReady
         }
     }

@@ -50,7 +50,9 @@ extension Node: LogThreadDelegate {
 extension Node: PeerTransportDelegate {
     func received(_ message: PeerMessage, from peer: NodeID) {
         guard !stopping else { return }
-        if case .raft(let raft) = message { gate.note(raft, from: peer, replica.raft) }
+        if case .raft(let raft) = message {
+            gate.note(raft, from: peer, replica.view, replica.raft.log)
+        }
         step(.received(message, from: peer))
     }
 
@@ -100,9 +102,15 @@ extension Node: PeerTransportDelegate {
         var urls = peerURLs(of: hello.sender)
         // Whom this node does not know yet it dials where the hello says.
         if urls.isEmpty { urls = [hello.peerURL] }
+        return mismatch(hello.sender, at: urls, certificate)
+    }
+
+    func mismatch(
+        _ member: NodeID, at urls: [String], _ certificate: CertificateSubject
+    ) -> String? {
         let hosts = urls.compactMap { try? ServiceURL($0, flag: "peer URL").host }
         if hosts.contains(where: certificate.covers(host:)) { return nil }
-        return "the certificate is for \(certificate.summary), and member \(hello.sender) is at "
+        return "the certificate is for \(certificate.summary), and member \(member) is at "
             + urls.joined(separator: ", ")
     }
 
@@ -125,6 +133,9 @@ extension Node: PeerTransportDelegate {
                     "this disk's boot": "\(identity.boot)",
                     "this disk's index": "\(replica.view.lastIndex)",
                 ])
+            if configuration.rejoinPolicy == .auto {
+                halt(.replica(.diskLost(reason: welcome.reason)))
+            }
         case .refused:
             logger.error(
                 "a peer refused this node",
@@ -138,36 +149,6 @@ extension Node: PeerTransportDelegate {
     func admitted() {
         logger.info("a majority knows this member's disk as current: it takes part")
         step(.votingAllowed(true))
-    }
-
-    func asked(_ question: JoinQuestion) -> JoinAnswer {
-        let version = PeerProtocol.version
-        let cluster = identity.clusterID
-        if question.protocolMin > version || question.protocolMax < version {
-            return JoinAnswer(
-                .unsupportedProtocol, clusterID: cluster, memberID: .none,
-                reason: "this cluster speaks peer protocol \(version), the caller "
-                    + "\(question.protocolMin) to \(question.protocolMax)")
-        }
-        let level = store.members.clusterLevel
-        if question.level < level {
-            return JoinAnswer(
-                .levelTooLow, clusterID: cluster, memberID: .none,
-                reason: "the cluster is at feature level \(level), this build knows level "
-                    + "\(question.level) at most")
-        }
-        let found = store.members.records.first {
-            $0.peerURLs.contains(where: question.peerURLs.contains)
-        }
-        guard let found else {
-            return JoinAnswer(.unknown, clusterID: cluster, memberID: .none)
-        }
-        var answer = JoinAnswer(
-            found.hasStarted ? .startedBefore : .welcome, clusterID: cluster, memberID: found.id)
-        answer.voters = replica.appliedConfiguration.voters.compactMap { id in
-            peerURLs(of: id).first.map { JoinAnswer.Voter(id: id, peerURL: $0) }
-        }
-        return answer
     }
 
     /// Where a member's peers find it: as the cluster has agreed, or else as the log says that it

@@ -73,9 +73,11 @@ extension Node {
         checkpoints.worker.stop()
     }
 
-    /// Blocks until the threads have ended. After ``stop()``, not on the event loop.
+    /// Blocks until the threads have ended, and gives the data directory up. After ``stop()``, not
+    /// on the event loop.
     func join() {
         logThread?.join()
         checkpoints.worker.join()
+        directory = nil
     }
 }

@@ -19,8 +19,8 @@ package final class Node: @unchecked Sendable {
     let transport: PeerTransport
     let logger: Logger
     let identity: PeerIdentity
-    /// Holds the lock of the data directory for as long as the node lives.
-    let directory: DataDirectory
+    /// Holds the lock of the data directory until the node's threads have ended.
+    var directory: DataDirectory?
     private let fillable: [LogHole]
     /// What the log says of members beyond what this start had applied.
     let foreseen: MemberTable

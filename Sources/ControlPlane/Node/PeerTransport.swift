@@ -20,7 +20,11 @@ protocol PeerTransportDelegate: AnyObject {
     /// What this node says first on a connection that it opens.
     func hello(to peer: NodeID, _ kind: PeerChannelKind) -> PeerHello
     /// Somebody asks which member it is, before it has a data directory.
-    func asked(_ question: JoinQuestion) -> JoinAnswer
+    ///
+    /// - Parameter certificate: of the connection that it came on, where one was verified.
+    func asked(
+        _ question: JoinQuestion, _ certificate: CertificateSubject?,
+        _ answer: @escaping (JoinAnswer) -> Void)
     /// Judges a peer that says hello, and keeps what is to be remembered durably before it answers.
     ///
     /// - Parameter certificate: of the connection that it came on, where one was verified.
@@ -263,11 +267,17 @@ final class PeerTransport {
     private func greeted(_ frame: [UInt8], on handler: PeerChannelHandler) throws {
         if let channel = handler.channel { openings.end(channel) }
         if JoinQuestion.isOne(frame) {
-            if let answer = delegate?.asked(try JoinQuestion.decode(frame)) {
+            let question = try JoinQuestion.decode(frame)
+            handler.onFrame = { _, _ in
+                throw DecodingError.invalid(field: "frame behind a question", offset: 0)
+            }
+            guard let delegate else { return handler.close() }
+            let certificate = handler.channel.flatMap(TLSPort.verifiedSubject(of:))
+            return delegate.asked(question, certificate) { answer in
                 _ = handler.send(answer.encode())
                 handler.flush()
+                handler.closeWhenSent()
             }
-            return handler.closeWhenSent()
         }
         let hello = try PeerHello.decode(frame)
         handler.onFrame = { _, _ in

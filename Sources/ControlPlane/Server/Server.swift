@@ -29,19 +29,23 @@ package final class Server: @unchecked Sendable {
     /// listeners are open; the log line `ready to serve client requests` comes when linearizable
     /// reads work. Waits as long as the disk is too full to start; cancelling the task ends that.
     ///
+    /// - Parameter search: the place that a server has lost that ran before in this process, and
+    ///   where it knew others to be.
     /// - Parameter onHalt: called when the node stops by itself; the process should exit with the
     ///   status.
-    /// - Throws: ``ConfigurationError``, ``StorageError``, `CancellationError`, or what binding an
-    ///   address threw.
+    /// - Throws: ``ConfigurationError``, ``StorageError``, ``NoPlaceLeft``, `CancellationError`, or
+    ///   what binding an address threw.
     package static func start(
-        _ configuration: ServerConfiguration, logger: Logger,
-        onHalt: @escaping @Sendable (NodeHalt) -> Void
+        _ configuration: ServerConfiguration, searching search: ServerSearch? = nil,
+        logger: Logger, onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) async throws -> Server {
         try configuration.validate()
         var configuration = configuration
         let tls = try ServerTLS(configuration, logger: logger)
         let services = try services(configuration, logger)
-        let identity = try await identify(&configuration, tls, logger)
+        let joining = ClusterJoining(
+            configuration: configuration, security: tls.peer, logger: logger, search: search)
+        let identity = try await joining.identify(&configuration)
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
         try await server.run(configuration, tls, services, storage, onHalt).get()
@@ -57,26 +61,6 @@ package final class Server: @unchecked Sendable {
             options.tokenKeys = try JWTKeyFiles(jwt, logger: logger)
         }
         return options
-    }
-
-    /// As whom the node starts: as its data directory says where there is one, as the cluster says
-    /// where it is to join one, and otherwise as the flags do.
-    private static func identify(
-        _ configuration: inout ServerConfiguration, _ tls: ServerTLS, _ logger: Logger
-    ) async throws -> NodeIdentity {
-        let known = try DataDirectory.identity(
-            at: configuration.dataDirectory, fileSystem: PosixFileSystem())
-        guard configuration.initialClusterState == "existing" else {
-            return try configuration.foundingIdentity()
-        }
-        if let known { return known }
-        let joining = ClusterJoining(
-            configuration: configuration, security: tls.peer, logger: logger)
-        let answer = try await joining.ask()
-        configuration.meet(answer)
-        return NodeIdentity(
-            clusterID: answer.clusterID, memberID: answer.memberID, name: configuration.name,
-            initialVoters: answer.voters.map(\.id))
     }
 
     private static let roomRetryInterval: Duration = .seconds(2)
@@ -157,6 +141,8 @@ package final class Server: @unchecked Sendable {
             settings.entryBytesMax <= NodePlace.defaultLogOptions.entryBytesMax,
             "commands of \(settings.entryBytesMax) bytes do not fit into a segment")
         settings.initialMembers = configuration.initialAttributes
+        settings.allowsRejoin = configuration.rejoinPolicy == .auto
+        settings.succeedDeadTicks = configuration.replaceDeadSeconds * 1000 / tick
         settings.leaseSecondsMin = UInt32(
             max(1, (configuration.electionMilliseconds * 3 / 2 + 999) / 1000))
         let replica = Replica(settings: settings, restored: storage.restored, store: storage.store)
@@ -200,6 +186,16 @@ package final class Server: @unchecked Sendable {
         }
     }
 
+    /// What a server has lost that has halted so, for its next start; nil where the process has to
+    /// end.
+    package func search(after halt: NodeHalt) async -> ServerSearch? {
+        let found = loop.submit { [self] () -> ServerSearch? in
+            guard let node, let lost = node.lostPlace(after: halt) else { return nil }
+            return ServerSearch(lost: lost, peerURLs: node.otherPeerURLs)
+        }
+        return try? await found.get()
+    }
+
     /// Hands leadership on, lets requests that are on their way finish, and closes everything.
     package func stop() async {
         let stopped = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
@@ -240,6 +236,7 @@ package enum StartFailure {
         case let error as ConfigurationError: (64, error.description)
         case let error as StorageError: (error.exitStatus, error.description)
         case let error as NewerData: (NewerData.exitStatus, error.description)
+        case let error as NoPlaceLeft: (NodeHalt.replica(.removed).exitStatus, error.description)
         default: (1, "\(error)")
         }
     }

@@ -1,6 +1,6 @@
 package import Primitives
 import RPC
-import Replication
+package import Replication
 import StateMachine
 import Storage
 
@@ -28,6 +28,12 @@ package struct ServerConfiguration: Sendable {
     package var initialCluster: [InitialMember] = []
     package var initialClusterState = "new"
     package var initialClusterToken = "keelson-cluster"
+    /// Whether this server, where its disk is lost, gets a place under another id by itself; and
+    /// whether, where it leads, it gives such places.
+    package var rejoinPolicy = RejoinPolicy.never
+    /// Seconds without a word from a voter after which this server, where it leads, has a learner
+    /// vote in its stead; 0: never.
+    package var replaceDeadSeconds = 0
     package var heartbeatMilliseconds = 100
     package var electionMilliseconds = 1000
     /// Entries applied since the last checkpoint before the next is written.
@@ -50,6 +56,7 @@ package struct ServerConfiguration: Sendable {
 
     package static let tickMilliseconds = 10
     package static let maxRequestBytesLimit = 32 << 20
+    static let replaceDeadRange = 10...2_592_000
 
     /// What `validate()` accepted; off otherwise.
     var autoCompaction: AutoCompaction {
@@ -111,6 +118,7 @@ package struct ServerConfiguration: Sendable {
     /// The members that a cluster named which this node joins take the place of the flags' ones,
     /// whose ids nobody knows.
     mutating func meet(_ answer: JoinAnswer) {
+        initialClusterState = "existing"
         let others = answer.voters.compactMap { voter -> InitialMember? in
             guard let url = try? ServiceURL(voter.peerURL, flag: "--initial-cluster") else {
                 return nil
@@ -180,6 +188,12 @@ package struct ServerConfiguration: Sendable {
             "--initial-cluster-state", initialClusterState,
             ["new", "existing"].contains(initialClusterState), "it must be new or existing",
             "Use new for a cluster that starts for the first time")
+        try check(
+            "--replace-dead-member-after", "\(replaceDeadSeconds)",
+            replaceDeadSeconds == 0 || Self.replaceDeadRange.contains(replaceDeadSeconds),
+            "it must be 0, or from \(Self.replaceDeadRange.lowerBound) to "
+                + "\(Self.replaceDeadRange.upperBound) seconds",
+            "The default is 0: never; a restart must not look like death")
         try check(
             "--auto-compaction-mode", autoCompactionMode,
             ["periodic", "revision"].contains(autoCompactionMode),

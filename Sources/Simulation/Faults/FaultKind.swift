@@ -55,10 +55,12 @@ package enum FaultKind: String, CaseIterable, Sendable {
     /// At the end every log and checkpoint of every disk is damaged, more than any promise covers:
     /// what is lost then must not be lost in silence.
     case ruin
+    /// Servers that have lost their disks come back under other ids by themselves.
+    case rejoin
 
     /// Whether a run has it is drawn from a generator of its own.
     var isDrawnApart: Bool {
-        self == .membership || self == .users || self == .ruin || self == .locks
+        self == .membership || self == .users || self == .ruin || self == .locks || self == .rejoin
     }
 }
 
@@ -136,6 +138,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case memberPromoted
     case memberRemoved
     case jointConfiguration
+    case memberCameBack
     case usersChanged
     case servedAfterRuin
     case haltedAfterRuin

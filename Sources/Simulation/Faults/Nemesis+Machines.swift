@@ -101,9 +101,9 @@ extension Nemesis {
     }
 
     func mayBeSacrificed(_ machine: SimulatedMachine) -> Bool {
-        let gone = world.machines.filter { $0.isSacrificed || $0.isRotten }
+        let gone = world.machines.filter { $0.isSacrificed || $0.isRotten || $0.isReturning }
         return machine.isMember && !machine.isSacrificed && !machine.isRotten
-            && gone.count < sacrificeMax
+            && gone.count < sacrificeMax && world.hasRoomToPutAway(machine)
     }
 
     private func isKnownToAll(

@@ -34,7 +34,7 @@ extension Nemesis {
 
     /// Whether members that join later learn of so late a start of the machine.
     func isOnRecord(_ machine: SimulatedMachine, since boot: BootNumber) -> Bool {
-        guard world.settings.spareCount > 0 else { return true }
+        guard world.settings.changesMembers else { return true }
         guard let record = freshest?.replica.store.members[machine.id] else { return false }
         return record.boot > .zero && record.boot >= boot
     }

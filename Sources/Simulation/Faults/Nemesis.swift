@@ -123,7 +123,7 @@ final class Nemesis {
         case .membership: return changeMembers()
         case .users: return changeUsers()
         case .locks: return silenceLocker()
-        case .ruin: return false
+        case .ruin, .rejoin: return false
         }
     }
 

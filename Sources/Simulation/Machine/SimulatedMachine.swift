@@ -43,8 +43,19 @@ final class SimulatedMachine {
     var hasDiskFaults = false
     /// Reads fail now and then: what cannot be read when a process starts counts as damaged.
     var hasReadFaults = false
-    /// What it once acknowledged it may not have: it must never vote again.
-    var isSacrificed = false
+    /// What it once acknowledged, as the member that it is now, it may not have: under this id it
+    /// must never vote again.
+    var isSacrificed: Bool {
+        get { sacrificed.contains(id) }
+        set {
+            if newValue { sacrificed.insert(id) } else { sacrificed.remove(id) }
+        }
+    }
+    private var sacrificed: Set<NodeID> = []
+    /// It has come back under another id, and does not vote yet.
+    var isReturning = false
+    /// It has been a member's disk once: its operator knows that the cluster is not new.
+    var hasFounded = false
     /// Its log or checkpoints are damaged: it may refuse to start, or not vote.
     var isRotten = false
     /// Its last start asked for an operator, rightly: nobody waits for it.
@@ -74,11 +85,20 @@ final class SimulatedMachine {
         known = .newest
         hasDiskFaults = false
         hasReadFaults = false
-        isSacrificed = false
+        isReturning = false
         isRotten = false
         awaitsOperator = false
         image = nil
         syncPenalty = 0
+    }
+
+    /// The member that its process is from now on.
+    func become(_ member: NodeID, met voters: [NodeID]) {
+        if id != member {
+            id = member
+            image = nil
+        }
+        initialVoters = voters
     }
 
     func localTime(_ now: Micros) -> Micros {

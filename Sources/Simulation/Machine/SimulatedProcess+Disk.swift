@@ -130,7 +130,7 @@ extension SimulatedProcess {
         let isUrgent = shortage.cause != nil
         guard
             plan.isDue(
-                applied: replica.store.appliedIndex, durable: replica.raft.durableIndex,
+                applied: replica.store.appliedIndex, durable: replica.view.durableIndex,
                 mayFreeze: mayFreeze, isUrgent: isUrgent),
             let frozen = plan.consider(replica, mayFreeze: mayFreeze, isUrgent: isUrgent)
         else { return }

@@ -151,7 +151,9 @@ extension SimulatedProcess {
                     + " \(frame.prefix(2)): \(error)")
         }
         let id = connection.sender
-        if case .raft(let raft) = message { gate.note(raft, from: id, replica.raft) }
+        if case .raft(let raft) = message {
+            gate.note(raft, from: id, replica.view, replica.raft.log)
+        }
         step(.received(message, from: id))
     }
 
@@ -182,8 +184,9 @@ extension SimulatedProcess {
             world.counters.count(CoverageMark.diskBehind)
             world.rules.rejected(machine, welcome)
             step(.votingAllowed(false))
+            if world.settings.rejoins { halt(.replica(.diskLost(reason: welcome.reason))) }
         case .refused:
-            if welcome.verdict == .unknownMember, world.settings.spareCount > 0 { break }
+            if welcome.verdict == .unknownMember, world.settings.changesMembers { break }
             let isOutdated = world.machine(of: peer)?.isOutdated ?? false
             if welcome.verdict == .levelTooHigh, isOutdated { break }
             world.violated("P1 peers welcome each other", "\(peer) said \(welcome.reason)")

@@ -128,7 +128,7 @@ extension SimulatedProcess {
     /// Quota acts only through the replicated alarm, so that every node decides alike.
     func raiseSpaceAlarm() {
         let quota = world.settings.quotaBytes
-        guard quota > 0, !world.isCalm, !alarmInFlight, replica.isLeader,
+        guard quota > 0, !world.isCalm, !alarmInFlight, replica.view.role == .leader,
             Int64(clamping: replica.store.bytesInUse) > quota,
             !replica.store.alarms.isRaised(.noSpace)
         else { return }

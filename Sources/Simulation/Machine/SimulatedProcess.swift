@@ -277,6 +277,8 @@ extension RunSettings {
         settings.digestIntervalEntries = digestInterval
         settings.applyEntriesMax = applyEntriesMax
         settings.leaseCheckpointTicks = leaseCheckpointSeconds * perSecond
+        settings.allowsRejoin = rejoins
+        settings.succeedDeadTicks = succeedDeadSeconds * perSecond
         return settings
     }
 }

@@ -24,7 +24,7 @@ extension StoreModel {
             try auth.requireRoot(principal)
         case .auth: return
         case .leaseExpire, .leaseCheckpoint, .clusterLevel, .memberAttributes,
-            .memberFoundation:
+            .memberFoundation, .memberRejoin, .memberSuccession:
             throw .permissionDenied
         }
     }

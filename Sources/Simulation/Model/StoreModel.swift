@@ -172,7 +172,7 @@ struct StoreModel {
             change(try decode(body, AlarmRequest.decode))
             return .alarms
         case .clusterLevel, .downgrade, .memberAttributes, .memberRemoval, .memberFoundation,
-            .memberAddition, .memberUpdate, .memberPromotion:
+            .memberAddition, .memberUpdate, .memberPromotion, .memberRejoin, .memberSuccession:
             return .members
         case .auth:
             try change(try command(body), by: header.principal, index)

@@ -1,4 +1,5 @@
 import Primitives
+import RaftCore
 import Replication
 import StateMachine
 
@@ -65,7 +66,7 @@ extension ClusterRules {
     func renewed(_ id: Int64, floor: LogIndex, on process: SimulatedProcess) {
         // Which life of the id was renewed is known of a leader that answers for itself.
         let life =
-            process.replica.isLeader
+            process.replica.view.role == .leader
             ? process.replica.store.leases.lease(id)?.grantIndex : nil
         let mayLive = model.leases.contains {
             $0.id == id && ($0.endedAt.map { $0 > floor } ?? true)

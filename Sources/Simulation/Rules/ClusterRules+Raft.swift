@@ -22,10 +22,10 @@ extension ClusterRules {
         // what is of a later term than its own.
         var last = model.lastIndex
         while let step = model.step(last), step.term > term { last = last.previous }
-        guard let committed = model.step(last), last > process.replica.raft.snapshotIndex else {
+        guard let committed = model.step(last), last > process.replica.raft.log.snapshotIndex else {
             return
         }
-        let own = process.replica.raft.term(at: last)
+        let own = process.replica.raft.log.term(at: last)
         if own != committed.term {
             violated(
                 "R4 a leader has everything that is committed",
@@ -129,7 +129,7 @@ extension ClusterRules {
     }
 
     private func commit(_ index: LogIndex, on process: SimulatedProcess) -> Bool {
-        let term = process.replica.raft.term(at: index)
+        let term = process.replica.raft.log.term(at: index)
         let place = Int(index.rawValue)
         guard place < written.count,
             let entry = written[place].first(where: { $0.term == term })
@@ -165,7 +165,7 @@ extension ClusterRules {
                 "n\(process.machine.index + 1) applies \(index), committed are"
                     + " \(model.lastIndex)")
         }
-        if let term = process.replica.raft.term(at: index), term != step.term {
+        if let term = process.replica.raft.log.term(at: index), term != step.term {
             violated(
                 "R5 the same index is the same command",
                 "n\(process.machine.index + 1) applies \(index) of term \(term), committed is"
@@ -182,7 +182,7 @@ extension ClusterRules {
             violated(
                 "K2 strict serializability",
                 "n\(process.machine.index + 1) applies \(index) of term"
-                    + " \(process.replica.raft.term(at: index) ?? .zero), known in terms"
+                    + " \(process.replica.raft.log.term(at: index) ?? .zero), known in terms"
                     + " \(written[Int(index.rawValue)].map(\.term)), to \(difference)")
         }
     }

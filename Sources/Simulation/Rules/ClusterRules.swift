@@ -31,6 +31,17 @@ final class ClusterRules {
     /// Removals that were asked for and are perhaps not carried out yet.
     var removalsOnTheWay: Set<NodeID> = []
 
+    /// Places that are given anew, one after another.
+    func placesGiven(_ members: MemberTable, voters: [NodeID]) {
+        let joining = members.records.filter { $0.role == .joining }
+        if joining.count > 1 {
+            violated("J1 one place is given anew at a time", "\(joining.map(\.id)) are joining")
+        }
+        for machine in world.machines where voters.contains(machine.id) {
+            machine.isReturning = false
+        }
+    }
+
     /// The highest level of the cluster that any node has applied.
     var clusterLevel = FeatureLevel.first
 

@@ -117,6 +117,12 @@ extension Stage {
         machine.isSacrificed = true
     }
 
+    /// Directories of members that the machine was.
+    package func putAway(_ node: Int) -> [String] {
+        (try? RetiredDirectory.names(
+            beside: SimulatedCluster.directory, fileSystem: world.machines[node].disk)) ?? []
+    }
+
     /// What the disk holds now, to be put back later.
     package func image(_ node: Int) -> MemoryDiskImage { world.machines[node].disk.image() }
 

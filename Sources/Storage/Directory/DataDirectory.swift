@@ -44,7 +44,7 @@ package final class DataDirectory: Sendable {
     package static func open(
         _ path: String, fileSystem: any FileSystem
     ) throws(StorageError) -> DataDirectory {
-        let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let path = plain(path)
         try make(path, fileSystem)
         try checkSafe(path, fileSystem)
         let lock = try fileSystem.open(path + "/" + lockName, .openOrCreate)
@@ -147,7 +147,12 @@ package final class DataDirectory: Sendable {
         }
     }
 
-    private static func parent(of path: String) -> String {
+    /// Without a slash at its end.
+    static func plain(_ path: String) -> String {
+        path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+
+    static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }

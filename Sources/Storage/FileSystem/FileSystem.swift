@@ -29,7 +29,8 @@ package enum PathKind: Equatable, Sendable {
 /// sync. What it may not take: anything older. All calls block; all may be made from any thread.
 package protocol FileSystem: Sendable {
     func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> any StorageFile
-    /// Moves `from` to `to` in one step, replacing a file there. Durable after
+    /// Moves `from` to `to` in one step, replacing a file there; a directory goes with all that is
+    /// in it, to a name in the same directory that nothing has. Durable after
     /// ``syncDirectory(_:)``.
     func rename(_ from: String, to: String) throws(StorageError)
     /// Removes a file. Durable after ``syncDirectory(_:)``.

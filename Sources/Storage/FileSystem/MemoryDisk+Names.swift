@@ -35,11 +35,27 @@ extension MemoryDisk {
     }
 
     mutating func rename(_ from: String, to: String) throws(StorageError) {
+        if names.directories[from] != nil { return try moveDirectory(from, to: to) }
         guard let id = names.files[from] else { throw .notFound(path: from) }
         guard names.directories[Self.parent(of: to)] != nil else { throw .notFound(path: to) }
         try begin("rename", from)
         change(.rename(from, to, id), in: Self.parent(of: to))
         collect()
+    }
+
+    private mutating func moveDirectory(_ from: String, to: String) throws(StorageError) {
+        if names.directories[to] != nil || names.files[to] != nil {
+            throw .io(operation: "rename", path: from, offset: -1, errno: ENOTEMPTY)
+        }
+        try begin("rename", from)
+        // What waits to become durable in it goes along: the name may soon be another directory's.
+        unsyncedNames = unsyncedNames.map { entry in
+            (
+                Names.moved(entry.directory, from, to) ?? entry.directory,
+                entry.change.moved(from, to)
+            )
+        }
+        change(.moveDirectory(from, to), in: Self.parent(of: to))
     }
 
     mutating func remove(_ path: String) throws(StorageError) {
@@ -144,7 +160,7 @@ extension MemoryDisk {
         return unsyncedNames.contains { entry in
             switch entry.change {
             case .link(_, let id), .rename(_, _, let id): id == file
-            case .unlink, .makeDirectory: false
+            case .unlink, .makeDirectory, .moveDirectory: false
             }
         }
     }
@@ -165,6 +181,35 @@ extension MemoryDisk.Names {
             if directories[MemoryDisk.parent(of: path)] != nil {
                 directories[path] = MemoryDisk.Mode()
             }
+        case .moveDirectory(let from, let to):
+            for path in files.keys.sorted() {
+                if let place = Self.moved(path, from, to) {
+                    files[place] = files.removeValue(forKey: path)
+                }
+            }
+            for path in directories.keys.sorted() {
+                if let place = Self.moved(path, from, to) {
+                    directories[place] = directories.removeValue(forKey: path)
+                }
+            }
+        }
+    }
+
+    /// Where a path is once a directory has moved; nil where that does not concern it.
+    static func moved(_ path: String, _ from: String, _ to: String) -> String? {
+        path == from || path.hasPrefix(from + "/") ? to + path.dropFirst(from.count) : nil
+    }
+}
+
+extension MemoryDisk.NameChange {
+    fileprivate func moved(_ from: String, _ to: String) -> MemoryDisk.NameChange {
+        func place(_ path: String) -> String { MemoryDisk.Names.moved(path, from, to) ?? path }
+        return switch self {
+        case .link(let path, let id): .link(place(path), id)
+        case .unlink(let path): .unlink(place(path))
+        case .rename(let old, let new, let id): .rename(place(old), place(new), id)
+        case .makeDirectory(let path): .makeDirectory(place(path))
+        case .moveDirectory(let old, let new): .moveDirectory(place(old), place(new))
         }
     }
 }

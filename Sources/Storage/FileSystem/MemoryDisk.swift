@@ -33,6 +33,7 @@ struct MemoryDisk {
         case unlink(String)
         case rename(String, String, FileID)
         case makeDirectory(String)
+        case moveDirectory(String, String)
     }
 
     /// The names as they are now or as a crash leaves them at least.

@@ -13,6 +13,9 @@ struct UpgradeScenarioTests {
         }
     }
 
+    private let newest = FeatureLevel.newest.rawValue
+    private var everywhere: [UInt16] { [newest, newest, newest] }
+
     private func levels(_ stage: Stage, _ nodes: Range<Int> = 0..<3) -> [UInt16] {
         nodes.map { stage.clusterLevel(seenBy: $0)?.rawValue ?? 0 }
     }
@@ -65,7 +68,7 @@ struct UpgradeScenarioTests {
         #expect(stage.times(.levelRaised) == 0)
         let begin = stage.now
         try upgrade(0, stage)
-        let risen = try stage.play(atMost: 20 * second) { levels(stage) == [2, 2, 2] }
+        let risen = try stage.play(atMost: 20 * second) { levels(stage) == everywhere }
         #expect(risen != nil, "\(levels(stage)) \(stage.summary)")
         try stage.play(5 * second)
         #expect(stage.wrote(since: begin) > 0)
@@ -90,7 +93,7 @@ struct UpgradeScenarioTests {
             }
             try stage.play(700_000)
         }
-        let risen = try stage.play(atMost: 30 * second) { levels(stage) == [2, 2, 2] }
+        let risen = try stage.play(atMost: 30 * second) { levels(stage) == everywhere }
         #expect(risen != nil, "\(stage.summary)")
         try stage.finish()
     }
@@ -105,7 +108,7 @@ struct UpgradeScenarioTests {
             stage.kill(0)
             let before = stage.image(0)
             try upgrade(0, stage)
-            let risen = try stage.play(atMost: 20 * second) { levels(stage) == [2, 2, 2] }
+            let risen = try stage.play(atMost: 20 * second) { levels(stage) == everywhere }
             #expect(risen != nil)
             try stage.play(5 * second)
             stage.install(.first, on: 0)
@@ -140,7 +143,9 @@ struct UpgradeScenarioTests {
         #expect(stage.times(.levelRaised) == 0)
         stage.install(.newest, on: 3)
         stage.start(3)
-        let risen = try stage.play(atMost: 20 * second) { levels(stage, 0..<4) == [2, 2, 2, 2] }
+        let risen = try stage.play(atMost: 20 * second) {
+            levels(stage, 0..<4) == everywhere + [newest]
+        }
         #expect(risen != nil, "\(stage.summary)")
         try stage.finish()
     }

@@ -43,6 +43,28 @@ struct FileSystemSubject: CustomTestStringConvertible, Sendable {
 
 @Suite("The file system's contract, on the real one, the faulty one and a sheet over another")
 struct FileSystemContractTests {
+    @Test(
+        "a directory moves with all that is in it, and never onto another that holds something",
+        arguments: FileSystemSubject.all.filter { $0.kind != .overlay })
+    func directoryMoves(subject: FileSystemSubject) throws {
+        try subject.run { fileSystem, root in
+            let (from, to) = (root + "/old", root + "/new")
+            for path in [from, from + "/in", to] { try fileSystem.makeDirectory(path) }
+            let file = try fileSystem.open(from + "/in/file", .createNew)
+            try file.write([1, 2], at: 0)
+            try fileSystem.open(to + "/other", .createNew).sync()
+            #expect(throws: StorageError.self) { try fileSystem.rename(from, to: to) }
+            try fileSystem.rename(from, to: to + "2")
+            try fileSystem.syncDirectory(root)
+            try file.write([3], at: 2)
+            #expect(try fileSystem.open(to + "2/in/file", .read).readAll() == [1, 2, 3])
+            #expect(try fileSystem.list(root) == ["new", "new2"])
+            #expect(try fileSystem.kind(of: from) == .missing)
+            try fileSystem.makeDirectory(from)
+            #expect(try fileSystem.list(from) == [])
+        }
+    }
+
     @Test("the open modes differ in what they want to be there", arguments: FileSystemSubject.all)
     func openModes(subject: FileSystemSubject) throws {
         try subject.run { fileSystem, root in

@@ -51,9 +51,8 @@ extension FuzzTarget {
             let pages = file.count / pageBytes
             for page in 1..<max(1, min(pages, 4)) {
                 let start = page * pageBytes
-                seeds.append(
-                    [UInt8(number) | 4 | UInt8(page) << 3, 0, 0]
-                        + Array(file[start..<(start + 64)]).asPiece)
+                let control = UInt8(number) | 4 | UInt8(page) << 3
+                seeds.append([control, 0, 0] + Array(file[start..<(start + 64)]).asPiece)
             }
         }
         // The value of the manifest's first slot, behind the slot's head.
@@ -81,10 +80,10 @@ extension FuzzTarget {
 
     private static func write(_ store: CheckpointStore, _ index: UInt64) throws -> CheckpointHeader
     {
-        let rows = (0..<40).map { number in
-            Row(
-                table: UInt8(number / 20), key: [UInt8(number)],
-                value: (0..<(number * 60)).map { UInt8(truncatingIfNeeded: $0 * number) })
+        var rows: [Row] = []
+        for number in 0..<40 {
+            let value = [UInt8](repeating: UInt8(number), count: number * 60)
+            rows.append(Row(table: UInt8(number / 20), key: [UInt8(number)], value: value))
         }
         let header = CheckpointHeader(
             index: LogIndex(index), term: Term(1), configuration: [1, 2, 3])

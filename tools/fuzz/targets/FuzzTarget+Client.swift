@@ -47,7 +47,7 @@ extension FuzzTarget {
         if first > 127 { options.credentials = Credentials(user: "u", password: "p") }
         let cluster = Cluster(over: client, options: options)
         let tasks = OneThread(channel)
-        let asking = tasks.start { try? await ask(cluster) }
+        let asking = tasks.start { _ = try? await ask(cluster) }
         answer(channel, tasks, &input)
         asking.cancel()
         tasks.run()
@@ -58,14 +58,17 @@ extension FuzzTarget {
         _ = try? channel.finish(acceptAlreadyClosed: true)
     } seeds: {
         let header = field(1, [0x08, 7, 0x10, 8, 0x18, 9, 0x20, 3])
-        let pair = field(2, pair(1, "k") + [0x10, 2, 0x18, 9, 0x20, 1] + pair(5, "v"))
+        let found = pair(1, "k") + [0x10, 2, 0x18, 9, 0x20, 1] + pair(5, "v")
+        let answer = header + field(2, found)
         let created = header + [0x10, 1, 0x18, 1]
-        let events = header + [0x10, 1] + field(11, pair) + field(11, [0x08, 1] + pair)
-        return asks.indices.map { number in
-            let isWatch = number == asks.count - 1
-            let before = isWatch ? [0] + created.asPiece + [0] + events.asPiece : []
-            return [UInt8(number)] + before + [1] + (header + pair).asPiece
-        } + [[128, 1] + FuzzTarget.pair(2, "token").asPiece + [1] + (header + pair).asPiece]
+        let events = header + [0x10, 1] + field(11, field(2, found))
+        var seeds: [[UInt8]] = asks.indices.map { [UInt8($0), 1] + answer.asPiece }
+        var watch: [UInt8] = [UInt8(asks.count - 1), 0] + created.asPiece
+        watch += [0] + events.asPiece
+        seeds.append(watch + [1] + answer.asPiece)
+        let login: [UInt8] = [128, 1] + pair(2, "token").asPiece
+        seeds.append(login + [1] + answer.asPiece)
+        return seeds
     }
 
     private static func answer(

@@ -106,6 +106,7 @@ extension FuzzTarget {
             one(.alarm, [0x08, 1, 0x10, 1, 0x18, 1]) + one(.clusterLevel, [2, 0]),
             auth.flatMap { one(.auth, $0.encode()) },
             one(.memberRemoval, [2, 0, 0, 0, 0, 0, 0, 0]), [0] + start.asPiece,
+            one(.memberRejoin, MemberCommand.rejoin(NodeID(2), name: "n", peerURLs: ["u"])),
             one(.leaseGrant, [0x08, 60, 0x10, 2]) + one(.leaseCheckpoint, LeaseBatch([]).encode())
                 + one(.leaseExpire, LeaseBatch([]).encode()),
         ]

@@ -153,11 +153,14 @@ extension FuzzTarget {
         let cluster = "n1=http://127.0.0.1:2380,n2=http://127.0.0.1:2390"
         let signed = "jwt,pub-key=a,priv-key=b,sign-method=ES256,ttl=1h30m"
         let numbers: [UInt8] = [100, 0, 0xE8, 3, 0, 4, 200, 0, 128, 0]
-        return [
+        let given: [(kind: UInt8, words: [String])] = [
             (0, [cluster, "30m", "simple"]), (1, [cluster, "1000", signed]),
             (2, [cluster, "0", "simple", "TLS1.2"]), (4, [cluster, "1", "jwt,sign-method=HS256"]),
-        ].map { (kind: UInt8, words: [String]) in
-            [kind] + (["n1", "token"] + words).flatMap { Array($0.utf8).asPiece } + numbers
+        ]
+        return given.map { one in
+            var seed: [UInt8] = [one.kind]
+            for word in ["n1", "token"] + one.words { seed += Array(word.utf8).asPiece }
+            return seed + numbers
         }
     }
 

@@ -37,6 +37,18 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "new or existing. (default: new)") var initialClusterState: String?
     @Option(help: "Tells clusters apart that have the same addresses. (default: keelson-cluster)")
     var initialClusterToken: String?
+    @Option(
+        help: """
+            never or auto: whether a server whose disk is lost joins again under another id by \
+            itself, if its leader's policy is auto, too. (default: never)
+            """)
+    var rejoinPolicy: String?
+    @Option(
+        help: """
+            Seconds without a word from a voter after which a learner that keeps up votes in its \
+            stead; 0 never. (default: 0)
+            """)
+    var replaceDeadMemberAfter: String?
     @Option(help: "Milliseconds between the leader's heartbeats. (default: 100)")
     var heartbeatInterval: String?
     @Option(help: "Milliseconds without a leader before an election. (default: 1000)")

@@ -1,6 +1,7 @@
 internal import ControlPlane
 internal import Foundation
 internal import Primitives
+internal import Replication
 
 /// The server's flags together with the environment, as a configuration.
 struct ServerFlags {
@@ -63,6 +64,14 @@ struct ServerFlags {
         }
         if let keep = value("--auto-compaction-retention", command.autoCompactionRetention) {
             made.autoCompactionRetention = keep
+        }
+        if let policy = value("--rejoin-policy", command.rejoinPolicy) {
+            guard let known = RejoinPolicy(rawValue: policy) else {
+                throw ConfigurationError(
+                    flag: "--rejoin-policy", value: policy, reason: "it must be never or auto",
+                    hint: "The default is never")
+            }
+            made.rejoinPolicy = known
         }
         if let level = value("--log-level", command.logLevel) { made.logLevel = level }
         if let token = value("--auth-token", command.authToken) { made.authToken = token }
@@ -133,6 +142,9 @@ struct ServerFlags {
             made.maxRequestBytes = number
         }
         if let number = try number("--max-txn-ops", command.maxTxnOps) { made.maxTxnOps = number }
+        if let number = try number("--replace-dead-member-after", command.replaceDeadMemberAfter) {
+            made.replaceDeadSeconds = number
+        }
         // Not for users, hence no flag.
         if let number = try number("--feature-level", nil) {
             made.featureLevel = FeatureLevel(UInt16(clamping: number))
