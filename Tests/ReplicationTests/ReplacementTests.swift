@@ -9,7 +9,8 @@ struct ReplacementTests {
     private static func attributes(_ id: NodeID, started: Bool = true) -> MemberAttributes {
         MemberAttributes(
             member: id, name: "n\(id)", clientURLs: [], peerURLs: ["http://\(id)"],
-            version: started ? "3.7.0" : "", boot: BootNumber(1), level: .newest)
+            version: started ? "3.7.0" : "", boot: BootNumber(1),
+            level: started ? .newest : .unannounced)
     }
 
     private func founded(

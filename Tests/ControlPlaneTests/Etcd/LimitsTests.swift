@@ -11,8 +11,7 @@ import Testing
     "What one user may have, and how often (RELIABILITY §5, A27, A29, A31)",
     .timeLimit(.minutes(2)))
 struct LimitsTests {
-    private static let tooManyRequests = RPCStatus(
-        .resourceExhausted, "etcdserver: too many requests")
+    private static let tooManyRequests = RPCStatus.tooManyRequests
     private static let tooManyLeases = RPCStatus(.resourceExhausted, "etcdserver: too many leases")
 
     private func limited(_ change: (inout EtcdLimits) -> Void) -> EtcdServicesOptions {
