@@ -11,7 +11,9 @@ extension Node {
         _ answer: @escaping (JoinAnswer) -> Void
     ) {
         switch replica.judge(question, peerURLs: peerURLs(of:)) {
-        case .answer(let said): answer(said)
+        case .answer(let said):
+            guard said.verdict == .startedBefore else { return answer(said) }
+            confirm(question, said, answer)
         case .replace(let member, let command):
             if let certificate,
                 let reason = mismatch(member, at: peerURLs(of: member), certificate)
@@ -19,6 +21,27 @@ extension Node {
                 return answer(notNow(member, reason))
             }
             replace(member, command, answer)
+        }
+    }
+
+    /// Whoever is told so ends. This node may not know yet that the member was removed and another
+    /// one added in its place: only what is current is said.
+    private func confirm(
+        _ question: JoinQuestion, _ said: JoinAnswer, _ answer: @escaping (JoinAnswer) -> Void
+    ) {
+        linearizableRead { [weak self] failure in
+            guard let self else { return }
+            if let failure {
+                return answer(
+                    notNow(
+                        said.memberID,
+                        "the member that was asked may not know what the cluster knows: \(failure)")
+                )
+            }
+            switch replica.judge(question, peerURLs: peerURLs(of:)) {
+            case .answer(let said): answer(said)
+            case .replace(let member, _): answer(notNow(member, "ask again"))
+            }
         }
     }
 
