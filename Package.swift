@@ -66,6 +66,7 @@ let package = Package(
         room("RaftCore", ["Primitives", deque]),
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
         room("StateMachine", ["Primitives", deque]),
+        room("Scheduling", ["StateMachine", "Primitives", heap]),
         room("Replication", ["RaftCore", "Storage", "StateMachine", "Primitives", deque, heap]),
         room(
             "RPC",
@@ -140,6 +141,7 @@ let package = Package(
         tests("RaftCoreTests", ["RaftCore", "Primitives"], exclude: ["Transcripts"]),
         tests("StorageTests", ["Storage", "Primitives"]),
         tests("StateMachineTests", ["StateMachine", "Primitives"]),
+        tests("SchedulingTests", ["Scheduling", "StateMachine", "Primitives"]),
         tests(
             "ReplicationTests",
             ["Replication", "RaftCore", "StateMachine", "Storage", "Primitives"]),

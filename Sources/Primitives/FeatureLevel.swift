@@ -21,6 +21,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let downgradeJob = FeatureLevel(2)
     /// A member whose disk is lost gets another id, and one that is dead a successor, in one entry.
     package static let replacement = FeatureLevel(3)
+    /// The datacenter's records.
+    package static let datacenter = FeatureLevel(3)
     /// The highest that this code knows.
     package static let newest = FeatureLevel(3)
 }

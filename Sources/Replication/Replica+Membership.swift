@@ -52,7 +52,7 @@ extension Replica {
         case .memberRejoin: return rejoinRefusal(of: record)
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
             .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterLevel, .downgrade,
-            .memberAttributes, .memberFoundation, .memberSuccession, .auth:
+            .memberAttributes, .memberFoundation, .memberSuccession, .auth, .datacenter:
             return nil
         }
     }
@@ -68,7 +68,7 @@ extension Replica {
             membership.changesThrough = index
         case .memberAddition, .memberUpdate, .put, .deleteRange, .txn, .compact, .leaseGrant,
             .leaseRevoke, .leaseExpire, .leaseCheckpoint, .alarm, .clusterLevel, .downgrade,
-            .memberAttributes, .memberFoundation, .auth:
+            .memberAttributes, .memberFoundation, .auth, .datacenter:
             break
         }
     }

@@ -58,6 +58,7 @@ extension Replica {
         var sequences: [UInt64] = []
         swap(&batch, &proposals.gathered)
         swap(&sequences, &proposals.gatheredSequences)
+        if !isLeader { refuseDecisions(&batch, &sequences, into: &effects) }
         let deadline = now + UInt64(settings.requestTicksMax)
         // A member that is not known to be current may be on an older disk: the names of its
         // requests may have been used already.

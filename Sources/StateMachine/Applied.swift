@@ -16,6 +16,8 @@ package struct Applied: Sendable {
     package var membershipChanged: Bool
     package var alarmsChanged: Bool
     package var authChange: AuthChange?
+    /// In the order in which they were made; a record may be there more than once.
+    package var datacenterChanges: [DatacenterChange]
     /// The node met an entry that it does not understand and must not go on.
     package var mustStop: Bool
 
@@ -25,6 +27,7 @@ package struct Applied: Sendable {
         self.revision = revision
         events = []
         leaseChanges = []
+        datacenterChanges = []
         membershipChanged = false
         alarmsChanged = false
         mustStop = false
@@ -54,6 +57,7 @@ package enum Outcome: Sendable {
     case member(NodeID)
     case auth
     case downgrade
+    case datacenter(DatacenterOutcome)
     case failed(StoreError)
 }
 

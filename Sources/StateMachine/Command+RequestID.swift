@@ -4,7 +4,8 @@ extension CommandKind {
     /// Decided by a leader for its own term, and never for anybody else.
     package var isLeadersOwn: Bool {
         switch self {
-        case .leaseExpire, .leaseCheckpoint, .memberFoundation, .clusterLevel, .memberSuccession:
+        case .leaseExpire, .leaseCheckpoint, .memberFoundation, .clusterLevel, .memberSuccession,
+            .datacenter:
             true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm,
             .memberAttributes, .memberRemoval, .memberAddition, .memberUpdate, .memberPromotion,
@@ -25,7 +26,7 @@ extension CommandKind {
             true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
             .leaseCheckpoint, .alarm, .clusterLevel, .memberAttributes, .memberFoundation, .auth,
-            .downgrade:
+            .downgrade, .datacenter:
             false
         }
     }

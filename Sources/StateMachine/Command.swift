@@ -30,12 +30,15 @@ package enum CommandKind: UInt8, Sendable, CaseIterable {
     case memberRejoin = 19
     /// The leader's own: a dead voter goes, and a learner votes in its stead.
     case memberSuccession = 20
+    /// The leader's own: a ``DatacenterCommand``, fenced.
+    case datacenter = 21
 
     /// What a node must know to apply it.
     package var level: FeatureLevel {
         switch self {
         case .downgrade: .downgradeJob
         case .memberRejoin, .memberSuccession: .replacement
+        case .datacenter: .datacenter
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
             .leaseCheckpoint, .alarm, .clusterLevel, .memberAttributes, .memberRemoval,
             .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .auth:

@@ -7,7 +7,7 @@ extension Outcome {
     /// ``member``, ``downgrade``).
     package func encodeResponse(_ header: ResponseHeader) -> [UInt8]? {
         switch self {
-        case .none, .failed, .member, .downgrade: return nil
+        case .none, .failed, .member, .downgrade, .datacenter: return nil
         case .put(let previous): return Response.put(header, previous: previous)
         case .deleteRange(let deleted, let previous):
             return Response.deleteRange(header, deleted: deleted, previous: previous)

@@ -74,6 +74,8 @@ extension Store {
             if alarms.isRaised(.noSpace) { throw .noSpace }
         case .deleteRange, .txn, .compact, .leaseRevoke, .leaseExpire:
             if alarms.isRaised(.corrupt) { throw .corrupt }
+        case .datacenter:
+            if alarms.isRaised(.corrupt) { throw .corrupt }
         case .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .memberAttributes, .memberRemoval,
             .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion, .memberRejoin,
             .memberSuccession, .auth:
@@ -101,6 +103,7 @@ extension Store {
             .memberPromotion, .memberRejoin, .memberSuccession:
             return try changeMembers(header.kind, body, &applied)
         case .auth: return try authenticate(header, body, &applied)
+        case .datacenter: return try changeDatacenter(body, &applied)
         }
     }
 

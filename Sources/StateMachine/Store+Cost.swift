@@ -25,6 +25,8 @@ extension Store {
                 .memberRemoval, .memberFoundation, .memberAddition, .memberUpdate, .memberPromotion,
                 .memberRejoin, .memberSuccession, .auth:
                 return 1
+            case .datacenter:
+                return (try? DatacenterCommand.decode(body)).map { datacenterTable.cost($0) } ?? 1
             }
         }
     }

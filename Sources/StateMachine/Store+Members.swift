@@ -69,7 +69,7 @@ extension Store {
             case .memberRejoin: outcome = try next.rejoin(&reader, at: appliedIndex)
             case .memberSuccession: outcome = try next.succeed(&reader)
             case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
-                .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .auth:
+                .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .auth, .datacenter:
                 invariant(false, "\(kind) changes no member")
                 outcome = .none
             }
@@ -104,7 +104,7 @@ extension MemberTable {
         case .memberRejoin: next.foreseeRejoin(&reader, at: entry.index)
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseExpire,
             .leaseCheckpoint, .alarm, .clusterLevel, .downgrade, .memberRemoval, .memberPromotion,
-            .memberSuccession, .auth:
+            .memberSuccession, .auth, .datacenter:
             return
         }
         self = next

@@ -10,6 +10,8 @@ package import Primitives
 package final class Store: @unchecked Sendable {
     @exclusivity(unchecked) var client: KeySpace
     @exclusivity(unchecked) var datacenter: KeySpace
+    /// What ``datacenter`` says, decoded.
+    @exclusivity(unchecked) package internal(set) var datacenterTable = DatacenterTable()
     @exclusivity(unchecked) var mainRevision: Int64
     @exclusivity(unchecked) package internal(set) var leases: LeaseTable
     @exclusivity(unchecked) package internal(set) var alarms: AlarmTable

@@ -52,6 +52,7 @@ package enum StoreError: Error, Equatable, Sendable {
     /// The command was decided in another term than the one it was committed in (DESIGN §6, the
     /// fence).
     case fenced(decidedIn: UInt64, committedIn: UInt64)
+    case datacenter(DatacenterError)
     /// Bytes that are not the message they should be.
     case malformed(offset: Int)
     case nestedTooDeep(limit: Int)
@@ -74,7 +75,7 @@ package enum StoreError: Error, Equatable, Sendable {
         case .leaseExists, .peerURLExists, .memberNotLearner, .tooManyMembers, .userExists,
             .userNotFound, .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted,
             .authNotEnabled, .rootUserMissing, .rootRoleMissing, .downgradeInProgress, .noDowngrade,
-            .memberDiffers, .memberJoining:
+            .memberDiffers, .memberJoining, .datacenter:
             return 9
         case .compacted, .futureRevision, .leaseTimeTooLarge: return 11
         case .malformed: return 13
@@ -134,6 +135,7 @@ package enum StoreError: Error, Equatable, Sendable {
         case .noDowngrade: return "etcdserver: no inflight downgrade job"
         case .fenced(let decided, let committed):
             return "keelson: decided in term \(decided), committed in term \(committed)"
+        case .datacenter(let error): return "keelson: \(error)"
         case .malformed(let offset): return "keelson: malformed message at byte \(offset)"
         case .nestedTooDeep(let limit):
             return "keelson: transactions are nested deeper than \(limit)"

@@ -74,6 +74,7 @@ package struct StoreLoader {
         store.clusterTime = state.clusterTime
         store.downgradeTarget = state.downgradeTarget
         store.digest = state.digest
+        store.datacenterTable = try DatacenterTable(records: datacenter.space)
         self = StoreLoader(known: known)
         return store
     }

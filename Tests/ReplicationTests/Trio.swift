@@ -94,6 +94,14 @@ struct Trio {
         return sequence
     }
 
+    mutating func decide(_ node: Int, _ command: DatacenterCommand) -> UInt64 {
+        let sequence = replicas[node].nextSequence()
+        var effects: [ReplicaEffect] = []
+        replicas[node].decide(command.encode(), sequence: sequence, into: &effects)
+        perform(&effects, at: node)
+        return sequence
+    }
+
     mutating func put(_ node: Int, _ key: String, lease: Int64 = 0) -> UInt64 {
         var body = ProtobufWriter()
         body.field(1, key)

@@ -68,7 +68,7 @@ extension Node {
             return "the place is given to member \(place)"
         case .failed(let error): return error.message
         case .none, .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarms,
-            .auth, .downgrade:
+            .auth, .downgrade, .datacenter:
             return "the cluster has answered something else"
         }
     }

@@ -24,7 +24,7 @@ extension StoreModel {
             try auth.requireRoot(principal)
         case .auth: return
         case .leaseExpire, .leaseCheckpoint, .clusterLevel, .memberAttributes,
-            .memberFoundation, .memberRejoin, .memberSuccession:
+            .memberFoundation, .memberRejoin, .memberSuccession, .datacenter:
             throw .permissionDenied
         }
     }

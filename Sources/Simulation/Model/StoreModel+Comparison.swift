@@ -7,7 +7,8 @@ extension StoreModel {
         switch (outcome, expected) {
         case (.none, .none), (.compact, .compact), (.leaseRevoke, .leaseRevoke),
             (.alarms, .alarms), (.auth, .auth),
-            (.none, .members), (.member, .members), (.downgrade, .members), (.failed, .members):
+            (.none, .members), (.member, .members), (.downgrade, .members), (.failed, .members),
+            (.datacenter, .members):
             return nil
         case (.put(let previous), .put(let old)): return difference(previous, old)
         case (.deleteRange(let deleted, let previous), .delete(let count, let old)):

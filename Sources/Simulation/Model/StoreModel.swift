@@ -172,7 +172,8 @@ struct StoreModel {
             change(try decode(body, AlarmRequest.decode))
             return .alarms
         case .clusterLevel, .downgrade, .memberAttributes, .memberRemoval, .memberFoundation,
-            .memberAddition, .memberUpdate, .memberPromotion, .memberRejoin, .memberSuccession:
+            .memberAddition, .memberUpdate, .memberPromotion, .memberRejoin, .memberSuccession,
+            .datacenter:
             return .members
         case .auth:
             try change(try command(body), by: header.principal, index)

@@ -102,7 +102,7 @@ extension Store {
             try requireAdmin(principal)
         case .auth: break  // Judged with the command: a token is issued to anybody.
         case .leaseExpire, .leaseCheckpoint, .clusterLevel, .memberAttributes,
-            .memberFoundation, .memberRejoin, .memberSuccession:
+            .memberFoundation, .memberRejoin, .memberSuccession, .datacenter:
             throw .permissionDenied
         }
     }

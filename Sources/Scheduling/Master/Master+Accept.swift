@@ -1,0 +1,183 @@
+internal import StateMachine
+
+extension Master {
+    /// What was offered becomes a launch, if the log agrees: nothing is sent before that.
+    mutating func accept(
+        _ offers: [OfferID], _ operations: [AcceptedOperation], refuseMilliseconds: UInt64,
+        of id: FrameworkID, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        let numbers = offers.compactMap { number(of: $0, to: id) }
+        let offered = numbers.compactMap { allocator.offerable($0) }
+        guard numbers.count == offers.count, let first = offered.first,
+            offered.allSatisfy({ $0.agent == first.agent && $0.role == first.role }),
+            Set(numbers).count == numbers.count,
+            let agent = table.agents[first.agent]
+        else {
+            refuse(operations, of: id, "an offer is not valid any more", into: &effects)
+            decline(offers, of: id, refuseMilliseconds: 0)
+            return
+        }
+        var plan = AcceptPlan(
+            offered.reduce(Resources.empty) { sum, offer in
+                (try? sum.adding(offer.resources)) ?? sum
+            })
+        for operation in operations {
+            plan.add(operation) { reason, task in
+                invalid(task, of: id, on: first.agent, reason, into: &effects)
+            }
+        }
+        guard !plan.operations.isEmpty else {
+            return decline(offers, of: id, refuseMilliseconds: refuseMilliseconds)
+        }
+        let launch = Launch(
+            framework: id, agent: first.agent, session: agent.record.session,
+            operations: plan.operations)
+        let accepted = AcceptedOffers(
+            framework: id, agent: first.agent, offers: numbers, tasks: plan.tasks,
+            refuseUntil: until(refuseMilliseconds))
+        guard decide(.launch(launch), .accept(accepted), into: &effects) else {
+            refuse(operations, of: id, "the master is too busy", into: &effects)
+            return decline(offers, of: id, refuseMilliseconds: 0)
+        }
+        accepting.formUnion(numbers)
+    }
+
+    mutating func launched(
+        _ accepted: AcceptedOffers, _ outcome: DecisionOutcome, in table: DatacenterTable,
+        into effects: inout [MasterEffect]
+    ) {
+        for number in accepted.offers {
+            accepting.remove(number)
+            offeredAt[number] = nil
+            // What runs is counted by the records.
+            try? allocator.accept(number, allocated: .empty, until: accepted.refuseUntil)
+        }
+        switch outcome {
+        case .done: break
+        // What is not certain is not said: where it took effect, its statuses tell.
+        case .unknown: break
+        case .refused(let error):
+            let reason = error.map { "\($0)" } ?? "the master could not commit the launch"
+            for task in accepted.tasks {
+                dropped(
+                    task, of: accepted.framework, on: accepted.agent, reason, in: table, &effects)
+            }
+        }
+    }
+
+    /// It was never launched: its scheduler may try again.
+    private func dropped(
+        _ task: TaskID, of id: FrameworkID, on agent: AgentID?, _ reason: String,
+        in table: DatacenterTable, _ effects: inout [MasterEffect]
+    ) {
+        let isAware = table.frameworks[id]?.record.isPartitionAware ?? false
+        tell(
+            id,
+            .update(
+                TaskUpdate(
+                    key: TaskKey(id, task),
+                    state: TaskState.dropped.told(isPartitionAware: isAware), agent: agent,
+                    cause: .invalidOffers, message: reason)), into: &effects)
+    }
+
+    private func invalid(
+        _ task: TaskID, of id: FrameworkID, on agent: AgentID, _ reason: String,
+        into effects: inout [MasterEffect]
+    ) {
+        tell(
+            id,
+            .update(
+                TaskUpdate(
+                    key: TaskKey(id, task), state: .error, agent: agent, cause: .invalidTask,
+                    message: reason)), into: &effects)
+    }
+
+    private func refuse(
+        _ operations: [AcceptedOperation], of id: FrameworkID, _ reason: String,
+        into effects: inout [MasterEffect]
+    ) {
+        for task in operations.flatMap(\.tasks) {
+            tell(
+                id,
+                .update(
+                    TaskUpdate(
+                        key: TaskKey(id, task), state: .lost, cause: .invalidOffers,
+                        message: reason)), into: &effects)
+        }
+    }
+}
+
+extension AcceptedOperation {
+    var tasks: [TaskID] {
+        switch self {
+        case .launch(let task): [task.task]
+        case .launchGroup(let tasks): tasks.map(\.task)
+        case .invalid(let task, _): [task]
+        case .reserve, .unreserve, .create, .destroy: []
+        }
+    }
+}
+
+/// Operations against what was offered, before the log judges them against what is there.
+private struct AcceptPlan {
+    var rest: Resources
+    var operations: [Launch.Operation] = []
+    var tasks: [TaskID] = []
+    private var groups: UInt16 = 0
+    private var executors: Set<ExecutorID> = []
+
+    init(_ offered: Resources) { rest = offered }
+
+    mutating func add(
+        _ operation: AcceptedOperation, refused: (String, TaskID) -> Void
+    ) {
+        switch operation {
+        case .reserve(let resources): change(.reserve(resources)) { try $0.reserving(resources) }
+        case .unreserve(let resources):
+            change(.unreserve(resources)) { try $0.unreserving(resources) }
+        case .create(let resources): change(.create(resources)) { try $0.creating(resources) }
+        case .destroy(let resources): change(.destroy(resources)) { try $0.destroying(resources) }
+        case .invalid(let task, let reason): refused(reason, task)
+        case .launch(let task): launch([task], refused)
+        case .launchGroup(let group):
+            groups += 1
+            launch(
+                group.map { task in
+                    var task = task
+                    task.group = groups
+                    return task
+                }, refused)
+        }
+    }
+
+    /// An operation that cannot be is left out, as in Mesos.
+    private mutating func change(
+        _ operation: Launch.Operation, _ body: (Resources) throws -> Resources
+    ) {
+        guard let next = try? body(rest) else { return }
+        rest = next
+        operations.append(operation)
+    }
+
+    private mutating func launch(_ group: [TaskLaunch], _ refused: (String, TaskID) -> Void) {
+        var left = rest
+        var own = executors
+        for task in group {
+            var wanted = task.resources
+            if let executor = task.executor, own.insert(executor.id).inserted {
+                wanted = (try? wanted.adding(executor.resources)) ?? wanted
+            }
+            guard let rest = left.subtracting(wanted) else {
+                for task in group {
+                    refused("it needs \(wanted), of what was offered there is \(left)", task.task)
+                }
+                return
+            }
+            left = rest
+        }
+        rest = left
+        executors = own
+        tasks += group.map(\.task)
+        operations += group.map { .task($0) }
+    }
+}

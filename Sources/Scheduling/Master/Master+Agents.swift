@@ -1,0 +1,211 @@
+internal import StateMachine
+
+extension Master {
+    mutating func take(
+        _ input: AgentInput, from connection: AgentConnectionID, in table: DatacenterTable,
+        into effects: inout [MasterEffect]
+    ) {
+        if case .registers(let registration) = input {
+            let isProposed = decide(
+                .registerAgent(registration), .register(connection), into: &effects)
+            if !isProposed {
+                effects.append(.toAgent(connection, .refused("too busy", isFinal: false)))
+            }
+            return
+        }
+        // Whatever else comes from a connection that is not registered is of an earlier one.
+        guard let id = agentOfConnection[connection], let session = sessions[id],
+            session.connection == connection
+        else { return }
+        lastHeard[id] = now
+        // It was silent for too long, and is back: what it runs has to be on record again.
+        if table.agents[id]?.record.phase == .unreachable, input != .disconnected {
+            sessions[id] = nil
+            agentOfConnection[connection] = nil
+            effects.append(.toAgent(connection, .refused("register again", isFinal: false)))
+            return
+        }
+        switch input {
+        case .registers, .heartbeat: break
+        case .reports(let reports):
+            // What finds no room is sent again by the agent.
+            decide(
+                .reportStatuses(id, session: session.session, reports),
+                .reports(connection, reports), into: &effects)
+        case .executorEnded(let key, let status):
+            guard key.agent == id else { return }
+            decide(.executorEnded(key, session: session.session), into: &effects)
+            tell(
+                key.framework, .failure(id, key.executor, status: status), into: &effects)
+        case .message(let key, let data):
+            guard key.agent == id else { return }
+            tell(key.framework, .message(id, key.executor, data), into: &effects)
+        case .disconnected:
+            sessions[id] = nil
+            agentOfConnection[connection] = nil
+        }
+    }
+
+    mutating func registered(
+        _ connection: AgentConnectionID, _ outcome: DecisionOutcome, in table: DatacenterTable,
+        into effects: inout [MasterEffect]
+    ) {
+        switch outcome {
+        case .done(.agent(let id, let session)):
+            if let old = sessions[id] { agentOfConnection[old.connection] = nil }
+            sessions[id] = AgentSession(connection: connection, session: session)
+            agentOfConnection[connection] = id
+            lastHeard[id] = now
+            effects.append(.toAgent(connection, .registered(id, session: session)))
+            for key in table.agents[id]?.tasks ?? [] {
+                sent[key] = nil
+                sendOrders(of: key, in: table, into: &effects)
+            }
+        case .refused(let error?):
+            effects.append(
+                .toAgent(connection, .refused("\(error)", isFinal: error.isFinalForAgent)))
+        case .done, .refused(nil), .unknown:
+            effects.append(.toAgent(connection, .refused("try again", isFinal: false)))
+        }
+    }
+
+    /// What a task's record says to an agent that is connected: a launch that it has not answered,
+    /// an end that was asked for.
+    mutating func sendOrders(
+        of key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        guard let task = table.tasks[key], task.holdsResources,
+            let session = sessions[task.agent]
+        else {
+            sent[key] = nil
+            launching[key] = nil
+            return
+        }
+        var orders = sent[key] ?? SentOrders(connection: session.connection)
+        if orders.connection != session.connection {
+            orders = SentOrders(connection: session.connection)
+        }
+        let hasEnded = table.frameworks[key.framework]?.record.phase == .ended
+        let killIndex = hasEnded ? max(1, task.killIndex) : task.killIndex
+        if task.state != .staging { launching[key] = nil }
+        if task.state == .staging, killIndex == 0, !orders.wasLaunched {
+            launch(task, session, in: table, into: &effects)
+            orders.wasLaunched = true
+            launching[key] = now
+        }
+        if killIndex > orders.killIndex {
+            orders.killIndex = killIndex
+            let grace =
+                task.killGraceMilliseconds > 0
+                ? task.killGraceMilliseconds : settings.killGraceMilliseconds
+            effects.append(
+                .toAgent(
+                    session.connection,
+                    .kill(key, sequence: task.sequence, graceMilliseconds: grace)))
+        }
+        sent[key] = orders
+    }
+
+    /// A group goes out as one order, with its first task.
+    private mutating func launch(
+        _ task: TaskRecord, _ session: AgentSession, in table: DatacenterTable,
+        into effects: inout [MasterEffect]
+    ) {
+        var tasks = [task]
+        if task.group != 0 {
+            tasks = (table.agents[task.agent]?.tasks ?? []).compactMap { table.tasks[$0] }.filter {
+                $0.launchIndex == task.launchIndex && $0.group == task.group
+                    && $0.key.framework == task.key.framework
+            }
+            tasks.sort { $0.sequence < $1.sequence }
+            guard tasks.first?.key == task.key else { return }
+        }
+        effects.append(.toAgent(session.connection, .launch(tasks)))
+    }
+
+    mutating func reported(
+        _ connection: AgentConnectionID, _ reports: [StatusReport], _ outcome: DecisionOutcome,
+        into effects: inout [MasterEffect]
+    ) {
+        guard case .done(.statuses(let verdicts)) = outcome else { return }
+        for (report, verdict) in zip(reports, verdicts) where verdict != .busy {
+            effects.append(
+                .toAgent(
+                    connection,
+                    .acknowledge(
+                        report.key, sequence: report.sequence, uuid: report.status.uuid)))
+        }
+    }
+
+    // MARK: - Time
+
+    mutating func tickAgents(in table: DatacenterTable, into effects: inout [MasterEffect]) {
+        for id in table.agentIDs {
+            guard let agent = table.agents[id] else { continue }
+            let heard = lastHeard[id] ?? now
+            if agent.record.phase == .reachable, !agentsLeaving.contains(id),
+                now >= heard + settings.agentTimeoutMilliseconds,
+                decide(
+                    .agentUnreachable(id, session: agent.record.session), .agentLoss(id),
+                    into: &effects)
+            {
+                agentsLeaving.insert(id)
+            }
+            if agent.record.mode == .draining { drain(agent, in: table, into: &effects) }
+        }
+    }
+
+    private mutating func drain(
+        _ agent: DatacenterTable.Agent, in table: DatacenterTable,
+        into effects: inout [MasterEffect]
+    ) {
+        let id = agent.record.id
+        if agent.tasks.isEmpty {
+            guard agent.record.isGoneWhenDrained, agent.record.phase != .gone,
+                !agentsLeaving.contains(id),
+                decide(.agentGone(id, byOperator: true), .agentLoss(id), into: &effects)
+            else { return }
+            agentsLeaving.insert(id)
+            return
+        }
+        guard let session = sessions[id] else { return }
+        for key in agent.tasks where (sent[key]?.killIndex ?? 0) == 0 {
+            var orders = sent[key] ?? SentOrders(connection: session.connection)
+            // It is on record with the agent: a next master does the same.
+            orders.killIndex = 1
+            sent[key] = orders
+            effects.append(
+                .toAgent(
+                    session.connection,
+                    .kill(
+                        key, sequence: table.tasks[key]?.sequence ?? 0,
+                        graceMilliseconds: agent.record.drainGraceMilliseconds)))
+        }
+    }
+
+    /// Launches that nothing was heard of.
+    mutating func tickOrders(in table: DatacenterTable, into effects: inout [MasterEffect]) {
+        let end = now
+        let late = launching.filter { end >= $0.value + settings.orderRetryMilliseconds }
+        for key in late.keys.sorted() {
+            launching[key] = nil
+            sent[key]?.wasLaunched = false
+            sendOrders(of: key, in: table, into: &effects)
+        }
+    }
+}
+
+extension DatacenterError {
+    /// Whether an agent that is told so has to end.
+    fileprivate var isFinalForAgent: Bool {
+        switch self {
+        case .agentGone, .otherIncarnation, .unknownAgent, .agentShrank, .invalidName, .tooLarge:
+            true
+        case .oldAgentSession, .agentNotOffered, .unknownFramework, .frameworkEnded,
+            .otherPrincipal, .oldFrameworkSession, .frameworkNotConnected, .unknownTask,
+            .duplicateTask, .unknownExecutor, .notFree, .invalidOperation, .tooManyRoles,
+            .invalidRole:
+            false
+        }
+    }
+}

@@ -1,0 +1,118 @@
+internal import Primitives
+
+/// A launch is committed before it is sent: one transaction, which the next leader sends if this
+/// one cannot (DESIGN §8).
+extension Store {
+    func launch(_ launch: Launch, _ batch: inout RecordBatch) throws(DatacenterError) {
+        guard let framework = datacenterTable.frameworks[launch.framework]?.record else {
+            throw .unknownFramework(launch.framework)
+        }
+        if framework.phase == .ended { throw .frameworkEnded(launch.framework) }
+        guard framework.phase == .connected else {
+            throw .frameworkNotConnected(launch.framework)
+        }
+        let agent = try self.agent(launch.agent, session: launch.session)
+        guard agent.isOffered else { throw .agentNotOffered(launch.agent) }
+        var plan = LaunchPlan(agent, launch)
+        for (place, operation) in launch.operations.enumerated() {
+            try add(operation, at: place, to: &plan)
+        }
+        commit(plan, &batch)
+    }
+
+    private func add(
+        _ operation: Launch.Operation, at place: Int, to plan: inout LaunchPlan
+    ) throws(DatacenterError) {
+        if case .task(let task) = operation { return try add(task, at: place, to: &plan) }
+        do throws(ResourcesError) {
+            switch operation {
+            case .reserve(let resources): plan.free = try plan.free.reserving(resources)
+            case .unreserve(let resources): plan.free = try plan.free.unreserving(resources)
+            case .create(let resources): plan.free = try plan.free.creating(resources)
+            case .destroy(let resources): plan.free = try plan.free.destroying(resources)
+            case .task: break
+            }
+        } catch {
+            throw .invalidOperation(place, error)
+        }
+        plan.changesTotal = true
+    }
+
+    private func add(
+        _ task: TaskLaunch, at place: Int, to plan: inout LaunchPlan
+    ) throws(DatacenterError) {
+        let key = TaskKey(plan.launch.framework, task.task)
+        guard task.task.isValid else { throw .invalidName(task.task.description) }
+        // An id may be used again when its last task has ended and its framework knows.
+        if let known = datacenterTable.tasks[key], known.holdsResources || !known.waiting.isEmpty {
+            throw .duplicateTask(key)
+        }
+        if plan.tasks.contains(where: { $0.record.key == key }) { throw .duplicateTask(key) }
+        try plan.take(task.resources, at: place)
+        let sequence = TaskRecord.sequence(index: appliedIndex.rawValue, operation: place)
+        var record = TaskRecord(
+            key, on: plan.launch.agent, executor: nil, role: task.role, resources: task.resources,
+            sequence: sequence)
+        record.take(.staging, at: clock)
+        record.group = task.group
+        if let executor = task.executor {
+            guard executor.id.isValid else { throw .invalidName(executor.id.description) }
+            record.executor = executor.id
+            try add(executor, role: task.role, sequence, at: place, to: &plan)
+        }
+        plan.tasks.append((record, task.info))
+    }
+
+    private func add(
+        _ executor: TaskLaunch.Executor, role: ByteText, _ sequence: UInt64, at place: Int,
+        to plan: inout LaunchPlan
+    ) throws(DatacenterError) {
+        let key = ExecutorKey(plan.launch.agent, plan.launch.framework, executor.id)
+        let isThere =
+            datacenterTable.executors[key] != nil || plan.executors.contains { $0.key == key }
+        if isThere { return }
+        try plan.take(executor.resources, at: place)
+        plan.executors.append(
+            ExecutorRecord(
+                key: key, role: role, resources: executor.resources, info: executor.info,
+                sequence: sequence))
+    }
+
+    private func commit(_ plan: LaunchPlan, _ batch: inout RecordBatch) {
+        if plan.changesTotal {
+            var record = plan.agent.record
+            record.total = plan.agent.used.with(plan.taken).with(plan.free)
+            save(record, &batch)
+        }
+        for executor in plan.executors { save(executor, &batch) }
+        for (record, info) in plan.tasks {
+            save(record, &batch)
+            put(RecordKeys.launch(record.key), info, &batch)
+        }
+    }
+}
+
+/// What a launch comes to, before any of it is done.
+private struct LaunchPlan {
+    let agent: DatacenterTable.Agent
+    let launch: Launch
+    var free: Resources
+    var taken = Resources.empty
+    var tasks: [(record: TaskRecord, info: [UInt8])] = []
+    var executors: [ExecutorRecord] = []
+    var changesTotal = false
+
+    init(_ agent: DatacenterTable.Agent, _ launch: Launch) {
+        self.agent = agent
+        self.launch = launch
+        free = agent.free
+    }
+
+    mutating func take(_ resources: Resources, at place: Int) throws(DatacenterError) {
+        guard let rest = free.subtracting(resources) else {
+            throw .notFree(launch.agent, operation: place)
+        }
+        free = rest
+        taken = taken.with(resources)
+    }
+}

@@ -1,0 +1,262 @@
+import Scheduling
+import StateMachine
+import Testing
+
+@Suite("The datacenter's master")
+final class MasterTests {
+    private let desk = MasterDesk()
+
+    /// One agent, one framework, and what is offered to it.
+    private func offered() throws -> MasterOffer {
+        try desk.registers(1)
+        desk.subscribes(1)
+        desk.tick()
+        return try #require(desk.offers(to: 1).first)
+    }
+
+    private func accept(_ offer: MasterOffer, _ tasks: String...) throws {
+        desk.call(
+            1,
+            .accept(
+                offers: [offer.id], try tasks.map { try MasterDesk.launch($0) },
+                refuseMilliseconds: 5000))
+    }
+
+    @Test("what an agent has is offered, launched, reported and acknowledged, in that order")
+    func cycle() throws {
+        let offer = try offered()
+        #expect(offer.resources.description == "cpus:4;mem:4096")
+        try accept(offer, "t")
+        #expect(desk.launches(to: 1) == ["t"])
+        desk.reports(1, "t", .running, "u1")
+        #expect(desk.acknowledgements(to: 1) == ["u1"])
+        #expect(desk.updates(to: 1).map(\.state) == [.running])
+        desk.reports(1, "t", .finished, "u2")
+        // One at a time: the next is told when this one is acknowledged.
+        #expect(desk.updates(to: 1).map(\.state) == [.running])
+        desk.call(1, .acknowledge(TaskID("t"), uuid: Array("u1".utf8)))
+        #expect(desk.updates(to: 1).map(\.state) == [.running, .finished])
+    }
+
+    @Test("nothing is sent to an agent, and nothing acknowledged, before it is committed")
+    func committedFirst() throws {
+        let offer = try offered()
+        desk.holdsBack = true
+        try accept(offer, "t")
+        #expect(desk.launches(to: 1).isEmpty && desk.heldBack.count == 1)
+        desk.commit()
+        #expect(desk.launches(to: 1) == ["t"])
+        desk.reports(1, "t", .running, "u1")
+        #expect(desk.acknowledgements(to: 1).isEmpty && desk.updates(to: 1).isEmpty)
+        desk.commit()
+        #expect(desk.acknowledgements(to: 1) == ["u1"])
+    }
+
+    @Test("a launch that was committed and not sent is sent by the next master, once")
+    func sentByTheNext() throws {
+        let offer = try offered()
+        desk.holdsBack = true
+        try accept(offer, "t")
+        desk.commitUnseen()
+        desk.holdsBack = false
+        desk.failOver()
+        #expect(desk.launches(to: 1).isEmpty)
+        try desk.registers(2, id: "a1")
+        #expect(desk.launches(to: 2) == ["t"])
+        desk.tick(200)
+        #expect(desk.launches(to: 2) == ["t"])
+        desk.reports(2, "t", .running, "u1")
+        desk.tick(60_000)
+        #expect(desk.launches(to: 2) == ["t"])
+    }
+
+    @Test("what a deposed master decided has no effect")
+    func deposed() throws {
+        let offer = try offered()
+        desk.holdsBack = true
+        try accept(offer, "t")
+        let decision = try #require(desk.heldBack.first)
+        desk.failOver()
+        let applied = desk.apply(decision.1, decidedIn: decision.2)
+        guard case .failed(.fenced) = applied.outcome else {
+            Issue.record("\(applied.outcome)")
+            return
+        }
+        #expect(desk.table.tasks.isEmpty)
+    }
+
+    @Test("an offer is used once, and one that is gone loses its tasks with an answer")
+    func usedTwice() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        try accept(offer, "u")
+        #expect(desk.launches(to: 1) == ["t"])
+        let lost = try #require(desk.updates(to: 1).last)
+        #expect(lost.key.task == TaskID("u") && lost.state == .lost && lost.uuid.isEmpty)
+        desk.failOver()
+        desk.subscribes(2, id: "f1")
+        desk.call(
+            2, .accept(offers: [offer.id], [try MasterDesk.launch("v")], refuseMilliseconds: 0))
+        #expect(desk.updates(to: 2).last?.state == .lost)
+    }
+
+    @Test("a task that needs more than was offered is an error, and the others are launched")
+    func tooMuch() throws {
+        let offer = try offered()
+        desk.call(
+            1,
+            .accept(
+                offers: [offer.id],
+                [
+                    try MasterDesk.launch("big", "cpus:5"), try MasterDesk.launch("t"),
+                ], refuseMilliseconds: 0))
+        #expect(desk.launches(to: 1) == ["t"])
+        #expect(desk.updates(to: 1).map(\.state) == [.error])
+    }
+
+    @Test("a second scheduler of a framework takes over, and the first is told so")
+    func schedulerFailover() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.subscribes(2, id: "f1")
+        #expect(desk.closed == [SchedulerStreamID(1)])
+        #expect(desk.updates(to: 2).map(\.uuid) == [Array("u1".utf8)])
+        // The old connection has no say, and its end ends nothing.
+        desk.call(1, .teardown)
+        desk.step(.scheduler(SchedulerStreamID(1), .disconnected))
+        #expect(desk.table.frameworks[FrameworkID("f1")]?.record.phase == .connected)
+        desk.tick(10_000)
+        #expect(!desk.offers(to: 2).isEmpty)
+    }
+
+    @Test("a framework's time runs from when it left, over any number of masters, and then it ends")
+    func frameworkTimeout() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.step(.scheduler(SchedulerStreamID(1), .disconnected))
+        #expect(desk.table.frameworks[FrameworkID("f1")]?.record.phase == .disconnected)
+        for _ in 0..<5 {
+            desk.failOver()
+            try desk.registers(9, id: "a1")
+            desk.tick(8_000)
+        }
+        #expect(desk.table.frameworks[FrameworkID("f1")]?.record.phase == .disconnected)
+        #expect(desk.kills(to: 9).isEmpty)
+        desk.step(.agent(AgentConnectionID(9), .heartbeat))
+        desk.tick(9_000)
+        desk.step(.agent(AgentConnectionID(9), .heartbeat))
+        desk.tick(9_000)
+        desk.tick(9_000)
+        #expect(desk.table.frameworks[FrameworkID("f1")]?.record.phase == .ended)
+        #expect(desk.kills(to: 9) == ["t"])
+    }
+
+    @Test("no task of a framework ends because masters change, however long it takes to come back")
+    func noKillByFailover() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.failOver()
+        try desk.registers(2, id: "a1")
+        desk.tick(14_000)
+        #expect(desk.table.frameworks[FrameworkID("f1")]?.record.phase == .connected)
+        desk.subscribes(2, id: "f1")
+        #expect(desk.kills(to: 2).isEmpty)
+        #expect(desk.updates(to: 2).map(\.state).contains(.running))
+    }
+
+    @Test("an agent that is not heard of is unreachable, and its framework hears so and keeps it")
+    func unreachable() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.call(1, .acknowledge(TaskID("t"), uuid: Array("u1".utf8)))
+        desk.tick(9_000)
+        #expect(desk.table.agents[AgentID("a1")]?.record.phase == .reachable)
+        desk.tick(2_000)
+        #expect(desk.table.agents[AgentID("a1")]?.record.phase == .unreachable)
+        #expect(desk.updates(to: 1).last?.state == .unreachable)
+        try desk.registers(2, id: "a1")
+        desk.reports(2, "t", .running, "u1")
+        #expect(desk.table.tasks[TaskKey(FrameworkID("f1"), TaskID("t"))]?.state == .running)
+        #expect(desk.kills(to: 2).isEmpty)
+    }
+
+    @Test("a launch that an agent never heard of, because it was given up, is sent when it is back")
+    func launchedWhileAway() throws {
+        let offer = try offered()
+        desk.step(.agent(AgentConnectionID(1), .disconnected))
+        try accept(offer, "t")
+        #expect(desk.launches(to: 1).isEmpty)
+        desk.tick(11_000)
+        #expect(desk.updates(to: 1).map(\.state) == [.unreachable])
+        try desk.registers(2, id: "a1")
+        #expect(desk.launches(to: 2) == ["t"])
+    }
+
+    @Test("an agent that speaks again after it was given up is asked to register again")
+    func speaksAgain() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.tick(11_000)
+        #expect(desk.table.agents[AgentID("a1")]?.record.phase == .unreachable)
+        desk.step(.agent(AgentConnectionID(1), .heartbeat))
+        let last = try #require(desk.orders.last)
+        #expect(last.1 == .refused("register again", isFinal: false))
+        try desk.registers(2, id: "a1")
+        #expect(desk.table.agents[AgentID("a1")]?.record.phase == .reachable)
+    }
+
+    @Test("a kill reaches an agent that was away when it was asked for")
+    func killWhileAway() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.step(.agent(AgentConnectionID(1), .disconnected))
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 10))
+        #expect(desk.kills(to: 1).isEmpty)
+        desk.failOver()
+        try desk.registers(2, id: "a1")
+        #expect(desk.kills(to: 2) == ["t"])
+    }
+
+    @Test("what is declined is offered again when the refusal has ended, or at once when revived")
+    func declined() throws {
+        let offer = try offered()
+        desk.call(1, .decline(offers: [offer.id], refuseMilliseconds: 5000))
+        desk.tick(1000)
+        #expect(desk.offers(to: 1).count == 1)
+        desk.call(1, .revive(roles: []))
+        desk.tick()
+        #expect(desk.offers(to: 1).count == 2)
+    }
+
+    @Test("reconciliation answers from what is on record: what runs, and what nobody knows")
+    func reconciles() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.failOver()
+        desk.subscribes(2, id: "f1")
+        desk.call(2, .reconcile([]))
+        #expect(desk.updates(to: 2).map(\.state) == [.staging])
+        desk.call(2, .reconcile([TaskID("other")]))
+        #expect(desk.updates(to: 2).last?.state == .unknown)
+    }
+
+    @Test("draining ends what runs, makes no offers, and then the agent is gone")
+    func drains() throws {
+        let offer = try offered()
+        try accept(offer, "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.operate(
+            .agentMode(
+                AgentID("a1"), .draining, graceMilliseconds: 10, goneWhenDrained: true))
+        desk.tick()
+        #expect(desk.kills(to: 1) == ["t"])
+        desk.reports(1, "t", .killed, "u2")
+        desk.tick()
+        #expect(desk.table.agents[AgentID("a1")]?.record.phase == .gone)
+    }
+}
