@@ -55,6 +55,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates.git", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
+        .package(url: "https://github.com/apple/swift-system.git", from: "1.5.0"),
+        .package(
+            url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
     ],
     targets: [
         .target(name: "CChecksum"),
@@ -62,6 +65,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CLZ4"),
         .systemLibrary(name: "CJemalloc"),
+        .systemLibrary(name: "CProcess"),
         room("Primitives", ["CChecksum"]),
         room("RaftCore", ["Primitives", deque]),
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
@@ -90,6 +94,13 @@ let package = Package(
         room(
             "KeelsonClient",
             ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"), ssl]),
+        room(
+            "Agent",
+            [
+                "Primitives", "CProcess",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         // One thread runs a simulated world: what a debug build checks of it need not cost a
         // thirtieth of each campaign.
         .target(
@@ -153,6 +164,7 @@ let package = Package(
             ["EtcdSnapshot", "Primitives", .product(name: "Crypto", package: "swift-crypto")]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
+        tests("AgentTests", ["Agent", "Primitives"]),
         tests(
             "KeelsonClientTests",
             ["KeelsonClient", "API", "RPC", protobuf, nio("NIOCore"), nio("NIOPosix")]),

@@ -26,7 +26,7 @@ enum ImportTable {
     static let allowed: [String: Set<String>] = {
         var table: [String: Set<String>] = [
             "CChecksum": [], "CSQLite": [], "CLZ4": [], "CNGHTTP2": [], "CZlib": [],
-            "CJemalloc": [],
+            "CJemalloc": [], "CProcess": [],
             "Primitives": ["CChecksum", "Glibc", "Musl"],
             "API": ["SwiftProtobuf", "Foundation", "FoundationEssentials"],
             "RaftCore": ["Primitives"],
@@ -43,7 +43,7 @@ enum ImportTable {
             "KeelsonClient": ["API", "RPC", "Primitives", "NIOSSL", "SwiftProtobuf"],
             "Agent": [
                 "KeelsonClient", "API", "RPC", "Primitives", "Hummingbird", "HummingbirdCore",
-                "Subprocess", "Logging", "SwiftProtobuf", "Foundation",
+                "Subprocess", "SystemPackage", "CProcess", "Logging", "SwiftProtobuf", "Foundation",
             ],
             "ControlPlane": [
                 "Scheduling", "Replication", "EtcdSnapshot", "KeelsonClient", "RPC", "RaftCore",
@@ -103,7 +103,7 @@ enum ImportTable {
     /// Modules of C code, and the one room that speaks to each.
     static let ownerOfCModule = [
         "CSQLite": "Storage", "CLZ4": "Storage", "CNGHTTP2": "RPC", "CChecksum": "Primitives",
-        "CZlib": "RPC", "CJemalloc": "keelson",
+        "CZlib": "RPC", "CJemalloc": "keelson", "CProcess": "Agent",
     ]
 
     /// The modules that a file imports, with their lines.

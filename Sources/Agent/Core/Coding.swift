@@ -1,0 +1,60 @@
+internal import Primitives
+
+extension ByteWriter {
+    mutating func write(_ flag: Bool) { write(UInt8(flag ? 1 : 0)) }
+
+    mutating func writeOptional(_ text: String?) {
+        write(text != nil)
+        if let text { writeLengthPrefixed(text) }
+    }
+
+    mutating func writeList<Element>(
+        _ list: [Element], _ body: (inout ByteWriter, Element) -> Void
+    ) {
+        write(UInt32(list.count))
+        for element in list { body(&self, element) }
+    }
+}
+
+extension ByteReader {
+    mutating func readFlag() throws(Primitives.DecodingError) -> Bool {
+        let start = offset
+        switch try read(UInt8.self) {
+        case 0: return false
+        case 1: return true
+        default: throw .invalid(field: "flag", offset: start)
+        }
+    }
+
+    mutating func readText() throws(Primitives.DecodingError) -> String {
+        try readString(limit: AgentLimits.specBytesMax)
+    }
+
+    mutating func readOptionalText() throws(Primitives.DecodingError) -> String? {
+        try readFlag() ? try readText() : nil
+    }
+
+    /// Elements have at least one byte each, so a count beyond what is left is refused unread.
+    mutating func readList<Element>(
+        max: Int, _ body: (inout ByteReader) throws(Primitives.DecodingError) -> Element
+    ) throws(Primitives.DecodingError) -> [Element] {
+        let start = offset
+        let count = Int(try read(UInt32.self))
+        guard count <= max, count <= remaining else {
+            throw .invalid(field: "count", offset: start)
+        }
+        var list: [Element] = []
+        for _ in 0..<count { list.append(try body(&self)) }
+        return list
+    }
+
+    mutating func readIdentifier<Kind>() throws(Primitives.DecodingError) -> Identifier<Kind> {
+        let start = offset
+        let text = try readText()
+        do {
+            return try Identifier(text)
+        } catch {
+            throw .invalid(field: "identifier", offset: start)
+        }
+    }
+}
