@@ -14,6 +14,19 @@ package struct ByteWriter: Sendable {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
+    // What is written and read most, not generic: of a generic one each call would look its type
+    // up.
+
+    package mutating func write(_ value: UInt8) { bytes.append(value) }
+    package mutating func write(_ value: UInt16) { append(value) }
+    package mutating func write(_ value: UInt32) { append(value) }
+    package mutating func write(_ value: UInt64) { append(value) }
+    package mutating func write(_ value: Int64) { append(value) }
+
+    @inline(__always) private mutating func append<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+
     @inlinable package mutating func write(_ raw: UnsafeRawBufferPointer) {
         bytes.append(contentsOf: raw)
     }
@@ -86,6 +99,36 @@ package struct ByteReader: Sendable {
             $0.loadUnaligned(fromByteOffset: start, as: T.self)
         }
         return T(littleEndian: value)
+    }
+
+    package mutating func read(
+        _ type: UInt8.Type = UInt8.self
+    ) throws(DecodingError) -> UInt8 { bytes[try take(1)] }
+
+    package mutating func read(
+        _ type: UInt16.Type = UInt16.self
+    ) throws(DecodingError) -> UInt16 { try load() }
+
+    package mutating func read(
+        _ type: UInt32.Type = UInt32.self
+    ) throws(DecodingError) -> UInt32 { try load() }
+
+    package mutating func read(
+        _ type: UInt64.Type = UInt64.self
+    ) throws(DecodingError) -> UInt64 { try load() }
+
+    package mutating func read(
+        _ type: Int64.Type = Int64.self
+    ) throws(DecodingError) -> Int64 { try load() }
+
+    @inline(__always) private mutating func load<T: FixedWidthInteger>()
+        throws(DecodingError) -> T
+    {
+        let start = try take(MemoryLayout<T>.size)
+        return T(
+            littleEndian: bytes.withUnsafeBytes {
+                $0.loadUnaligned(fromByteOffset: start, as: T.self)
+            })
     }
 
     package mutating func readBytes(_ count: Int) throws(DecodingError) -> [UInt8] {

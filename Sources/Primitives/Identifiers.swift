@@ -3,6 +3,9 @@ package struct Term: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var rawValue: UInt64
     @inlinable package init(_ rawValue: UInt64) { self.rawValue = rawValue }
     package static let zero = Term(0)
+    @inlinable package static func == (a: Term, b: Term) -> Bool {
+        a.rawValue == b.rawValue
+    }
     @inlinable package static func < (a: Term, b: Term) -> Bool { a.rawValue < b.rawValue }
     @inlinable package var next: Term { Term(rawValue + 1) }
     package var description: String { "\(rawValue)" }
@@ -13,6 +16,9 @@ package struct LogIndex: Hashable, Comparable, Sendable, CustomStringConvertible
     package var rawValue: UInt64
     @inlinable package init(_ rawValue: UInt64) { self.rawValue = rawValue }
     package static let zero = LogIndex(0)
+    @inlinable package static func == (a: LogIndex, b: LogIndex) -> Bool {
+        a.rawValue == b.rawValue
+    }
     @inlinable package static func < (a: LogIndex, b: LogIndex) -> Bool {
         a.rawValue < b.rawValue
     }
@@ -34,6 +40,9 @@ package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var rawValue: UInt64
     @inlinable package init(_ rawValue: UInt64) { self.rawValue = rawValue }
     package static let none = NodeID(0)
+    @inlinable package static func == (a: NodeID, b: NodeID) -> Bool {
+        a.rawValue == b.rawValue
+    }
     @inlinable package static func < (a: NodeID, b: NodeID) -> Bool { a.rawValue < b.rawValue }
     /// Hexadecimal without leading zeros, as etcd prints member ids.
     package var description: String { String(rawValue, radix: 16) }
@@ -52,6 +61,9 @@ package struct BootNumber: Hashable, Comparable, Sendable, CustomStringConvertib
     package var rawValue: UInt64
     @inlinable package init(_ rawValue: UInt64) { self.rawValue = rawValue }
     package static let zero = BootNumber(0)
+    @inlinable package static func == (a: BootNumber, b: BootNumber) -> Bool {
+        a.rawValue == b.rawValue
+    }
     @inlinable package static func < (a: BootNumber, b: BootNumber) -> Bool {
         a.rawValue < b.rawValue
     }
@@ -72,6 +84,9 @@ package struct Revision: Hashable, Comparable, Sendable, CustomStringConvertible
     package var rawValue: Int64
     @inlinable package init(_ rawValue: Int64) { self.rawValue = rawValue }
     package static let zero = Revision(0)
+    @inlinable package static func == (a: Revision, b: Revision) -> Bool {
+        a.rawValue == b.rawValue
+    }
     @inlinable package static func < (a: Revision, b: Revision) -> Bool {
         a.rawValue < b.rawValue
     }

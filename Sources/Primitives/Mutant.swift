@@ -175,6 +175,8 @@
         case knowsOnlyWhomItMet
         /// A member that a change of the voters admits does not notice.
         case missesItsAdmission
+        /// A member takes part before its disk says for good that it may.
+        case takesPartTooEarly
         /// A removed member's id is given up, and may be used again.
         case forgetsRemovedIDs
         /// Two changes of the members are decided on one state.

@@ -56,6 +56,13 @@ package struct ClusterConfiguration: Equatable, Sendable {
         return unique
     }
 
+    /// Whether any member is one of these. Cost: O(n), without the copies of ``members``.
+    package func hasMember(where isOne: (NodeID) -> Bool) -> Bool {
+        voters.contains(where: isOne) || outgoingVoters.contains(where: isOne)
+            || learners.contains(where: isOne) || joining.contains(where: isOne)
+            || observers.contains(where: isOne)
+    }
+
     /// Everyone whose vote a candidate asks for, sorted.
     package var electorate: [NodeID] {
         ClusterConfiguration(voters: voters + outgoingVoters).members

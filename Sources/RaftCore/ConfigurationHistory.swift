@@ -18,6 +18,8 @@ struct ConfigurationHistory: Sendable {
     }
 
     var current: PlacedConfiguration { later.last ?? base }
+    /// Without a copy of the members.
+    var currentIndex: LogIndex { later.isEmpty ? base.index : later[later.count - 1].index }
 
     /// Whether the member votes in the newest configuration through `commitIndex` or in any behind
     /// it: until its removal is committed it may still be needed (§4.2.2).

@@ -31,7 +31,7 @@ extension RaftCore {
     package var isWriting: Bool { !writes.isIdle }
     /// The configuration in force: the newest in the log, committed or not.
     package var configuration: ClusterConfiguration { configurations.current.configuration }
-    package var configurationIndex: LogIndex { configurations.current.index }
+    package var configurationIndex: LogIndex { configurations.currentIndex }
 
     /// Whether a configuration without the member is committed: nothing can bring it back. As long
     /// as that is not so its vote may still be needed.

@@ -3,7 +3,10 @@ package import Primitives
 /// Whether this member may vote and acknowledge: only with a log without holes, and after so many
 /// peers have said that they remember nothing that its disk does not hold.
 ///
-/// - A voter's disk that was admitted before needs so many that, with itself, they are a majority.
+/// - A voter's disk that was admitted before needs so many that, with itself, they are a majority:
+///   of the voters that its log names, or of those that a peer named whose log knows of later ones.
+///   Without the latter it could wait for members that are gone, while those that took their places
+///   cannot elect the leader who would tell it.
 /// - A fresh disk, one that was never admitted, needs a majority of the *other* members. Whoever
 ///   accepts it has never heard of another disk of this member, and remembers this one durably.
 ///   Two majorities of the others share a member, so a member whose directory was emptied is never
@@ -20,31 +23,54 @@ package struct Admission: Sendable {
     /// A peer remembers more than this disk offers: under this id it takes part no more.
     package private(set) var rejected = false
 
+    /// The newest that a peer's log has, where that is newer than this one's.
+    private var heard: (index: LogIndex, voters: [NodeID])?
+    private var index: LogIndex
+
+    /// - Parameter index: where the log has the configuration that names the voters.
     package init(
-        members: [NodeID], self member: NodeID, isFresh: Bool = false, hasHoles: Bool = false
+        members: [NodeID], self member: NodeID, at index: LogIndex = .zero, isFresh: Bool = false,
+        hasHoles: Bool = false
     ) {
         self.members = members
         self.member = member
+        self.index = index
         self.isFresh = isFresh
         self.hasHoles = hasHoles
     }
 
+    /// Nobody else votes.
+    var needsNobody: Bool { !members.contains { $0 != member } }
+
     package var isAdmitted: Bool {
-        let others = members.filter { $0 != member }
+        if hasHoles || rejected { return false }
+        if isEnough(of: members) { return true }
+        guard !isFresh, let heard, heard.index > index else { return false }
+        return isEnough(of: heard.voters)
+    }
+
+    private func isEnough(of voters: [NodeID]) -> Bool {
+        let others = voters.filter { $0 != member }
         let majorityOfOthers = others.isEmpty ? 0 : others.count / 2 + 1
         #if KEELSON_MUTANTS
             if planted(.freshDisksNeedFewer) {
-                return !hasHoles && acceptedBy.count(where: others.contains) >= members.count / 2
+                return acceptedBy.count(where: others.contains) >= voters.count / 2
             }
         #endif
         // Who is no voter is no part of a majority.
         #if KEELSON_MUTANTS
-            let isVoter = others.count < members.count || planted(.countsItselfAmongVoters)
+            let isVoter = others.count < voters.count || planted(.countsItselfAmongVoters)
         #else
-            let isVoter = others.count < members.count
+            let isVoter = others.count < voters.count
         #endif
-        let needed = isFresh || !isVoter ? majorityOfOthers : members.count / 2
-        return !hasHoles && !rejected && acceptedBy.count(where: others.contains) >= needed
+        let needed = isFresh || !isVoter ? majorityOfOthers : voters.count / 2
+        return acceptedBy.count(where: others.contains) >= needed
+    }
+
+    /// A peer's log has these voters.
+    package mutating func hear(_ voters: [NodeID], at index: LogIndex) {
+        guard !voters.isEmpty, index > heard?.index ?? .zero else { return }
+        heard = (index, voters)
     }
 
     /// True when this makes it admitted.
@@ -57,9 +83,10 @@ package struct Admission: Sendable {
     }
 
     /// Others vote now. True when this makes it admitted.
-    package mutating func follow(_ voters: [NodeID]) -> Bool {
+    package mutating func follow(_ voters: [NodeID], at index: LogIndex = .zero) -> Bool {
         let before = isAdmitted
         members = voters
+        self.index = index
         guard isAdmitted else { return false }
         isFresh = false
         return !before

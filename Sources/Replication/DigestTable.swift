@@ -28,9 +28,14 @@ package struct DigestTable: Sendable {
     }
 
     package mutating func note(_ vote: Vote) {
-        votes.removeAll { $0.peer == vote.peer && $0.index == vote.index }
+        // By the numbers, and the newest half at once: one comes with each digest of each peer.
+        let (peer, index) = (vote.peer.rawValue, vote.index.rawValue)
+        let known = votes.lastIndex {
+            $0.index.rawValue == index && $0.peer.rawValue == peer
+        }
+        if let known { votes.remove(at: known) }
         votes.append(vote)
-        if votes.count > Self.keptMax * 8 { votes.removeFirst() }
+        if votes.count > Self.keptMax * 16 { votes.removeFirst(Self.keptMax * 8) }
     }
 
     /// The own digest and the one that a majority of the voters shares, where these differ.
@@ -38,6 +43,10 @@ package struct DigestTable: Sendable {
         at index: LogIndex, voters: [NodeID]
     ) -> (mine: UInt64, majority: UInt64)? {
         guard let mine = own.last(where: { $0.index == index })?.digest else { return nil }
+        let number = index.rawValue
+        guard votes.contains(where: { $0.index.rawValue == number && $0.digest != mine }) else {
+            return nil
+        }
         let there = votes.filter { $0.index == index && voters.contains($0.peer) }
         for vote in there where vote.digest != mine {
             let count = there.count { $0.digest == vote.digest }

@@ -56,11 +56,12 @@ package struct NodeStorage {
     }
 
     /// Who may speak to the node, and whether it may take part, as the start finds it.
-    package func gate(_ identity: PeerIdentity, voters: [NodeID]) -> PeerGate {
+    package func gate(_ identity: PeerIdentity, _ raft: RaftCore) -> PeerGate {
         PeerGate(
             identity: identity, memory: memory,
             admission: Admission(
-                members: voters, self: memberID, isFresh: !memory.wasAdmitted,
+                members: raft.configuration.voters, self: memberID, at: raft.configurationIndex,
+                isFresh: !memory.wasAdmitted,
                 hasHoles: !log.rotten.isEmpty))
     }
 

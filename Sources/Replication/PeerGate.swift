@@ -12,6 +12,29 @@ package struct PeerGate: Sendable {
         self.identity = identity
         self.memory = memory
         self.admission = admission
+        // Whoever begins a cluster alone is admitted by nobody, and is to know so once others vote.
+        if admission.isAdmitted { self.memory.admitted() }
+    }
+
+    /// Whether this node takes part: it is admitted, and would know so after a restart. Peers that
+    /// count on it may be the last that were there to admit it.
+    package var isAdmitted: Bool {
+        admission.isAdmitted && (admission.needsNobody || memory.keepsItsAdmission)
+    }
+
+    /// Admitted just now. True where that is known for good.
+    private mutating func admitted() -> Bool {
+        memory.admitted()
+        #if KEELSON_MUTANTS
+            if planted(.takesPartTooEarly) { return true }
+        #endif
+        return memory.keepsItsAdmission
+    }
+
+    /// The records that were taken with this ticket are durable. True where that lets this node
+    /// take part: step `.votingAllowed(true)`.
+    package mutating func remembered(_ ticket: PeerMemoryTicket) -> Bool {
+        memory.remembered(ticket) && admission.isAdmitted
     }
 
     /// The answer to a peer's hello. Where `mustRememberFirst`, it may leave only once what
@@ -52,6 +75,8 @@ package struct PeerGate: Sendable {
         welcome.verdict = judged.verdict
         welcome.remembered = judged.remembered
         welcome.reason = judged.reason
+        welcome.voters = raft.configuration.voters
+        welcome.configurationIndex = raft.configurationIndex
         return (welcome, judged.isNew)
     }
 
@@ -123,7 +148,7 @@ package struct PeerGate: Sendable {
     /// What a peer's answer to this node's hello changes.
     package enum Change: Equatable, Sendable {
         case nothing
-        /// A majority knows this disk as current: step `.votingAllowed(true)`.
+        /// A majority knows this disk as current, which is durable: step `.votingAllowed(true)`.
         case admitted
         /// The disk is an older one: step `.votingAllowed(false)`.
         case rejected
@@ -138,9 +163,8 @@ package struct PeerGate: Sendable {
     package mutating func welcomed(by peer: NodeID, _ welcome: PeerWelcome) -> Change {
         switch welcome.verdict {
         case .neverHeard, .known:
-            guard admission.accept(peer) else { return .nothing }
-            memory.admitted()
-            return .admitted
+            admission.hear(welcome.voters, at: welcome.configurationIndex)
+            return admission.accept(peer) && admitted() ? .admitted : .nothing
         case .behind: return admission.reject() ? .rejected : .nothing
         case .removedMember: return .removed
         case .levelTooLow: return .outdated
@@ -151,13 +175,14 @@ package struct PeerGate: Sendable {
 
     /// The configuration in force is another one. True where that makes it admitted: step
     /// `.votingAllowed(true)`.
-    package mutating func follow(_ configuration: ClusterConfiguration) -> Bool {
-        guard admission.follow(configuration.voters) else { return false }
+    package mutating func follow(
+        _ configuration: ClusterConfiguration, at index: LogIndex = .zero
+    ) -> Bool {
+        guard admission.follow(configuration.voters, at: index) else { return false }
         #if KEELSON_MUTANTS
             if planted(.missesItsAdmission) { return false }
         #endif
-        memory.admitted()
-        return true
+        return admitted()
     }
 
     /// What a follower acknowledged it must still have after a restart, and the term that it spoke

@@ -11,6 +11,8 @@ package import Storage
 //               | the feature level that it knows u16 | the cluster's, as it knows it u16
 //     answer := protocol u16 | verdict u8 | sender u64 | boot u64 | nonce u64
 //               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
+//               | index of the newest configuration in the sender's log u64 | count u16
+//               | its voters u64*, none where they are too many
 
 package enum PeerProtocol {
     static let magic: [UInt8] = Array("KEELPEER".utf8)
@@ -216,9 +218,12 @@ package struct PeerWelcome: Equatable, Sendable {
     package var nonce: UInt64
     package var remembered: PeerMark
     package var reason: String
+    /// Who votes by the newest configuration in the sender's log, which is there.
+    package var configurationIndex = LogIndex.zero
+    package var voters: [NodeID] = []
 
     package func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: 96)
+        var writer = ByteWriter(capacity: 128)
         writer.write(PeerProtocol.version)
         writer.write(verdict.rawValue)
         writer.write(sender.rawValue)
@@ -228,6 +233,11 @@ package struct PeerWelcome: Equatable, Sendable {
         writer.write(remembered.term.rawValue)
         writer.write(remembered.index.rawValue)
         writer.writeLengthPrefixed(reason)
+        writer.write(configurationIndex.rawValue)
+        let room = (PeerProtocol.handshakeBytesMax - writer.bytes.count - 2) / 8
+        let named = voters.count <= room ? voters : []
+        writer.write(UInt16(named.count))
+        for voter in named { writer.write(voter.rawValue) }
         return writer.bytes
     }
 
@@ -238,13 +248,20 @@ package struct PeerWelcome: Equatable, Sendable {
         guard let verdict = PeerVerdict(rawValue: try reader.read()) else {
             throw .invalid(field: "peer verdict", offset: offset)
         }
-        return PeerWelcome(
+        var welcome = PeerWelcome(
             verdict: verdict, sender: NodeID(try reader.read()),
             boot: BootNumber(try reader.read()), nonce: try reader.read(),
             remembered: PeerMark(
                 boot: BootNumber(try reader.read()), term: Term(try reader.read()),
                 index: LogIndex(try reader.read())),
             reason: try reader.readString(limit: PeerProtocol.handshakeBytesMax))
+        // Earlier builds name no voters.
+        if reader.isAtEnd { return welcome }
+        welcome.configurationIndex = LogIndex(try reader.read())
+        for _ in 0..<(try reader.read(UInt16.self)) {
+            welcome.voters.append(NodeID(try reader.read()))
+        }
+        return welcome
     }
 }
 

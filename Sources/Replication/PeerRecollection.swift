@@ -33,6 +33,8 @@ package struct PeerRecollection: Sendable {
     private let member: NodeID
     /// Whether this node's own disk was ever admitted.
     package private(set) var wasAdmitted: Bool
+    /// That it was is durable once a later ticket than this is; nil: it is, or it was not.
+    private var admittedBehind: PeerMemoryTicket?
     private var isDirty = false
     private var ticksUntilStore = PeerRecollection.storeTicks
     private var lastTicket = PeerMemoryTicket(0)
@@ -155,10 +157,14 @@ package struct PeerRecollection: Sendable {
         isDirty = true
     }
 
+    /// That this node's own disk was admitted is durable.
+    var keepsItsAdmission: Bool { wasAdmitted && admittedBehind == nil }
+
     /// This node's own disk was admitted: the next tick has it written.
     mutating func admitted() {
         guard !wasAdmitted else { return }
         wasAdmitted = true
+        admittedBehind = lastTicket
         isDirty = true
         ticksUntilStore = 0
     }
@@ -174,13 +180,17 @@ package struct PeerRecollection: Sendable {
         return (records, lastTicket)
     }
 
-    /// The records that were taken with this ticket are durable.
-    package mutating func remembered(_ ticket: PeerMemoryTicket) {
+    /// The records that were taken with this ticket are durable. True where that keeps for good
+    /// that this node's own disk was admitted.
+    mutating func remembered(_ ticket: PeerMemoryTicket) -> Bool {
         for position in marks.indices {
             if let behind = marks[position].changedBehind, behind < ticket {
                 marks[position].changedBehind = nil
             }
         }
+        guard let behind = admittedBehind, behind < ticket else { return false }
+        admittedBehind = nil
+        return true
     }
 
     /// Once a tick: what is due to be written without anybody waiting for it.

@@ -116,7 +116,7 @@ extension Replica {
 
     /// The members with which the cluster began go on record.
     private mutating func foundMembers(into effects: inout [ReplicaEffect]) {
-        guard appliedConfiguration.members.contains(where: { isMissing($0) }) else { return }
+        guard appliedConfiguration.hasMember(where: { isMissing($0) }) else { return }
         let missing = settings.initialMembers.filter { member in
             isMissing(member.member) && appliedConfiguration.contains(member.member)
         }

@@ -25,9 +25,8 @@ struct EventQueue {
         }
     }
 
-    struct Event: Comparable {
+    struct Event {
         var time: Micros
-        var sequence: UInt64
         var kind: Kind
         /// The machine on which it happens; negative: outside all of them.
         var machine: Int32
@@ -35,15 +34,24 @@ struct EventQueue {
         var life: UInt32
         /// Nil for a tick.
         var body: (() -> Void)?
+    }
 
-        static func < (a: Event, b: Event) -> Bool {
+    /// When an event is due and where it is kept: what the heap moves about is numbers only.
+    private struct Place: Comparable {
+        var time: Micros
+        var sequence: UInt64
+        var slot: Int
+
+        static func < (a: Place, b: Place) -> Bool {
             a.time != b.time ? a.time < b.time : a.sequence < b.sequence
         }
 
-        static func == (a: Event, b: Event) -> Bool { a.sequence == b.sequence }
+        static func == (a: Place, b: Place) -> Bool { a.sequence == b.sequence }
     }
 
-    private var heap = Heap<Event>()
+    private var heap = Heap<Place>()
+    private var events: [Event?] = []
+    private var freeSlots: [Int] = []
     private var lastSequence: UInt64 = 0
 
     var isEmpty: Bool { heap.isEmpty }
@@ -54,11 +62,24 @@ struct EventQueue {
         at time: Micros, _ kind: Kind, machine: Int, life: UInt32, _ body: (() -> Void)?
     ) {
         lastSequence += 1
-        heap.insert(
-            Event(
-                time: time, sequence: lastSequence, kind: kind, machine: Int32(machine),
-                life: life, body: body))
+        let event = Event(
+            time: time, kind: kind, machine: Int32(machine), life: life, body: body)
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            events[slot] = event
+        } else {
+            slot = events.count
+            events.append(event)
+        }
+        heap.insert(Place(time: time, sequence: lastSequence, slot: slot))
     }
 
-    mutating func next() -> Event? { heap.popMin() }
+    mutating func next() -> Event? {
+        guard let place = heap.popMin() else { return nil }
+        freeSlots.append(place.slot)
+        var event: Event?
+        swap(&event, &events[place.slot])
+        return event
+    }
 }

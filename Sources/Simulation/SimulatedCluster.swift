@@ -242,7 +242,7 @@ package final class SimulatedCluster {
         restartLater(machine)
     }
 
-    private static let twoSlotFiles = ["/data/peers"]
+    private static let twoSlotFiles = ["/data/peers", "/data/hardstate"]
 
     /// The node stopped by itself.
     func halted(_ process: SimulatedProcess, _ reason: NodeHalt) {

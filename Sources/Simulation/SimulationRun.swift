@@ -218,7 +218,7 @@ extension SimulatedCluster {
             return "n\(machine.index + 1) \(raft.role) term \(raft.term) last \(raft.lastIndex)"
                 + " commit \(raft.commitIndex) applied \(process.replica.store.appliedIndex)"
                 + " leader \(raft.leader ?? .none)"
-                + (process.gate.admission.isAdmitted ? "" : " not admitted")
+                + (process.gate.isAdmitted ? "" : " not admitted")
                 + (process.writer.log.rotten.isEmpty ? "" : " with \(process.writer.log.rotten)")
                 + (process.gate.admission.rejected ? " turned away" : "")
                 + (machine.isSacrificed ? " sacrificed" : "")

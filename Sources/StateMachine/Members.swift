@@ -196,6 +196,8 @@ package struct MemberTable: Equatable, Sendable {
     }
 
     private func firstPlace(_ member: NodeID) -> Int {
-        records.firstIndex { $0.id >= member } ?? records.count
+        // Without a copy of any record.
+        for place in records.indices where records[place].id >= member { return place }
+        return records.count
     }
 }

@@ -53,14 +53,21 @@ private struct Node {
             lastTerm: raft.lastTerm, lastIndex: raft.lastIndex, channel: .bulk)
     }
 
-    /// Says hello to a peer and hears its answer, once what it is to remember is durable.
+    /// Says hello to a peer and hears its answer, once what each is to remember is durable.
     mutating func greet(_ peer: inout Node) -> PeerGate.Change {
+        let change = hear(from: &peer)
+        return change == .nothing && remember() ? .admitted : change
+    }
+
+    /// Says hello to a peer and hears its answer, once what the peer is to remember is durable.
+    mutating func hear(from peer: inout Node) -> PeerGate.Change {
         let judged = peer.gate.judge(hello(to: peer), peers: voters, peer.raft)
-        if judged.mustRememberFirst {
-            peer.gate.memory.remembered(peer.gate.memory.takeRecords().ticket)
-        }
+        if judged.mustRememberFirst { _ = peer.remember() }
         return gate.welcomed(by: NodeID(peer.id), judged.welcome)
     }
+
+    /// What it knows is durable. True where that lets it take part.
+    mutating func remember() -> Bool { gate.remembered(gate.memory.takeRecords().ticket) }
 
     mutating func records() -> [PeerMemory] { gate.memory.takeRecords().records }
 }
@@ -117,6 +124,111 @@ struct PeerGateTests {
         var voter = Admission(members: (1...3).map { NodeID($0) }, self: NodeID(3))
         let one = voter.accept(NodeID(1))
         #expect(one)
+    }
+
+    @Test("who was admitted before counts those who vote by the newest log that it heard of")
+    func votersOfLaterLogs() {
+        let five = (1...5).map { NodeID($0) }
+        let three = [NodeID(1), NodeID(2), NodeID(5)]
+        // Two of five were removed while it was off, and one of the three that are left is gone.
+        var known = Admission(members: five, self: NodeID(5), at: LogIndex(10))
+        known.hear(three, at: LogIndex(20))
+        let isAdmitted = known.accept(NodeID(1))
+        #expect(isAdmitted)
+        var late = Admission(members: five, self: NodeID(5), at: LogIndex(30))
+        late.hear(three, at: LogIndex(20))
+        let isOutdated = late.accept(NodeID(1))
+        #expect(!isOutdated)
+        var fresh = Admission(members: five, self: NodeID(5), at: LogIndex(10), isFresh: true)
+        fresh.hear(three, at: LogIndex(20))
+        let isFresh = fresh.accept(NodeID(1))
+        #expect(!isFresh)
+    }
+
+    @Test("a member learns from a peer's answer that it votes by now")
+    func hearsThatItVotes() {
+        let itself = PeerMemory(member: NodeID(3), boot: .zero, term: .zero, index: .zero)
+        var joined = Node(3, remembering: [itself], inForce: [1, 2])
+        joined.gate = PeerGate(
+            identity: joined.gate.identity, memory: joined.gate.memory,
+            admission: Admission(members: [NodeID(1), NodeID(2)], self: NodeID(3)))
+        var peer = Node(1)
+        var welcome = peer.gate.judge(joined.hello(to: peer), peers: peer.voters, peer.raft).welcome
+        #expect(welcome.voters == peer.voters)
+        var unaware = joined
+        welcome.voters = []
+        #expect(unaware.gate.welcomed(by: NodeID(1), welcome) == .nothing)
+        welcome.voters = peer.voters
+        welcome.configurationIndex = LogIndex(7)
+        #expect(joined.gate.welcomed(by: NodeID(1), welcome) == .admitted)
+    }
+
+    @Test("who began a cluster alone is no stranger to its own disk once others vote")
+    func founderAlone() {
+        var founder = Node(1, of: 1)
+        #expect(founder.gate.isAdmitted)
+        let due = founder.gate.memory.tick()
+        #expect(due?.records.contains { $0.member == NodeID(1) } == true)
+        var grown = Node(1, start: 2, remembering: due?.records ?? [])
+        var peer = Node(2)
+        #expect(grown.greet(&peer) == .admitted)
+    }
+
+    @Test("an answer names the sender's voters; one of an earlier build does not")
+    func welcomeBytes() throws {
+        var welcome = Node(1).gate.refusal("why")
+        let earlier = try PeerWelcome.decode(Array(welcome.encode().dropLast(10)))
+        #expect(earlier == welcome)
+        welcome.voters = (1...7).map { NodeID($0) }
+        welcome.configurationIndex = LogIndex(9)
+        #expect(try PeerWelcome.decode(welcome.encode()) == welcome)
+        for count in 0..<welcome.encode().count {
+            _ = try? PeerWelcome.decode(Array(welcome.encode()[..<count]))
+        }
+        welcome.voters = (1...1024).map { NodeID($0) }
+        #expect(welcome.encode().count <= PeerProtocol.handshakeBytesMax)
+        #expect(try PeerWelcome.decode(welcome.encode()).voters.isEmpty)
+    }
+
+    @Test("a fresh member takes part only once its disk says for good that it was admitted")
+    func admissionIsKeptFirst() {
+        var (a, b, c) = (Node(1), Node(2), Node(3))
+        #expect(a.hear(from: &b) == .nothing)
+        #expect(a.hear(from: &c) == .nothing)
+        #expect(!a.gate.isAdmitted)
+        let takesPart = a.remember()
+        #expect(takesPart && a.gate.isAdmitted)
+        // Those who counted on it may be gone: whoever is left is enough.
+        a = Node(1, start: 2, remembering: a.records())
+        #expect(a.greet(&b) == .admitted)
+    }
+
+    @Test("what was on its way to the disk before a member was admitted keeps nothing of that")
+    func earlierRecordsKeepNothing() {
+        var (a, b, c) = (Node(1), Node(2), Node(3))
+        _ = a.hear(from: &b)
+        let earlier = a.gate.memory.takeRecords().ticket
+        _ = a.hear(from: &c)
+        let isTooEarly = a.gate.remembered(earlier)
+        #expect(!isTooEarly && !a.gate.isAdmitted)
+    }
+
+    @Test("a disk that turns out to be the wrong one while that is written takes no part")
+    func rejectedMeanwhile() {
+        var (a, b) = (Node(1), Node(2))
+        _ = a.hear(from: &b)
+        var c = Node(
+            3,
+            remembering: [
+                PeerMemory(
+                    member: NodeID(1), boot: BootNumber(BootNumber(disk: 7).rawValue + 1),
+                    nonce: 7, term: .zero, index: .zero)
+            ])
+        var d = Node(2)
+        #expect(a.hear(from: &d) == .nothing)
+        #expect(a.hear(from: &c) == .rejected)
+        let takesPart = a.remember()
+        #expect(!takesPart && !a.gate.isAdmitted)
     }
 
     @Test("a change of the voters can admit a member, and says so once")
@@ -366,7 +478,7 @@ struct PeerGateTests {
             let judged = b.gate.judge(a.hello(to: b), peers: a.voters, b.raft)
             #expect(judged.mustRememberFirst)
         }
-        b.gate.memory.remembered(b.gate.memory.takeRecords().ticket)
+        _ = b.remember()
         #expect(!b.gate.judge(a.hello(to: b), peers: a.voters, b.raft).mustRememberFirst)
     }
 

@@ -84,7 +84,7 @@ extension Node: NodeFacade {
         status.leader = leader
         status.isLearner = isLearner
         if leader == nil { status.errors.append("etcdserver: no leader") }
-        if !gate.admission.isAdmitted {
+        if !gate.isAdmitted {
             status.errors.append("keelson: this member's disk is not known to be current")
         }
         if let shortage = spaceShortage { status.errors.append("keelson: \(shortage)") }

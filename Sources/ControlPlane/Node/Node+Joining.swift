@@ -113,8 +113,10 @@ extension Node {
         }
     }
 
-    /// Where the other members are to be found.
+    /// Where the other members are to be found: those on record, and those that said hello to a
+    /// server whose disk knows nothing of them.
     var otherPeerURLs: [String] {
-        store.members.records.filter { $0.id != memberID }.flatMap(\.peerURLs)
+        let known = store.members.records.filter { $0.id != memberID }.flatMap(\.peerURLs)
+        return known + transport.addresses.map(\.description).filter { !known.contains($0) }
     }
 }

@@ -34,7 +34,7 @@ extension Node: LogThreadDelegate {
             step(.healed)
             transport.redialAll()
         case .remembered(let ticket):
-            gate.memory.remembered(ticket)
+            if gate.remembered(ticket) { admitted() }
             while let first = answersWaiting.first, first.ticket <= ticket {
                 answersWaiting.removeFirst()
                 first.answer()
@@ -133,9 +133,8 @@ extension Node: PeerTransportDelegate {
                     "this disk's boot": "\(identity.boot)",
                     "this disk's index": "\(replica.view.lastIndex)",
                 ])
-            if configuration.rejoinPolicy == .auto {
-                halt(.replica(.diskLost(reason: welcome.reason)))
-            }
+            if configuration.rejoinPolicy == .auto { lostDisk = welcome.reason }
+            leaveIfDiskLost()
         case .refused:
             logger.error(
                 "a peer refused this node",
@@ -144,6 +143,13 @@ extension Node: PeerTransportDelegate {
         case .outdated:
             halt(.replica(.outdated(known: identity.level, reason: welcome.reason)))
         }
+    }
+
+    /// Another place is given by a leader. Until there is one, others may need this server's word
+    /// to be admitted themselves.
+    func leaveIfDiskLost() {
+        guard let lostDisk, replica.view.leader != nil else { return }
+        halt(.replica(.diskLost(reason: lostDisk)))
     }
 
     func admitted() {

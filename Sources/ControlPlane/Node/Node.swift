@@ -57,6 +57,9 @@ package final class Node: @unchecked Sendable {
     var proposalsFailed: UInt64 = 0
     var slowApplies: UInt64 = 0
 
+    /// Why this server is to look for another place, once somebody leads.
+    var lostDisk: String?
+
     static let tick: TimeAmount = .milliseconds(10)
 
     init(
@@ -72,7 +75,7 @@ package final class Node: @unchecked Sendable {
         foreseen = storage.foreseen
         self.logger = logger
         transport = PeerTransport(loop: loop, security: security, logger: logger)
-        gate = storage.gate(identity, voters: replica.raft.configuration.voters)
+        gate = storage.gate(identity, replica.raft)
         checkpoints = CheckpointDuty(
             store: storage.checkpoints, entriesMin: configuration.snapshotCount)
         housekeeping = Housekeeping(configuration.autoCompaction)
@@ -91,7 +94,7 @@ package final class Node: @unchecked Sendable {
     /// Starts the clock and dials the peers. On the event loop.
     func start() {
         eventLoop.assertInEventLoop()
-        if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
+        if !gate.isAdmitted { step(.votingAllowed(false)) }
         if gate.admission.hasHoles { step(.holes(fillable: fillable)) }
         followMembers()
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) {
@@ -113,6 +116,7 @@ package final class Node: @unchecked Sendable {
 
     private func tickDuties() {
         if let due = gate.memory.tick() { submitLog(.remember(due.records, due.ticket)) }
+        leaveIfDiskLost()
         considerCheckpoint()
         prepareSpareSegment()
         lookForRoom()
@@ -178,8 +182,8 @@ package final class Node: @unchecked Sendable {
         case .answerLease(let sequence, let answer): answerLease(sequence, answer)
         case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
         case .roleChanged(let role, let term, let leader): roleChanged(role, term, leader: leader)
-        case .configurationChanged(let configuration, _):
-            if gate.follow(configuration) { admitted() }
+        case .configurationChanged(let configuration, let index):
+            if gate.follow(configuration, at: index) { admitted() }
             followMembers()
         case .healsFrom(let index): submitLog(.heals(from: index))
         case .fillHoles(let entries): submitLog(.fill(entries))

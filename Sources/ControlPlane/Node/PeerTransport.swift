@@ -143,6 +143,8 @@ final class PeerTransport {
 
     func address(of peer: NodeID) -> ServiceURL? { peers[peer]?.address }
 
+    var addresses: [ServiceURL] { peerIDs.compactMap(address(of:)) }
+
     /// Says hello to everybody once more: what this node offers has changed.
     func redialAll() {
         for id in peerIDs { for link in peers[id]?.links ?? [] { link.reopen() } }

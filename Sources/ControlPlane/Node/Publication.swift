@@ -17,7 +17,7 @@ struct Publication {
 extension Node {
     func publishAttributes() {
         guard !publication.done, !publication.inFlight, !stopping, leader != nil,
-            gate.admission.isAdmitted, NIODeadline.now() >= publication.retryAt
+            gate.isAdmitted, NIODeadline.now() >= publication.retryAt
         else { return }
         let attributes = ownAttributes
         if let record = store.members[memberID], record.hasPublished(attributes) {

@@ -39,7 +39,7 @@ struct ClusterJoining {
         let known = try DataDirectory.identity(at: path, fileSystem: PosixFileSystem())
         if let search {
             // Before anything is given away.
-            if case .disk = search.lost {
+            if known != nil {
                 try RetiredDirectory.checkRoom(beside: path, fileSystem: PosixFileSystem())
             }
             guard let answer = try await ask(search.lost, of: known) else { throw NoPlaceLeft() }

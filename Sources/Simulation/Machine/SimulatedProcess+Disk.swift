@@ -73,7 +73,7 @@ extension SimulatedProcess {
             step(.healed)
             redialAll()
         case .remembered(let ticket):
-            gate.memory.remembered(ticket)
+            if gate.remembered(ticket) { admitted() }
             while let first = answersWaiting.first, first.ticket <= ticket {
                 answersWaiting.removeFirst()
                 first.answer()

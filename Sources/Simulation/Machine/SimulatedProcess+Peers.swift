@@ -184,7 +184,8 @@ extension SimulatedProcess {
             world.counters.count(CoverageMark.diskBehind)
             world.rules.rejected(machine, welcome)
             step(.votingAllowed(false))
-            if world.settings.rejoins { halt(.replica(.diskLost(reason: welcome.reason))) }
+            if world.settings.rejoins { lostDisk = welcome.reason }
+            leaveIfDiskLost()
         case .refused:
             if welcome.verdict == .unknownMember, world.settings.changesMembers { break }
             let isOutdated = world.machine(of: peer)?.isOutdated ?? false
@@ -194,6 +195,11 @@ extension SimulatedProcess {
         case .outdated:
             halt(.replica(.outdated(known: identity.level, reason: welcome.reason)))
         }
+    }
+
+    func leaveIfDiskLost() {
+        guard let lostDisk, replica.view.leader != nil else { return }
+        halt(.replica(.diskLost(reason: lostDisk)))
     }
 
     func admitted() {

@@ -23,6 +23,8 @@ final class SimulatedProcess {
     var gate: PeerGate
     var hub: WatchHub
     var stopped = false
+    /// Why its server is to look for another place, once somebody leads.
+    var lostDisk: String?
 
     var effects: [ReplicaEffect] = []
     private var performing = false
@@ -90,7 +92,7 @@ final class SimulatedProcess {
         identity = PeerIdentity(
             clusterID: SimulatedCluster.clusterID, memberID: machine.id, storage.start,
             level: machine.known)
-        gate = storage.gate(identity, voters: replica.raft.configuration.voters)
+        gate = storage.gate(identity, replica.raft)
         hub = WatchHub(revision: storage.store.revision)
         lastTickLocal = machine.localTime(world.now)
         lastCheckpointEnd = world.now
@@ -103,7 +105,7 @@ final class SimulatedProcess {
     var isAlive: Bool { !stopped && machine.life == life }
 
     func start() {
-        if !gate.admission.isAdmitted { step(.votingAllowed(false)) }
+        if !gate.isAdmitted { step(.votingAllowed(false)) }
         if gate.admission.hasHoles { step(.holes(fillable: fillable)) }
         followMembers()
         scheduleTick()
@@ -130,6 +132,8 @@ final class SimulatedProcess {
             guard isAlive else { return }
         }
         if let due = gate.memory.tick() { submit(.remember(due.records, due.ticket)) }
+        leaveIfDiskLost()
+        guard isAlive else { return }
         considerCheckpoint()
         prepareSpare()
         lookForRoom()
@@ -142,7 +146,7 @@ final class SimulatedProcess {
 
     /// Tells the cluster in which start it takes part, as the node of ControlPlane does.
     private func publish() {
-        guard world.settings.keepsRecords, !isPublishing, gate.admission.isAdmitted,
+        guard world.settings.keepsRecords, !isPublishing, gate.isAdmitted,
             replica.view.leader != nil, world.now >= publishAgainAt,
             let record = replica.store.members[identity.memberID]
         else { return }
@@ -197,7 +201,8 @@ final class SimulatedProcess {
     func flushSoon() {
         guard !flushScheduled, isAlive else { return }
         flushScheduled = true
-        after(world.random.draw(0...60), .flush) { [unowned self] in
+        // An event of a process that is gone is dropped.
+        after(world.random.draw(0...60), .flush) { [unowned(unsafe) self] in
             flushScheduled = false
             replica.flush(into: &effects)
             perform()
@@ -239,8 +244,8 @@ final class SimulatedProcess {
         case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
         case .roleChanged(let role, let term, let leader):
             world.rules.roleChanged(role, term, leader: leader, on: self)
-        case .configurationChanged(let configuration, _):
-            if gate.follow(configuration) { admitted() }
+        case .configurationChanged(let configuration, let index):
+            if gate.follow(configuration, at: index) { admitted() }
             if configuration.isJoint { world.counters.count(CoverageMark.jointConfiguration) }
             followMembers()
         case .healsFrom(let index): submit(.heals(from: index))

@@ -227,7 +227,7 @@ final class SimulatedNetwork {
         let (_, to) = ends(connection, way)
         let life = way == 0 ? connection.acceptorLife : connection.diallerLife
         world.schedule(after: time - world.now, .frame, machine: to, life: life) {
-            [unowned self] in
+            [unowned(unsafe) self] in
             guard connection.isOpen, let process = world.machines[to].process else { return }
             world.trace.fold(UInt64(Checksum.crc32c(frame)))
             process.received(frame, on: connection, fromDialler: way == 0)

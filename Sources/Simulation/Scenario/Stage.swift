@@ -84,7 +84,7 @@ package final class Stage {
 
     /// Whether the node may vote and acknowledge.
     package func isAdmitted(_ node: Int) -> Bool {
-        world.machines[node].process?.gate.admission.isAdmitted ?? false
+        world.machines[node].process?.gate.isAdmitted ?? false
     }
 
     package func term(of node: Int) -> UInt64 {

@@ -153,6 +153,11 @@ extension MemoryDisk {
         for id in doomed { files[id] = nil }
     }
 
+    /// As ``collect()``, where only one file can be meant.
+    mutating func collect(_ id: FileID) {
+        if let file = files[id], file.handles == 0, !isNamed(id) { files[id] = nil }
+    }
+
     private func isNamed(_ file: FileID) -> Bool {
         if names.files.values.contains(file) || durableNames.files.values.contains(file) {
             return true

@@ -216,7 +216,7 @@ extension [UInt8] {
         case .write(let offset, let bytes):
             if bytes.isEmpty { return }
             if offset + bytes.count > count {
-                append(contentsOf: repeatElement(0, count: offset + bytes.count - count))
+                append(contentsOf: [UInt8](repeating: 0, count: offset + bytes.count - count))
             }
             withUnsafeMutableBytes { target in
                 bytes.withUnsafeBytes { source in
@@ -227,7 +227,7 @@ extension [UInt8] {
             }
         case .resize(let size):
             if size > count {
-                append(contentsOf: repeatElement(0, count: size - count))
+                append(contentsOf: [UInt8](repeating: 0, count: size - count))
             } else {
                 removeLast(count - size)
             }

@@ -77,7 +77,20 @@ package final class MemoryFileSystem: FileSystem {
 extension MemoryFileSystem {
     /// A path without empty parts: the only form in which the disk knows it.
     fileprivate static func plain(_ path: String) -> String {
-        "/" + path.split(separator: "/").joined(separator: "/")
+        if isPlain(path) { return path }
+        return "/" + path.split(separator: "/").joined(separator: "/")
+    }
+
+    /// Nearly every path is.
+    private static func isPlain(_ path: String) -> Bool {
+        let slash = UInt8(ascii: "/")
+        var last = UInt8(0)
+        for byte in path.utf8 {
+            if last == 0, byte != slash { return false }
+            if last == slash, byte == slash { return false }
+            last = byte
+        }
+        return last != 0 && (last != slash || path.utf8.count == 1)
     }
 }
 
@@ -232,7 +245,7 @@ private final class MemoryFile: StorageFile {
             guard disk.epoch == epoch else { return }
             if disk.files[id]?.lockHolder == me { disk.files[id]?.lockHolder = nil }
             disk.files[id]?.handles -= 1
-            disk.collect()
+            disk.collect(id)
         }
     }
 
