@@ -67,16 +67,14 @@ package struct Admission: Sendable {
         return acceptedBy.count(where: others.contains) >= needed
     }
 
-    /// A peer's log has these voters.
-    package mutating func hear(_ voters: [NodeID], at index: LogIndex) {
-        guard !voters.isEmpty, index > heard?.index ?? .zero else { return }
-        heard = (index, voters)
-    }
-
-    /// True when this makes it admitted.
-    package mutating func accept(_ peer: NodeID) -> Bool {
+    /// A peer remembers nothing that this disk does not hold, and its log has these voters. True
+    /// when this makes it admitted.
+    package mutating func accept(
+        _ peer: NodeID, voters: [NodeID] = [], at index: LogIndex = .zero
+    ) -> Bool {
         let before = isAdmitted
         if !acceptedBy.contains(peer) { acceptedBy.append(peer) }
+        if !voters.isEmpty, index > heard?.index ?? .zero { heard = (index, voters) }
         guard isAdmitted else { return false }
         isFresh = false
         return !before

@@ -163,8 +163,9 @@ package struct PeerGate: Sendable {
     package mutating func welcomed(by peer: NodeID, _ welcome: PeerWelcome) -> Change {
         switch welcome.verdict {
         case .neverHeard, .known:
-            admission.hear(welcome.voters, at: welcome.configurationIndex)
-            return admission.accept(peer) && admitted() ? .admitted : .nothing
+            let isNews = admission.accept(
+                peer, voters: welcome.voters, at: welcome.configurationIndex)
+            return isNews && admitted() ? .admitted : .nothing
         case .behind: return admission.reject() ? .rejected : .nothing
         case .removedMember: return .removed
         case .levelTooLow: return .outdated

@@ -132,16 +132,19 @@ struct PeerGateTests {
         let three = [NodeID(1), NodeID(2), NodeID(5)]
         // Two of five were removed while it was off, and one of the three that are left is gone.
         var known = Admission(members: five, self: NodeID(5), at: LogIndex(10))
-        known.hear(three, at: LogIndex(20))
-        let isAdmitted = known.accept(NodeID(1))
+        let isAdmitted = known.accept(NodeID(1), voters: three, at: LogIndex(20))
         #expect(isAdmitted)
+        // Whom it had met before is enough by what it hears from another.
+        var met = Admission(
+            members: (1...7).map { NodeID($0) }, self: NodeID(5), at: LogIndex(10))
+        let first = met.accept(NodeID(2))
+        let second = met.accept(NodeID(4), voters: three, at: LogIndex(20))
+        #expect(!first && second)
         var late = Admission(members: five, self: NodeID(5), at: LogIndex(30))
-        late.hear(three, at: LogIndex(20))
-        let isOutdated = late.accept(NodeID(1))
+        let isOutdated = late.accept(NodeID(1), voters: three, at: LogIndex(20))
         #expect(!isOutdated)
         var fresh = Admission(members: five, self: NodeID(5), at: LogIndex(10), isFresh: true)
-        fresh.hear(three, at: LogIndex(20))
-        let isFresh = fresh.accept(NodeID(1))
+        let isFresh = fresh.accept(NodeID(1), voters: three, at: LogIndex(20))
         #expect(!isFresh)
     }
 
