@@ -92,6 +92,12 @@ let package = Package(
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         room(
+            "Backup",
+            [
+                "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot", "Primitives",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
+        room(
             "KeelsonClient",
             ["API", "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"), ssl]),
         room(
@@ -117,7 +123,7 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "EtcdSnapshot", "Replication", "StateMachine", "Storage",
+                "ControlPlane", "Backup", "EtcdSnapshot", "Replication", "StateMachine", "Storage",
                 "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives",
                 "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -162,6 +168,12 @@ let package = Package(
         tests(
             "EtcdSnapshotTests",
             ["EtcdSnapshot", "Primitives", .product(name: "Crypto", package: "swift-crypto")]),
+        tests(
+            "BackupTests",
+            [
+                "Backup", "Replication", "RaftCore", "StateMachine", "Storage", "EtcdSnapshot",
+                "Primitives",
+            ]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests("AgentTests", ["Agent", "Primitives"]),

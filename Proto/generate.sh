@@ -34,7 +34,8 @@ command -v protoc >/dev/null || {
 mkdir -p "$output"
 rm -f "$output"/*.swift
 all=$(cd "$proto" && find . -name '*.proto' | sed 's|^\./||' | sort)
-# Reflection's old version has the messages of the new one: it is described, and not generated.
+# Described, and not generated: reflection's old version, which has the messages of the new one, and
+# Keelson's own, which are read and written by hand.
 protoc \
     --plugin=protoc-gen-swift="$plugin" \
     --proto_path="$proto" \
@@ -42,7 +43,7 @@ protoc \
     --swift_opt=Visibility=Package \
     --swift_opt=UseAccessLevelOnImports=true \
     --swift_opt=FileNaming=PathToUnderscores \
-    $(echo "$all" | grep -v '/v1alpha/')
+    $(echo "$all" | grep -v -e '/v1alpha/' -e '^keelson/')
 
 set_file=$(mktemp)
 trap 'rm -f "$set_file"' EXIT

@@ -21,6 +21,7 @@ needs=(
   "libjemalloc-dev|build|pkg-config --exists jemalloc|memory allocation, in the C library's place"
   "zlib1g-dev|build|pkg-config --exists zlib|gzip in gRPC and HTTP"
   "etcd-client|test|command -v etcdctl|etcd's own client, which the tests run against Keelson"
+  "sqlite3|test|command -v sqlite3|opens the databases that backups become"
   "openssl|test|command -v openssl|makes the certificates of the tests, and speaks old TLS"
   "curl|test|command -v curl|a client for HTTP over TLS"
   "iproute2|test|command -v ip|network namespaces, between which connections are cut"

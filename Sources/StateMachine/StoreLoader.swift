@@ -28,6 +28,12 @@ package struct StoreLoader {
     /// - Parameter known: what the node knows that the store is for.
     package init(known: FeatureLevel = .newest) { self.known = known }
 
+    /// Where the store stands that the rows so far are of: its revision, and the leader's clock in
+    /// milliseconds since 1970. Nil before its first row.
+    package var position: (revision: Revision, clock: UInt64)? {
+        state.map { (Revision($0.revision), $0.clock) }
+    }
+
     package mutating func add(_ row: StoreRow) throws(StoreLoadError) {
         try add(table: row.table, key: row.key, value: row.value)
     }

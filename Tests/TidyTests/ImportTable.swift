@@ -35,6 +35,10 @@ enum ImportTable {
             "RPC": ["CNGHTTP2", "CZlib", "Primitives", "NIOSSL"],
             "EtcdSnapshot": ["Storage", "API", "Primitives", "Crypto"],
             "Replication": ["RaftCore", "Storage", "StateMachine", "Primitives"],
+            "Backup": [
+                "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot", "Primitives",
+                "Crypto",
+            ],
             "Scheduling": ["StateMachine", "API", "Primitives"],
             "Simulation": [
                 "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "Primitives",

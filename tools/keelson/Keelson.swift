@@ -30,7 +30,8 @@ struct Keelson: AsyncParsableCommand {
             HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
             AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,
-            AuthCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            AuthCommand.self, SnapshotCommand.self, BackupCommand.self, RestoreCommand.self,
+            VerifyCommand.self,
             BenchCommand.self, SimulateCommand.self,
         ])
 

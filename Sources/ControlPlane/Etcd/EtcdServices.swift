@@ -32,6 +32,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let leases: LeaseService
     private let cluster: ClusterService
     private let maintenance: MaintenanceService
+    private let backup: BackupService
     private let queue: QueueDriver
     private let locks: LockService
     private let elections: ElectionService
@@ -50,8 +51,10 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
             node: node, progressInterval: options.watchProgressInterval, limits: options.limits)
         leases = LeaseService(node: node, limits: options.limits)
         cluster = ClusterService(node: node)
+        let wholeReads = WholeReads(options.limits)
         maintenance = MaintenanceService(
-            node: node, largeRanges: largeRanges, limits: options.limits)
+            node: node, largeRanges: largeRanges, wholeReads: wholeReads)
+        backup = BackupService(node: node, thread: largeRanges, wholeReads: wholeReads)
         queue = QueueDriver(node: node)
         locks = LockService(node: node, queue: queue)
         elections = ElectionService(node: node, queue: queue)
@@ -77,6 +80,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         leases.register(in: &routes)
         cluster.register(in: &routes)
         maintenance.register(in: &routes)
+        backup.register(in: &routes)
         locks.register(in: &routes)
         elections.register(in: &routes)
         auth.register(in: &routes)

@@ -12,9 +12,9 @@ final class MaintenanceService: @unchecked Sendable {
     private let largeRanges: LargeRanges
     private let wholeReads: WholeReads
 
-    init(node: any NodeFacade, largeRanges: LargeRanges, limits: EtcdLimits) {
+    init(node: any NodeFacade, largeRanges: LargeRanges, wholeReads: WholeReads) {
         self.node = node
-        wholeReads = WholeReads(limits)
+        self.wholeReads = wholeReads
         self.largeRanges = largeRanges
     }
 

@@ -3,7 +3,7 @@ internal import Crypto
 internal import EtcdSnapshot
 internal import Foundation
 internal import Primitives
-internal import StateMachine
+package import StateMachine
 internal import SwiftProtobuf
 
 /// The state at one moment as the file that `etcdctl snapshot save` writes: a bbolt file, and its
@@ -12,7 +12,7 @@ internal import SwiftProtobuf
 /// Users and roles are in it without their passwords, and authentication is off: what Keelson keeps
 /// of a password etcd cannot check, and nobody could log in. The datacenter's own records are left
 /// out: etcd has no place for them.
-struct SnapshotFile: Sendable {
+package struct SnapshotFile: Sendable {
     private let frozen: FrozenStore
     private let layout: BoltLayout
     private var builder = BoltBuilder(isMeasuring: false)
@@ -26,11 +26,11 @@ struct SnapshotFile: Sendable {
         case end
     }
 
-    static let digestBytes = SHA256.byteCount
+    package static let digestBytes = SHA256.byteCount
 
     /// Measures the file. Cost: about a tenth of a second for a million records, so not on an event
     /// loop.
-    init(_ frozen: FrozenStore) throws {
+    package init(_ frozen: FrozenStore) throws {
         self.frozen = frozen
         var measure = BoltBuilder(isMeasuring: true)
         try SnapshotFile.addBeforeKeys(frozen, to: &measure)
@@ -45,7 +45,7 @@ struct SnapshotFile: Sendable {
     var fileBytes: Int { layout.fileBytes }
 
     /// The next piece, of at least `bytesMin` where so much is left; then the digest; then nothing.
-    mutating func next(bytesMin: Int) throws -> [UInt8] {
+    package mutating func next(bytesMin: Int) throws -> [UInt8] {
         var piece: [UInt8] = []
         switch part {
         case .beginning:

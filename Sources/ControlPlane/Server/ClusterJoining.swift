@@ -46,6 +46,11 @@ struct ClusterJoining {
             if let known { try retire(path, known.memberID) }
             return take(answer, &configuration)
         }
+        if let known, known.isRestored {
+            try known.checkName(configuration.name, path)
+            configuration.initialClusterState = "existing"
+            return known
+        }
         guard configuration.initialClusterState == "new" else {
             if let known { return known }
             // Whom nobody knows waits until somebody does.
@@ -269,6 +274,14 @@ struct ClusterJoining {
 }
 
 extension NodeIdentity {
+    /// The flags cannot say whose directory it is, but for the name.
+    fileprivate func checkName(_ name: String, _ path: String) throws(StorageError) {
+        guard self.name == name else {
+            throw .foreign(
+                path: path, field: "the restored member", expected: name, found: self.name)
+        }
+    }
+
     /// Whether it is of a member that came back under another id, on a server whose flags still say
     /// that the cluster is new: it met those who voted then, and was none of them.
     fileprivate func isSuccessor(of founding: NodeIdentity) -> Bool {

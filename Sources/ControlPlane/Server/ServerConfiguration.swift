@@ -209,6 +209,17 @@ package struct ServerConfiguration: Sendable {
         try validateTLS()
     }
 
+    /// What a member can be told that is to be restored.
+    package func validateRestoration() throws(ConfigurationError) {
+        try check(
+            "--name", name, !name.isEmpty && name.utf8.count <= NodeIdentity.nameBytesMax,
+            "a name has 1 to 256 bytes", "Give each member a name of its own")
+        try check(
+            "--data-dir", dataDirectory, !dataDirectory.isEmpty, "no directory is given",
+            "Name a directory that only this node uses")
+        try validateMembers()
+    }
+
     private func validateTLS() throws(ConfigurationError) {
         try check(
             "--tls-min-version", tlsMinimumVersion,

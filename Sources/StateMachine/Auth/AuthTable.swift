@@ -49,6 +49,8 @@ package struct AuthRole: Equatable, Sendable {
     package var name: [UInt8]
     /// Sorted by key; among equal keys in the order in which they were granted.
     package var permissions: [KeyPermission] = []
+
+    package init(name: [UInt8]) { self.name = name }
 }
 
 /// Who may do what: users, their roles, the roles' permissions. Not part of the keys' revision

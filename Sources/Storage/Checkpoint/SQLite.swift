@@ -20,7 +20,23 @@ struct SQLiteFailure: Error, Equatable {
 /// A connection to one database file through a ``SQLiteVFS``; used by one thread at a time.
 final class SQLiteDatabase {
     fileprivate let handle: OpaquePointer
-    private let vfs: SQLiteVFS
+    private let vfs: SQLiteVFS?
+
+    /// A plain database for anybody to read: through the system's own VFS, with no page checksums.
+    init(plainAt path: String) throws(SQLiteFailure) {
+        var handle: OpaquePointer?
+        let flags =
+            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
+            | SQLITE_OPEN_EXRESCODE
+        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        guard code == SQLITE_OK, let handle else {
+            let failure = Self.failure(code, handle, sql: "open \(path)")
+            sqlite3_close_v2(handle)
+            throw failure
+        }
+        self.handle = handle
+        vfs = nil
+    }
 
     /// - Parameter reservedBytes: kept free at the end of each page of a file that is made now.
     init(path: String, vfs: SQLiteVFS, reservedBytes: Int32) throws(SQLiteFailure) {
@@ -98,6 +114,21 @@ final class SQLiteStatement {
                     handle, parameter, bytes.baseAddress, UInt64(bytes.count), copies)
         }
         try check(code)
+    }
+
+    func bind(text: String, at parameter: Int32) throws(SQLiteFailure) {
+        let copies = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        // An address even where there is no text: none would be NULL.
+        let code = (Array(text.utf8) + [0]).withUnsafeBytes { raw in
+            sqlite3_bind_text(
+                handle, parameter, raw.baseAddress?.assumingMemoryBound(to: CChar.self),
+                Int32(clamping: raw.count - 1), copies)
+        }
+        try check(code)
+    }
+
+    func bindNull(at parameter: Int32) throws(SQLiteFailure) {
+        try check(sqlite3_bind_null(handle, parameter))
     }
 
     /// True when a row is there to be read; false at the end, where the statement is reset.

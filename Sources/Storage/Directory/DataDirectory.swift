@@ -73,9 +73,13 @@ package final class DataDirectory: Sendable {
     /// Makes an empty directory `identity`'s: all files and subdirectories, durable when it
     /// returns.
     ///
-    /// - Parameter disk: drawn at random, so that a directory that was emptied is known as another.
+    /// - Parameters:
+    ///   - disk: drawn at random, so that a directory that was emptied is known as another.
+    ///   - fill: puts in the directory what it begins with; until it has returned, the directory
+    ///     is nobody's.
     package func initialize(
-        as identity: NodeIdentity, disk: UInt32 = 0
+        as identity: NodeIdentity, disk: UInt32 = 0,
+        filling fill: () throws(StorageError) -> Void = { () throws(StorageError) in }
     ) throws(StorageError) -> DataDirectory {
         invariant(self.identity == nil, "\(path) is initialised already")
         for name in Self.subdirectories {
@@ -85,6 +89,7 @@ package final class DataDirectory: Sendable {
         _ = try HardStateFile.create(fileSystem: fileSystem, directory: path)
         try BootFile.create(fileSystem: fileSystem, directory: path, disk: disk)
         _ = try PeerMemoryFile.create(fileSystem: fileSystem, directory: path)
+        try fill()
         try IdentityFile.create(identity, fileSystem: fileSystem, directory: path)
         return DataDirectory(path: path, fileSystem: fileSystem, identity: identity, lock: lock)
     }

@@ -27,6 +27,7 @@ enum IdentityFile {
         writer.writeLengthPrefixed(identity.name)
         writer.write(UInt16(identity.initialVoters.count))
         for voter in identity.initialVoters { writer.write(voter.rawValue) }
+        if identity.isRestored { writer.write(UInt8(1)) }
         _ = try TwoSlotFile.create(
             kind, fileSystem: fileSystem, directory: directory, name: name, value: writer.bytes)
     }
@@ -46,6 +47,8 @@ enum IdentityFile {
             for _ in 0..<(try reader.read(UInt16.self)) {
                 identity.initialVoters.append(NodeID(try reader.read()))
             }
+            // Only restored ones go on.
+            if !reader.isAtEnd { identity.isRestored = try reader.read(UInt8.self) == 1 }
             return identity
         } catch {
             throw .corrupt(path: path, offset: reader.offset, reason: "it is no identity")

@@ -14,13 +14,17 @@ package struct NodeIdentity: Equatable, Sendable {
     /// The voters from whom the log begins, sorted: a new cluster's members, or, where the member
     /// joined a cluster, those that it met.
     package var initialVoters: [NodeID]
+    /// Whether the directory was made from a backup, so that the flags for a new cluster do not
+    /// name its ids.
+    package var isRestored: Bool
 
     package static let initialVotersMax = 256
 
     package init(
         formatVersion: UInt32 = NodeIdentity.currentFormatVersion, clusterID: ClusterID,
-        memberID: NodeID, name: String, initialVoters: [NodeID] = []
+        memberID: NodeID, name: String, initialVoters: [NodeID] = [], isRestored: Bool = false
     ) {
+        self.isRestored = isRestored
         self.initialVoters = initialVoters.sorted()
         self.formatVersion = formatVersion
         self.clusterID = clusterID

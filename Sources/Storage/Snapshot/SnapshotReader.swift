@@ -20,12 +20,14 @@ package struct SnapshotReader: Sendable {
     package private(set) var failure: SnapshotFault?
     package var rowCount: UInt64 { rows.rowCount }
 
-    private let clusterID: ClusterID
+    private let clusterID: ClusterID?
     private let limits: SnapshotLimits
     private var digest: UInt64 = 0
     private var rows = SnapshotRows()
 
-    package init(clusterID: ClusterID, limits: SnapshotLimits = SnapshotLimits()) {
+    /// - Parameter clusterID: of which cluster the stream has to be; nil where that is not known
+    ///   before, as with a backup.
+    package init(clusterID: ClusterID?, limits: SnapshotLimits = SnapshotLimits()) {
         self.clusterID = clusterID
         self.limits = limits
     }
@@ -83,7 +85,7 @@ package struct SnapshotReader: Sendable {
                 throw .invalidField("second header", chunk: chunk.sequence)
             }
             let found = try SnapshotHeader.decode(chunk.content, limits: limits)
-            guard found.clusterID == clusterID else {
+            if let clusterID, found.clusterID != clusterID {
                 throw .wrongCluster(expected: clusterID, found: found.clusterID)
             }
             header = found

@@ -1,0 +1,97 @@
+internal import ArgumentParser
+internal import Backup
+internal import Storage
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+struct BackupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Back a cluster up, check backups, and look into them.",
+        discussion: """
+            A backup has everything: keys with their history, leases, users with their passwords'
+            hashes, roles, members, and the datacenter's records. Keep it as you keep the data.
+            `keelson restore` makes a new cluster of it.
+
+            EXAMPLES:
+              keelson backup take --endpoints 10.0.0.1:2379 --out monday.kbk
+              keelson backup verify monday.kbk
+              keelson backup open monday.kbk --out monday.sqlite
+              sqlite3 monday.sqlite "SELECT key_text, value_text FROM keys LIMIT 10"
+              keelson backup export --etcd monday.kbk --out monday.db
+            """,
+        subcommands: [
+            BackupTakeCommand.self, BackupVerifyCommand.self, BackupOpenCommand.self,
+            BackupExportCommand.self,
+        ])
+}
+
+extension Failure {
+    init(_ error: BackupError) {
+        self.init(Failure.Status(rawValue: error.exitStatus) ?? .failed, "\(error)")
+    }
+
+    /// Runs what throws a backup's error, as a command that fails.
+    static func describing<Result>(
+        _ body: () throws(BackupError) -> Result
+    ) throws -> Result {
+        do throws(BackupError) { return try body() } catch { throw Failure(error) }
+    }
+}
+
+/// A line that is written over, where somebody looks.
+struct ProgressLine {
+    private let what: String
+    private var shownAt = ContinuousClock.now - .seconds(1)
+    private let isShown = isatty(STDERR_FILENO) == 1
+    private static let width = 30
+
+    init(_ what: String) { self.what = what }
+
+    /// - Parameter fraction: from 0 to 1.
+    mutating func show(_ fraction: Double, _ detail: String = "") {
+        guard isShown, ContinuousClock.now - shownAt > .milliseconds(200) else { return }
+        shownAt = .now
+        let filled = Int(min(1, max(0, fraction)) * Double(Self.width))
+        let bar =
+            String(repeating: "#", count: filled)
+            + String(repeating: ".", count: Self.width - filled)
+        let percent = Int(min(1, max(0, fraction)) * 100)
+        let text = "\r\(what) [\(bar)] \(percent)% \(detail)  "
+        Output.writeAll(Array(text.utf8), to: STDERR_FILENO)
+    }
+
+    func clear() {
+        guard isShown else { return }
+        let text = "\r" + String(repeating: " ", count: Self.width + what.count + 40) + "\r"
+        Output.writeAll(Array(text.utf8), to: STDERR_FILENO)
+    }
+}
+
+/// The time of day.
+enum TimeOfDay {
+    /// Since 1970.
+    static func milliseconds() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+    }
+
+    /// As RFC 3339 has it, in UTC.
+    static func text(_ milliseconds: UInt64) -> String {
+        var seconds = time_t(clamping: milliseconds / 1000)
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func padded(_ number: Int32, _ count: Int = 2) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, count - digits.count)) + digits
+        }
+        return "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1))"
+            + "-\(padded(parts.tm_mday))T\(padded(parts.tm_hour)):\(padded(parts.tm_min))"
+            + ":\(padded(parts.tm_sec)).\(padded(Int32(milliseconds % 1000), 3))Z"
+    }
+}
