@@ -205,6 +205,8 @@
         case passesLocksUnconfirmed
         /// A waiter is judged where it enters the queue, and not when its turn comes.
         case judgesWaitersOnce
+        /// Who observes an election misses leaders that came and went in one turn.
+        case missesLeadersOfOneTurn
         /// Whoever leaves a queue leaves its key there.
         case leavesKeysBehind
 

@@ -108,15 +108,15 @@ extension Replica {
         raft.progress.filter { $0.isRecentlyActive && $0.hasAnswered }.map(\.id)
     }
 
-    private func isMissing(_ id: NodeID) -> Bool {
-        store.members[id] == nil && !store.members.isRemoved(id)
-    }
+    private func isMissing(_ id: NodeID) -> Bool { store.members.lacks(id) }
 
     // MARK: The leader's part
 
     /// The members with which the cluster began go on record.
     private mutating func foundMembers(into effects: inout [ReplicaEffect]) {
-        guard appliedConfiguration.hasMember(where: { isMissing($0) }) else { return }
+        // Not with `self` in the closure: that would copy all of it, each tick.
+        let members = store.members
+        guard appliedConfiguration.hasMember(where: { members.lacks($0) }) else { return }
         let missing = settings.initialMembers.filter { member in
             isMissing(member.member) && appliedConfiguration.contains(member.member)
         }

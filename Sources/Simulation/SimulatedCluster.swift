@@ -27,6 +27,7 @@ package final class SimulatedCluster {
     var clients: [SimulatedClient] = []
     var watchers: [SimulatedWatcher] = []
     var lockers: [SimulatedLocker] = []
+    var observers: [SimulatedObserver] = []
     /// Processes that ended in the event that runs now.
     private var ended: [SimulatedProcess] = []
     /// Chance of its own, so that runs without older builds are what they are.
@@ -67,14 +68,18 @@ package final class SimulatedCluster {
         for number in 0..<settings.lockerCount {
             lockers.append(SimulatedLocker(world: self, number: number, random: others.fork()))
         }
+        for number in 0..<(lockers.isEmpty ? 0 : 2) {
+            observers.append(SimulatedObserver(world: self, number: number, random: others.fork()))
+        }
     }
 
-    /// What the first leader puts on record.
+    /// What the first leader puts on record: not more than the flags say. Who has not said its
+    /// version has not started yet.
     var founders: [MemberAttributes] {
         machines[..<settings.nodeCount].map { machine in
             MemberAttributes(
                 member: NodeID(UInt64(machine.index) + 1), name: "n\(machine.index + 1)",
-                clientURLs: [], peerURLs: ["n\(machine.index + 1).0"], version: "3.7.0")
+                clientURLs: [], peerURLs: ["n\(machine.index + 1).0"], version: "")
         }
     }
 
@@ -330,6 +335,7 @@ package final class SimulatedCluster {
             network.processEnded(on: machine.index, silently: losingPower)
             for client in clients { client.processEnded(machine.index) }
             for locker in lockers { locker.processEnded(machine.index) }
+            for observer in observers { observer.processEnded(machine.index, life: endedLife) }
             for watcher in watchers {
                 watcher.processEnded(machine.index, life: endedLife)
             }

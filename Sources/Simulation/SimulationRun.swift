@@ -59,6 +59,7 @@ extension SimulatedCluster {
         for client in clients { client.thinkAgain() }
         for watcher in watchers { watcher.connectLater() }
         for locker in lockers { locker.beginLater() }
+        for observer in observers { observer.connectLater() }
     }
 
     /// The liveness phase: everything heals, and the cluster has to come back within a time.
@@ -236,5 +237,6 @@ extension SimulatedCluster {
         clients = []
         watchers = []
         lockers = []
+        observers = []
     }
 }

@@ -161,6 +161,13 @@ package struct MemberTable: Equatable, Sendable {
         return place < records.count && records[place].id == id ? records[place] : nil
     }
 
+    /// Whether the member is neither on record nor was removed.
+    package func lacks(_ member: NodeID) -> Bool {
+        let place = firstPlace(member)
+        let isThere = place < records.count && records[place].id == member
+        return !isThere && !isRemoved(member)
+    }
+
     package func isRemoved(_ member: NodeID) -> Bool { removed.contains(member) }
 
     /// What all members, whatever their role, have said that they know; none is the least there is.

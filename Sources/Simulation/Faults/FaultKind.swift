@@ -150,6 +150,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case placeLost
     case fencedWriteDone
     case fencedWriteRefused
+    case leaderObserved
     case buildUpgraded
     case levelRaised
 }

@@ -259,6 +259,7 @@ extension SimulatedProcess {
             world.rules.loaded(replica.store, on: machine)
             hub.jump(to: max(hub.revision, replica.store.revision))
             turned(queued.storeReplaced(by: replica.store))
+            for observer in observers { observer.look(at: self) }
             if hub.needsCatchUp { catchUpSoon() }
             perform()
             flushSoon()

@@ -57,6 +57,7 @@ extension SimulatedProcess {
     }
 
     func answerRead(_ sequence: UInt64, _ failure: RequestFailure?) {
+        if let done = ownReads.removeValue(forKey: sequence) { return done(failure) }
         guard let call = calls.removeValue(forKey: sequence) else { return }
         if failure != nil {
             world.counters.count(CoverageMark.readFailed)
@@ -162,6 +163,7 @@ extension SimulatedProcess {
     func publish(_ batch: [Applied]) {
         tell(hub.applied(batch, log: replica.store))
         turned(queued.applied(batch, in: replica.store))
+        tellObservers(batch)
         if hub.needsCatchUp { catchUpSoon() }
     }
 

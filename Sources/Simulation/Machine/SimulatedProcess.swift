@@ -64,6 +64,9 @@ final class SimulatedProcess {
     private var publishAgainAt: Micros = 0
     /// Who wants to know what came of what the node's operator asked for.
     var ownAnswers: [UInt64: (ReplicaOutcome) -> Void] = [:]
+    /// Who waits for what it reads to be current.
+    var ownReads: [UInt64: (RequestFailure?) -> Void] = [:]
+    var observers: [SimulatedObserver] = []
     /// The index up to which `.applied` effects were told.
     var toldIndex: LogIndex
 

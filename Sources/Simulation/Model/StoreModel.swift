@@ -16,8 +16,12 @@ struct ModelVersion: Equatable, Sendable {
         let header = record.header
         return header.modRevision == mod && header.isTombstone == isDeletion
             && header.createRevision == create && header.version == version
-            && (keysOnly || header.lease == lease && record.withValue { $0.elementsEqual(value) })
-            && record.withKey { $0.elementsEqual(key) }
+            && (keysOnly || header.lease == lease && record.withValue { Self.isEqual($0, value) })
+            && record.withKey { Self.isEqual($0, key) }
+    }
+
+    private static func isEqual(_ raw: UnsafeRawBufferPointer, _ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { Bytes.compare(raw, $0) == 0 }
     }
 }
 

@@ -29,6 +29,9 @@ package struct LeaderFeed: Sendable {
     /// What was applied, in order: each value that the leader had is told.
     package mutating func applied(_ events: [Record], in store: Store) -> [Telling] {
         var tellings: [Telling] = []
+        #if KEELSON_MUTANTS
+            if planted(.missesLeadersOfOneTurn), let telling = look(in: store) { return [telling] }
+        #endif
         for event in events where event.modRevision > lookedThrough {
             guard event.key.storage.starts(with: prefix) else { continue }
             if let current, event.key == current.key, !event.isTombstone {
