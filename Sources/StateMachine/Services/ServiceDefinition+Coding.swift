@@ -4,7 +4,7 @@ internal import Primitives
 // where zero is not the default, so that a later default changes no service that runs.
 extension ServiceDefinition {
     package func encode() -> [UInt8] {
-        var writer = ProtobufWriter(capacity: 256 + opaque.count)
+        var writer = ProtobufWriter(capacity: 256)
         writer.field(1, id.path.text)
         if let command { writer.element(2, command) }
         writer.field(3, arguments != nil)
@@ -44,7 +44,6 @@ extension ServiceDefinition {
         for role in acceptedRoles { writer.element(29, role) }
         if let user { writer.element(30, user) }
         writer.field(31, role.text)
-        writer.field(32, opaque)
     }
 
     /// Nil where the bytes are no definition.
@@ -124,7 +123,6 @@ extension ServiceDefinition {
         case (29, .lengthDelimited): acceptedRoles.append(try reader.text())
         case (30, .lengthDelimited): user = try reader.text()
         case (31, .lengthDelimited): role = try reader.text()
-        case (32, .lengthDelimited): opaque = Array(try reader.lengthDelimited())
         case (_, let type): try reader.skip(type)
         }
     }

@@ -139,8 +139,6 @@ package struct ServiceDefinition: Equatable, Sendable {
     package var acceptedRoles: [ByteText] = []
     package var user: ByteText?
     package var role: ByteText = ResourceNames.anyRole
-    /// Fields that nobody but those who read the definition back makes use of.
-    package var opaque: [UInt8] = []
 
     package init(id: ServiceID) { self.id = id }
 

@@ -132,7 +132,7 @@ struct ServiceHistoryTests {
         full.killSelection = .oldestFirst
         full.killGraceMilliseconds = 0
         (full.user, full.role, full.acceptedRoles) = ("u", "r", ["*", "r"])
-        (full.cpus, full.gpus, full.instances, full.opaque) = (1, 2, 0, [1, 2, 3])
+        (full.cpus, full.gpus, full.instances) = (1, 2, 0)
         let bytes = full.encode()
         #expect(bytes.withUnsafeBytes { ServiceDefinition($0) } == full)
         #expect(full.problems == [])
