@@ -83,9 +83,9 @@ let package = Package(
         room(
             "ControlPlane",
             [
-                "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot", "Primitives",
-                "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"), ssl, deque,
-                logging,
+                "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot",
+                "Primitives", "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOTLS"), ssl, deque, logging,
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -183,7 +183,7 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "ControlPlane", "StateMachine", "RPC", "API", "Primitives", protobuf,
+                "ControlPlane", "Scheduling", "StateMachine", "RPC", "API", "Primitives", protobuf,
                 nio("NIOCore"), nio("NIOPosix"), ssl, logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),

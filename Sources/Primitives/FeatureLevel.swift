@@ -23,6 +23,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let replacement = FeatureLevel(3)
     /// The datacenter's records.
     package static let datacenter = FeatureLevel(3)
+    /// The records of services.
+    package static let services = FeatureLevel(4)
     /// The highest that this code knows.
-    package static let newest = FeatureLevel(3)
+    package static let newest = FeatureLevel(4)
 }

@@ -18,6 +18,9 @@ extension Replica {
         guard mayDecide else {
             return effects.append(.answer(sequence: sequence, .refused(.leaderChanged)))
         }
+        guard store.members.clusterLevel >= DatacenterCommand.level(of: body) else {
+            return effects.append(.answer(sequence: sequence, .refused(.leaderChanged)))
+        }
         guard proposals.count < settings.pendingRequestsMax else {
             return effects.append(.answer(sequence: sequence, .refused(.tooManyRequests)))
         }

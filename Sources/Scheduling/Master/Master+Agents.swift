@@ -204,7 +204,7 @@ extension DatacenterError {
         case .oldAgentSession, .agentNotOffered, .unknownFramework, .frameworkEnded,
             .otherPrincipal, .oldFrameworkSession, .frameworkNotConnected, .unknownTask,
             .duplicateTask, .unknownExecutor, .notFree, .invalidOperation, .tooManyRoles,
-            .invalidRole:
+            .invalidRole, .service:
             false
         }
     }

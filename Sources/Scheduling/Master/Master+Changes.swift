@@ -18,7 +18,7 @@ extension Master {
                 frameworkChanged(id, in: table)
                 frameworkEnded(id, in: table, into: &effects)
             case .role(let name): roleChanged(name, in: table)
-            case .master: break
+            case .master, .service, .instance, .deployment: break
             case .executor(let key): touched.append(key.agent)
             case .task(let key):
                 if let agent = table.tasks[key]?.agent { touched.append(agent) }

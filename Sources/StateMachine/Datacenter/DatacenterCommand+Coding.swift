@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 
 // `u8 number`, then the fields in order: names, resources and messages length-prefixed (u32), lists
 // with a u32 count before them, numbers little-endian. The numbers are part of the log's format:
@@ -7,7 +7,7 @@ extension DatacenterCommand {
     private enum Number: UInt8 {
         case registerAgent = 1
         case agentUnreachable, agentGone, agentMode, subscribe, frameworkDisconnected, endFramework
-        case launch, reportStatuses, acknowledge, kill, executorEnded, role, time, master
+        case launch, reportStatuses, acknowledge, kill, executorEnded, role, time, master, service
     }
 
     package func encode() -> [UInt8] {
@@ -65,27 +65,34 @@ extension DatacenterCommand {
             writer.write(session)
         case .role(let record):
             writer.begin(Number.role.rawValue)
-            writer.write(record.role)
-            writer.write(record.weight)
-            writer.write(record.guarantee)
-            writer.write(record.limit)
+            record.encodeCommand(into: &writer)
         case .time: writer.begin(Number.time.rawValue)
         case .master(let record):
             writer.begin(Number.master.rawValue)
             writer.write(record.member)
             writer.write(record.term)
             writer.writeLengthPrefixed(record.url)
+        case .service(let command):
+            writer.begin(Number.service.rawValue)
+            command.encode(into: &writer)
         }
         return writer.bytes
     }
 
+    /// What a node must know to apply an encoded command, without decoding the rest.
+    package static func level(of bytes: [UInt8]) -> FeatureLevel {
+        bytes.first == Number.service.rawValue ? .services : .datacenter
+    }
+
+    /// - Parameter known: what the node knows that reads it.
     /// - Throws: ``StoreError/unknownCommand(version:kind:)`` for a number that this program does
     ///   not know, ``StoreError/malformed(offset:)`` for other bytes.
     package static func decode(
-        _ bytes: UnsafeRawBufferPointer
+        _ bytes: UnsafeRawBufferPointer, known: FeatureLevel = .newest
     ) throws(StoreError) -> DatacenterCommand {
         guard let first = bytes.first else { throw .malformed(offset: 0) }
-        guard let number = Number(rawValue: first) else {
+        guard let number = Number(rawValue: first), number != .service || known >= .services
+        else {
             throw .unknownCommand(version: first, kind: CommandKind.datacenter.rawValue)
         }
         var reader = ByteReader(Array(bytes))
@@ -145,12 +152,22 @@ extension DatacenterCommand {
             record.limit = try reader.readOptionalResources()
             return .role(record)
         case .time: return .time
+        case .service: return .service(try ServiceCommand(&reader))
         case .master:
             return .master(
                 MasterRecord(
                     member: try reader.read(), term: try reader.read(),
                     url: try reader.readLengthPrefixed(limit: DatacenterLimits.urlBytesMax)))
         }
+    }
+}
+
+extension RoleRecord {
+    fileprivate func encodeCommand(into writer: inout ByteWriter) {
+        writer.write(role)
+        writer.write(weight)
+        writer.write(guarantee)
+        writer.write(limit)
     }
 }
 

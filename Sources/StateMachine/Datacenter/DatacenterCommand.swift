@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 
 /// What an entry of kind `datacenter` asks for: one transition of the records, decided by a leader
 /// for its own term and judged again where it is applied.
@@ -23,6 +23,19 @@ package enum DatacenterCommand: Equatable, Sendable {
     case master(MasterRecord)
     /// Nothing but the cluster's time passes: what is due in it survives the leader.
     case time
+    /// Of level ``FeatureLevel/services``.
+    case service(ServiceCommand)
+
+    /// What a node must know to apply it.
+    package var level: FeatureLevel {
+        switch self {
+        case .service: .services
+        case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
+            .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
+            .executorEnded, .role, .master, .time:
+            .datacenter
+        }
+    }
 }
 
 /// What an agent says when it connects.

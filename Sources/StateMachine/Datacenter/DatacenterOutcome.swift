@@ -6,6 +6,10 @@ package enum DatacenterChange: Equatable, Sendable {
     case executor(ExecutorKey)
     case role(ByteText)
     case master
+    /// Its record, or what it is to be.
+    case service(ServiceID)
+    case instance(InstanceID, of: ServiceID)
+    case deployment(DeploymentID, DeploymentEvent)
 }
 
 /// What became of one status that an agent reported. It is acknowledged to the agent but where it
@@ -25,6 +29,7 @@ package enum DatacenterOutcome: Equatable, Sendable {
     case agent(AgentID, session: UInt64)
     case framework(FrameworkID, session: UInt64)
     case statuses([StatusVerdict])
+    case service(ServiceOutcome)
 }
 
 /// Why a transition of the records is none.
@@ -52,6 +57,7 @@ package enum DatacenterError: Error, Equatable, Sendable {
     case invalidOperation(Int, ResourcesError)
     case tooManyRoles(max: Int)
     case invalidRole
+    case service(ServiceError)
 }
 
 /// A word of the program's own.
@@ -101,6 +107,7 @@ extension DatacenterError: CustomStringConvertible {
         case .invalidOperation(let operation, let error): "operation \(operation): \(error)"
         case .tooManyRoles(let max): "there are \(max) roles already"
         case .invalidRole: "that is no role"
+        case .service(let error): error.description
         }
     }
 }

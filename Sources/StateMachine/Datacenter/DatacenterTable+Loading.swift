@@ -30,6 +30,11 @@ extension DatacenterTable {
             guard let record = TaskRecord(value) else { return isSound = false }
             set(record)
         }
+        if let found = ServiceTable({ visit($0, space, $1) }) {
+            services = found
+        } else {
+            isSound = false
+        }
         guard isSound else {
             throw .malformedKey(table: StoreTable.datacenter.rawValue)
         }

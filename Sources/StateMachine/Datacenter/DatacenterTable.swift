@@ -59,6 +59,7 @@ package struct DatacenterTable: Equatable, Sendable {
     package internal(set) var agentIDs: [AgentID] = []
     package internal(set) var frameworkIDs: [FrameworkID] = []
     package internal(set) var roleNames: [ByteText] = []
+    package internal(set) var services = ServiceTable()
     /// Nil before the first.
     package internal(set) var master: MasterRecord?
     /// Frameworks that have ended, in that order.
@@ -66,7 +67,9 @@ package struct DatacenterTable: Equatable, Sendable {
 
     package init() {}
 
-    package var isEmpty: Bool { agents.isEmpty && frameworks.isEmpty && roles.isEmpty }
+    package var isEmpty: Bool {
+        agents.isEmpty && frameworks.isEmpty && roles.isEmpty && services.isEmpty
+    }
 
     // MARK: - Changes, by the rules and by a load
 
@@ -178,6 +181,7 @@ package struct DatacenterTable: Equatable, Sendable {
         let live = agentIDs.reduce(0) { $0 + (agents[$1]?.tasks.count ?? 0) }
         let counted = frameworkIDs.reduce(0) { $0 + (frameworks[$1]?.liveTasks ?? 0) }
         invariant(live == counted, "\(live) tasks on agents, \(counted) of frameworks")
+        services.checkInvariants(tasks: tasks)
     }
 }
 

@@ -7,7 +7,7 @@ extension Store {
     func changeDatacenter(
         _ body: UnsafeRawBufferPointer, _ applied: inout Applied
     ) throws(StoreError) -> Outcome {
-        let command = try DatacenterCommand.decode(body)
+        let command = try DatacenterCommand.decode(body, known: known)
         var batch = RecordBatch(write: beginWrite())
         let outcome: DatacenterOutcome
         do throws(DatacenterError) {
@@ -50,6 +50,7 @@ extension Store {
             put(RecordKeys.master.storage, datacenterTable.master?.encode() ?? [], &batch)
             batch.changes.append(.master)
         case .time: break
+        case .service(let command): return try performService(command, &batch)
         }
         return .done
     }

@@ -60,6 +60,7 @@ extension Store {
     func endFramework(
         _ id: FrameworkID, session: UInt64, _ batch: inout RecordBatch
     ) throws(DatacenterError) {
+        if id == ServiceFramework.id, mayHaveServices { throw .service(.ownFramework) }
         var record: FrameworkRecord
         if session == 0 {
             guard let known = datacenterTable.frameworks[id]?.record else {

@@ -49,6 +49,7 @@ extension Store {
         }
         if plan.tasks.contains(where: { $0.record.key == key }) { throw .duplicateTask(key) }
         try plan.take(task.resources, at: place)
+        if key.framework == ServiceFramework.id, mayHaveServices { try admit(task.task) }
         let sequence = TaskRecord.sequence(index: appliedIndex.rawValue, operation: place)
         var record = TaskRecord(
             key, on: plan.launch.agent, executor: nil, role: task.role, resources: task.resources,
@@ -88,6 +89,9 @@ extension Store {
         for (record, info) in plan.tasks {
             save(record, &batch)
             put(RecordKeys.launch(record.key), info, &batch)
+            if record.key.framework == ServiceFramework.id {
+                launched(record.key.task, &batch)
+            }
         }
     }
 }

@@ -74,8 +74,14 @@ extension Store {
     func kill(
         _ key: TaskKey, grace: UInt64, _ batch: inout RecordBatch
     ) throws(DatacenterError) {
-        guard var task = datacenterTable.tasks[key] else { throw .unknownTask(key) }
+        guard let task = datacenterTable.tasks[key] else { throw .unknownTask(key) }
         guard task.holdsResources else { return }
+        endTask(task, grace: grace, &batch)
+    }
+
+    /// Asks for the end of a task that has not ended.
+    func endTask(_ task: TaskRecord, grace: UInt64, _ batch: inout RecordBatch) {
+        var task = task
         task.killIndex = appliedIndex.rawValue
         task.killGraceMilliseconds = grace
         save(task, &batch)
@@ -86,6 +92,7 @@ extension Store {
         task.endIndex = appliedIndex.rawValue
         if !isAwaited(task.key) { task.waiting = [] }
         save(task, &batch)
+        if task.key.framework == ServiceFramework.id { ended(task, &batch) }
         trimEndedTasks(of: task.key.framework, &batch)
     }
 

@@ -19,6 +19,8 @@ final class MasterDesk {
     var holdsBack = false
     private(set) var heldBack: [(DecisionID, DatacenterCommand, Term)] = []
     private var sequence: UInt64 = 0
+    /// Who else follows what is applied.
+    var onApplied: ([DatacenterChange]) -> Void = { _ in }
 
     init() {
         master = Master(
@@ -80,10 +82,12 @@ final class MasterDesk {
         header.fenceTerm = decidedIn ?? term
         header.clock = now
         header.clusterTime = now
-        return store.apply(
+        let applied = store.apply(
             LogEntry(
                 index: store.appliedIndex.next, term: term, kind: .command,
                 payload: Command.encode(header, body: command.encode())))
+        if !applied.datacenterChanges.isEmpty { onApplied(applied.datacenterChanges) }
+        return applied
     }
 
     /// What an operator decided, and the master sees applied.

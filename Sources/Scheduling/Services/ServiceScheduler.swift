@@ -1,0 +1,395 @@
+internal import HeapModule
+package import StateMachine
+
+/// The active scheduler of services as a value: a framework like any other, that keeps as many
+/// instances running as each service's definition says, and takes deployments through their steps.
+///
+/// It is level-triggered: it looks at the records of a service and says what is missing. There is
+/// one on a node that leads, made anew with each term; nothing in it has to survive, for all that
+/// it decides by is in the records. What it costs follows what changed.
+package struct ServiceScheduler: Sendable {
+    /// A decision on its way.
+    enum Decision: Sendable {
+        case adjust(ServiceID)
+        case advance(DeploymentID)
+        case time
+    }
+
+    struct Wake: Comparable, Sendable {
+        var time: UInt64
+        var service: ServiceID
+
+        static func < (one: Wake, other: Wake) -> Bool {
+            (one.time, one.service) < (other.time, other.service)
+        }
+    }
+
+    /// An instance that an offer was accepted for.
+    struct AcceptedLaunch: Sendable {
+        var agent: AgentID
+        var since: UInt64
+    }
+
+    /// What was seen of offers while instances of a service wait.
+    struct Refusals: Sendable {
+        var seen: UInt64 = 0
+        var unused: UInt64 = 0
+        var counts: [OfferRefusal: UInt64] = [:]
+    }
+
+    package let settings: ServiceSchedulerSettings
+    /// What an agent is to constraints, from its record.
+    let traits: @Sendable (AgentRecord) -> AllocatorAgent
+
+    var now: UInt64
+    var clusterTime: UInt64
+    private var lastDecision: UInt64 = 0
+    private var decisions: [DecisionID: Decision] = [:]
+    private var timeRecordedAt: UInt64
+
+    /// What is to be looked at.
+    private var changedServices: Set<ServiceID> = []
+    private var changedDeployments: Set<DeploymentID> = []
+    /// About which a decision is on its way.
+    private var adjusting: Set<ServiceID> = []
+    private var advancing: Set<DeploymentID> = []
+    private var converged: Set<ServiceID> = []
+    private var wakes = Heap<Wake>()
+
+    // Offers.
+    /// Services with instances that wait, as they were looked at last.
+    var waiting: [ServiceID: [InstanceID]] = [:]
+    /// Not heard of since.
+    var launching: [InstanceID: AcceptedLaunch] = [:]
+    var refusals: [ServiceID: Refusals] = [:]
+    private var knownAgents: [AgentID: AllocatorAgent] = [:]
+    private var isSubscribed = false
+    private var subscribeAt: UInt64
+    /// Whether the master was told that offers are wanted; nil before it was told anything.
+    private var wantsOffers: Bool?
+    /// Instances wait that no offer was asked for.
+    var needsRevival = false
+    private var roles: [ByteText] = []
+    private var roleOfService: [ServiceID: ByteText] = [:]
+    private var servicesOfRole: [ByteText: Int] = [:]
+
+    /// A node has come to lead, and `table` has all that was decided before.
+    package init(
+        settings: ServiceSchedulerSettings, table: DatacenterTable, now: UInt64,
+        clusterTime: UInt64, traits: @escaping @Sendable (AgentRecord) -> AllocatorAgent
+    ) {
+        self.settings = settings
+        self.traits = traits
+        self.now = now
+        self.clusterTime = clusterTime
+        timeRecordedAt = now
+        subscribeAt = now
+        changedServices = Set(table.services.serviceIDs)
+        for id in table.services.serviceIDs { noteRole(of: id, in: table) }
+        roles = wantedRoles
+    }
+
+    package mutating func step(
+        _ input: ServiceSchedulerInput, in table: DatacenterTable,
+        into effects: inout [ServiceSchedulerEffect]
+    ) {
+        switch input {
+        case .tick(let now, let clusterTime):
+            self.now = max(self.now, now)
+            self.clusterTime = max(self.clusterTime, clusterTime)
+            tick(in: table, into: &effects)
+        case .applied(let changes): follow(changes, in: table)
+        case .decided(let id, let outcome): decided(id, outcome, into: &effects)
+        case .event(let event): take(event, in: table, into: &effects)
+        case .disconnected:
+            isSubscribed = false
+            subscribeAt = now + settings.subscribeMilliseconds
+        }
+    }
+
+    // MARK: - What changed
+
+    private mutating func follow(_ changes: [DatacenterChange], in table: DatacenterTable) {
+        for change in changes {
+            switch change {
+            case .service(let id):
+                noteRole(of: id, in: table)
+                look(at: id)
+            case .instance(let id, let service):
+                if table.services.instances[id]?.phase != .waiting { launching[id] = nil }
+                look(at: service)
+            case .deployment(let id, _): changedDeployments.insert(id)
+            case .task(let key):
+                guard key.framework == ServiceFramework.id,
+                    let instance = table.services.instances[key.task]
+                else { continue }
+                look(at: instance.service)
+            case .agent(let id): knownAgents[id] = nil
+            case .framework, .executor, .role, .master: break
+            }
+        }
+    }
+
+    private mutating func look(at id: ServiceID) {
+        changedServices.insert(id)
+        converged.remove(id)
+    }
+
+    func agent(_ id: AgentID, in table: DatacenterTable) -> AllocatorAgent? {
+        knownAgents[id] ?? table.agents[id].map { traits($0.record) }
+    }
+
+    mutating func knownAgent(_ id: AgentID, in table: DatacenterTable) -> AllocatorAgent? {
+        let agent = agent(id, in: table)
+        knownAgents[id] = agent
+        return agent
+    }
+
+    private mutating func decide(
+        _ command: DatacenterCommand, _ decision: Decision,
+        into effects: inout [ServiceSchedulerEffect]
+    ) -> Bool {
+        guard decisions.count < settings.decisionsMax else { return false }
+        lastDecision += 1
+        let id = DecisionID(lastDecision)
+        decisions[id] = decision
+        effects.append(.propose(id, command))
+        return true
+    }
+
+    private mutating func decided(
+        _ id: DecisionID, _ outcome: DecisionOutcome,
+        into effects: inout [ServiceSchedulerEffect]
+    ) {
+        guard let decision = decisions.removeValue(forKey: id) else { return }
+        let isRefused = if case .refused = outcome { true } else { false }
+        switch decision {
+        case .time: break
+        case .adjust(let service):
+            adjusting.remove(service)
+            if isRefused {
+                wakes.insert(Wake(time: retryAt, service: service))
+            } else {
+                look(at: service)
+            }
+        case .advance(let deployment):
+            advancing.remove(deployment)
+            if !isRefused { changedDeployments.insert(deployment) }
+        }
+    }
+
+    private var retryAt: UInt64 { clusterTime &+ settings.retryMilliseconds }
+
+    // MARK: - Time
+
+    private mutating func tick(
+        in table: DatacenterTable, into effects: inout [ServiceSchedulerEffect]
+    ) {
+        while let wake = wakes.min, wake.time <= clusterTime {
+            wakes.removeMin()
+            if waiting[wake.service] != nil { needsRevival = true }
+            look(at: wake.service)
+        }
+        for id in changedServices.sorted() where !adjusting.contains(id) {
+            changedServices.remove(id)
+            adjust(id, in: table, into: &effects)
+        }
+        for id in changedDeployments.sorted() where !advancing.contains(id) {
+            changedDeployments.remove(id)
+            advance(id, in: table, into: &effects)
+        }
+        if !wakes.isEmpty, now >= timeRecordedAt + settings.timeRecordMilliseconds {
+            timeRecordedAt = now
+            _ = decide(.time, .time, into: &effects)
+        }
+        speakToMaster(in: table, into: &effects)
+    }
+
+    private mutating func adjust(
+        _ id: ServiceID, in table: DatacenterTable,
+        into effects: inout [ServiceSchedulerEffect]
+    ) {
+        guard let service = table.services.services[id] else {
+            (waiting[id], refusals[id]) = (nil, nil)
+            converged.remove(id)
+            return
+        }
+        let plan = InstancePlan(service, in: table, clusterTime: clusterTime)
+        noteWaiting(plan.waiting, of: service)
+        if let time = plan.wakeAt { wakes.insert(Wake(time: time, service: id)) }
+        if plan.adjustment.isEmpty {
+            if plan.isConverged { converged.insert(id) }
+            if service.record.deployment.rawValue != 0 {
+                changedDeployments.insert(service.record.deployment)
+            }
+        } else if decide(.service(.adjust(plan.adjustment)), .adjust(id), into: &effects) {
+            adjusting.insert(id)
+        } else {
+            changedServices.insert(id)
+        }
+    }
+
+    private mutating func noteWaiting(
+        _ instances: [InstanceID], of service: ServiceTable.Service
+    ) {
+        let id = service.record.id
+        guard !instances.isEmpty else {
+            (waiting[id], refusals[id]) = (nil, nil)
+            return
+        }
+        let before = waiting[id] ?? []
+        waiting[id] = instances
+        if service.record.delayedUntil > clusterTime {
+            wakes.insert(Wake(time: service.record.delayedUntil, service: id))
+        } else if instances.last != before.last || refusals[id] == nil {
+            // Newer ones stand behind older ones.
+            needsRevival = true
+            if refusals[id] == nil { refusals[id] = Refusals() }
+        }
+    }
+
+    private mutating func advance(
+        _ id: DeploymentID, in table: DatacenterTable,
+        into effects: inout [ServiceSchedulerEffect]
+    ) {
+        guard let record = table.services.deployments[id] else { return }
+        let isDone = record.currentParts.allSatisfy { part in
+            table.services.services[part.service] == nil
+                || (converged.contains(part.service) && !adjusting.contains(part.service)
+                    && !changedServices.contains(part.service))
+        }
+        guard isDone else { return }
+        let command = ServiceCommand.advance(id, step: record.step)
+        if decide(.service(command), .advance(id), into: &effects) {
+            advancing.insert(id)
+        } else {
+            changedDeployments.insert(id)
+        }
+    }
+
+    // MARK: - The master
+
+    private mutating func speakToMaster(
+        in table: DatacenterTable, into effects: inout [ServiceSchedulerEffect]
+    ) {
+        if !isSubscribed {
+            guard now >= subscribeAt else { return }
+            subscribeAt = now + settings.subscribeMilliseconds * 10
+            roles = wantedRoles
+            effects.append(.subscribe(subscription))
+            return
+        }
+        if roles != wantedRoles {
+            roles = wantedRoles
+            var update = subscription
+            update.isUpdate = true
+            effects.append(.call(.update(update)))
+        }
+        forgetLaunches()
+        let wants = waiting.keys.contains { isEligible($0, in: table) }
+        if wants, wantsOffers != true || needsRevival {
+            effects.append(.call(.revive(roles: [])))
+        } else if !wants, wantsOffers != false {
+            effects.append(.call(.suppress(roles: [])))
+        }
+        wantsOffers = wants
+        needsRevival = false
+    }
+
+    /// Whether offers are of use to it now.
+    func isEligible(_ id: ServiceID, in table: DatacenterTable) -> Bool {
+        guard let record = table.services.services[id]?.record,
+            record.delayedUntil <= clusterTime
+        else { return false }
+        return waiting[id]?.contains { launching[$0] == nil } ?? false
+    }
+
+    /// Launches that nothing came of.
+    private mutating func forgetLaunches() {
+        guard !launching.isEmpty else { return }
+        let end = now
+        let late = launching.filter { end >= $0.value.since + settings.launchMilliseconds }
+        for id in late.keys.sorted() { launching[id] = nil }
+        if !late.isEmpty { needsRevival = true }
+    }
+
+    private mutating func take(
+        _ event: SchedulerEvent, in table: DatacenterTable,
+        into effects: inout [ServiceSchedulerEffect]
+    ) {
+        switch event {
+        case .subscribed:
+            isSubscribed = true
+            // What it was told before, the master has forgotten.
+            wantsOffers = nil
+        case .offers(let offers):
+            answer(offers, in: table, into: &effects)
+            // Nobody asked for them: it knows nothing of that.
+            if wantsOffers == false { wantsOffers = nil }
+        case .update(let update): take(update, into: &effects)
+        case .rescind, .message, .failure, .error: break
+        }
+    }
+
+    private mutating func take(
+        _ update: TaskUpdate, into effects: inout [ServiceSchedulerEffect]
+    ) {
+        // What a task comes to is on record with its instance before anybody hears of it.
+        if !update.uuid.isEmpty {
+            effects.append(.call(.acknowledge(update.key.task, uuid: update.uuid)))
+        }
+        switch update.cause {
+        case .invalidOffers, .invalidTask, .invalidFramework:
+            if launching.removeValue(forKey: update.key.task) != nil { needsRevival = true }
+        case .agent, .agentUnreachable, .agentGone, .reconciliation: break
+        }
+    }
+
+    // MARK: - Roles
+
+    private mutating func noteRole(of id: ServiceID, in table: DatacenterTable) {
+        let role = table.services.services[id]?.active?.definition.role
+        guard roleOfService[id] != role else { return }
+        if let old = roleOfService[id] {
+            let count = servicesOfRole[old, default: 0] - 1
+            servicesOfRole[old] = count > 0 ? count : nil
+        }
+        roleOfService[id] = role
+        if let role { servicesOfRole[role, default: 0] += 1 }
+    }
+
+    private var wantedRoles: [ByteText] {
+        Set(servicesOfRole.keys).union([ResourceNames.anyRole]).sorted()
+    }
+
+    private var subscription: Subscription {
+        var subscription = Subscription(
+            id: ServiceFramework.id, newID: ServiceFramework.id,
+            info: ServiceFramework.info(roles: roles), roles: roles)
+        // FrameworkInfo.Capability: GPUs, partitions, several roles, refined reservations.
+        subscription.capabilities = 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7
+        // It is never away for good.
+        subscription.failoverMilliseconds = .max
+        return subscription
+    }
+
+    // MARK: - Explanations
+
+    /// Why instances of the service do not start; nil for one that is not there.
+    package func explain(_ id: ServiceID, in table: DatacenterTable) -> ServiceExplanation? {
+        guard let service = table.services.services[id] else { return nil }
+        var explanation = ServiceExplanation()
+        explanation.waiting = service.instances.count {
+            table.services.instances[$0]?.phase == .waiting
+        }
+        let delayedUntil = service.record.delayedUntil
+        explanation.delayedUntil = delayedUntil > clusterTime ? delayedUntil : 0
+        guard let seen = refusals[id] else { return explanation }
+        explanation.offersSeen = seen.seen
+        explanation.offersUnused = seen.unused
+        explanation.reasons = OfferRefusal.allCases.compactMap { refusal in
+            seen.counts[refusal].map { .init(refusal: refusal, count: $0) }
+        }
+        return explanation
+    }
+}
