@@ -58,6 +58,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system.git", from: "1.5.0"),
         .package(
             url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird.git", exact: "2.28.1",
+            traits: []),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.20.0"),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.0.0"),
     ],
     targets: [
         .target(name: "CChecksum"),
@@ -79,13 +86,17 @@ let package = Package(
                 nio("NIOTLS"), ssl,
             ]),
         room("EtcdSnapshot", ["Primitives", .product(name: "Crypto", package: "swift-crypto")]),
-        .target(name: "API", dependencies: [protobuf], swiftSettings: strict),
+        room("API", ["Primitives", protobuf]),
         room(
             "ControlPlane",
             [
                 "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot",
                 "Primitives", "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"),
-                nio("NIOTLS"), ssl, deque, logging,
+                nio("NIOTLS"), nio("NIOConcurrencyHelpers"), ssl, deque, logging,
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -103,7 +114,7 @@ let package = Package(
         room(
             "Agent",
             [
-                "Primitives", "CProcess",
+                "KeelsonClient", "API", "RPC", "Primitives", "CProcess", protobuf, nio("NIOCore"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -123,7 +134,8 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "Backup", "EtcdSnapshot", "Replication", "StateMachine", "Storage",
+                "ControlPlane", "Agent", "Backup", "EtcdSnapshot", "Replication", "StateMachine",
+                "Storage",
                 "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives",
                 "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -176,7 +188,12 @@ let package = Package(
             ]),
         tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
-        tests("AgentTests", ["Agent", "Primitives"]),
+        tests(
+            "AgentTests",
+            [
+                "Agent", "ControlPlane", "Scheduling", "StateMachine", "KeelsonClient", "API",
+                "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"),
+            ]),
         tests(
             "KeelsonClientTests",
             ["KeelsonClient", "API", "RPC", protobuf, nio("NIOCore"), nio("NIOPosix")]),

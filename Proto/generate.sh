@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rebuilds Sources/API/Generated from the .proto files beside this script.
+# Rebuilds Sources/API/Generated (etcd, gRPC) and Sources/API/Mesos/Generated from the .proto files
+# beside this script.
 #
 #   Proto/generate.sh [path of protoc-gen-swift]
 #
@@ -12,7 +13,8 @@
 # looks first, then in PATH. It downloads nothing. The output is committed: building Keelson needs
 # neither tool.
 #
-# One file more has the descriptors of all files, for gRPC's server reflection.
+# One file more has the descriptors of all files but Mesos', for gRPC's server reflection. Another
+# has the names of all required fields of Mesos' messages, for answers that say what is missing.
 set -eu
 
 proto=$(cd "$(dirname "$0")" && pwd)
@@ -31,19 +33,44 @@ command -v protoc >/dev/null || {
     exit 1
 }
 
-mkdir -p "$output"
-rm -f "$output"/*.swift
+# generate FOLDER FILE...
+generate() {
+    folder=$1
+    shift
+    mkdir -p "$folder"
+    rm -f "$folder"/*.swift
+    protoc \
+        --plugin=protoc-gen-swift="$plugin" \
+        --proto_path="$proto" \
+        --swift_out="$folder" \
+        --swift_opt=Visibility=Package \
+        --swift_opt=UseAccessLevelOnImports=true \
+        --swift_opt=FileNaming=PathToUnderscores \
+        "$@"
+}
+
 all=$(cd "$proto" && find . -name '*.proto' | sed 's|^\./||' | sort)
+mesos=$(echo "$all" | grep '^mesos/')
+all=$(echo "$all" | grep -v '^mesos/')
 # Described, and not generated: reflection's old version, which has the messages of the new one, and
-# Keelson's own, which are read and written by hand.
-protoc \
-    --plugin=protoc-gen-swift="$plugin" \
-    --proto_path="$proto" \
-    --swift_out="$output" \
-    --swift_opt=Visibility=Package \
-    --swift_opt=UseAccessLevelOnImports=true \
-    --swift_opt=FileNaming=PathToUnderscores \
-    $(echo "$all" | grep -v -e '/v1alpha/' -e '^keelson/')
+# those of Keelson's own that are read and written by hand, for whoever else reads them.
+generate "$output" $(echo "$all" | grep -v -e '/v1alpha/' \
+    -e '^keelson/records' -e '^keelson/services' -e '^keelson/backup')
+generate "$proto/../Sources/API/Mesos/Generated" $mesos
+{
+    cat <<'HEAD'
+// DO NOT EDIT.
+// swift-format-ignore-file
+//
+// Source: generate.sh
+
+enum MesosRequiredFields {
+    /// Numbers and names of the required fields of each message that has some.
+    static let byMessage: [String: [Int: String]] = [
+HEAD
+    (cd "$proto" && awk -f required.awk $mesos)
+    printf '    ]\n}\n'
+} >"$proto/../Sources/API/Mesos/Generated/RequiredFields.swift"
 
 set_file=$(mktemp)
 trap 'rm -f "$set_file"' EXIT
@@ -63,4 +90,5 @@ HEAD
     base64 -w 92 "$set_file" | sed '$!s/$/\\/; s/^/        /'
     printf '        """\n}\n'
 } >"$output/FileDescriptors.swift"
-echo "generated $(ls "$output" | wc -l) files in Sources/API/Generated"
+echo "generated $(ls "$output" | wc -l) files in Sources/API/Generated," \
+    "$(ls "$proto/../Sources/API/Mesos/Generated" | wc -l) in Sources/API/Mesos/Generated"

@@ -24,13 +24,7 @@ extension Replica {
         guard proposals.count < settings.pendingRequestsMax else {
             return effects.append(.answer(sequence: sequence, .refused(.tooManyRequests)))
         }
-        var header = CommandHeader(
-            kind: .datacenter,
-            request: RequestID(origin: id, boot: settings.boot, sequence: sequence))
-        header.fenceTerm = raft.term
-        header.principal = .node
-        header.clusterTime = 0
-        let command = Command.encode(header, body: body)
+        let command = ownCommand(.datacenter, body, sequence: sequence)
         guard command.count <= settings.entryBytesMax else {
             return effects.append(.answer(sequence: sequence, .refused(.requestTooLarge)))
         }

@@ -138,14 +138,19 @@ extension Replica {
     mutating func proposeOwn(
         _ kind: CommandKind, _ body: [UInt8]
     ) throws(ProposalRefusal) -> LogIndex {
+        var payload = ownCommand(kind, body, sequence: 0)
+        stamp(&payload)
+        return try raft.propose([(.command, payload)], into: &raftEffects)
+    }
+
+    /// A command of this node's own, fenced to the term in which it leads.
+    func ownCommand(_ kind: CommandKind, _ body: [UInt8], sequence: UInt64) -> [UInt8] {
         var header = CommandHeader(
-            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: 0))
+            kind: kind, request: RequestID(origin: id, boot: settings.boot, sequence: sequence))
         header.fenceTerm = raft.term
         header.principal = .node
         leaveRoomForClusterTime(in: &header)
-        var payload = Command.encode(header, body: body)
-        stamp(&payload)
-        return try raft.propose([(.command, payload)], into: &raftEffects)
+        return Command.encode(header, body: body)
     }
 
     private mutating func park(

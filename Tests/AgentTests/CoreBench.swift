@@ -39,7 +39,7 @@ struct CoreBench {
         }
         effects = []
         core = AgentCore(
-            mark: disk.mark, recovered: recovered, seed: 2 + disk.mark.incarnation,
+            mark: disk.mark, recovered: recovered, seed: 2 + disk.mark.life,
             nowMillis: 1000, into: &wanted)
         perform(wanted)
     }
@@ -64,10 +64,10 @@ struct CoreBench {
         }
     }
 
-    /// A stamp of the present term and incarnation with a sequence of its own.
+    /// A stamp of the present term and life with a sequence of its own.
     mutating func stamp() -> OrderStamp {
         sequence += 1
-        return OrderStamp(term: term, sequence: sequence, incarnation: core.mark.incarnation)
+        return OrderStamp(term: term, sequence: sequence, life: core.mark.life)
     }
 
     mutating func launch(_ tasks: TaskSpec...) {

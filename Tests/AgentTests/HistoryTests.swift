@@ -100,7 +100,7 @@ private struct AgentWorld {
     private mutating func newOrder() -> AgentInput? {
         sequence += 1
         let stamp = OrderStamp(
-            term: term, sequence: sequence, incarnation: core.mark.incarnation)
+            term: term, sequence: sequence, life: core.mark.life)
         let name = "t\(random.next(below: 12))"
         guard let spec = try? task(name) else { return nil }
         switch random.next(below: 6) {

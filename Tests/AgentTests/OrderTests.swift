@@ -2,7 +2,7 @@ import Agent
 import Primitives
 import Testing
 
-@Suite("Agent core: orders (terms, sequences, incarnations)")
+@Suite("Agent core: orders (terms, sequences, lives)")
 struct OrderTests {
     @Test("a launch is written down, mark and all, before the supervisor is started")
     func markBeforeFork() throws {
@@ -77,21 +77,21 @@ struct OrderTests {
     }
 
     @Test("an order for an earlier life has no effect and does not move the mark")
-    func otherIncarnation() throws {
+    func otherLife() throws {
         var bench = try CoreBench()
         let old = LaunchOrder(stamp: bench.stamp(), tasks: [try task("a")])
         bench.restart()
         bench.give(.launch(old))
-        #expect(bench.effects == [.refuse(.otherIncarnation(1, current: 2))])
+        #expect(bench.effects == [.refuse(.otherLife(1, current: 2))])
         #expect(bench.core.mark.sequence == 0)
     }
 
-    @Test("each start of the agent is an incarnation of its own, durable before anything else")
-    func incarnations() throws {
+    @Test("each start of the agent is a life of its own, durable before anything else")
+    func lives() throws {
         var bench = try CoreBench()
-        #expect(bench.disk.mark.incarnation == 1)
+        #expect(bench.disk.mark.life == 1)
         bench.restart()
-        #expect(bench.disk.mark.incarnation == 2)
+        #expect(bench.disk.mark.life == 2)
     }
 
     @Test("a kill of an unknown task reports it lost, after a mark that bars its launch is durable")

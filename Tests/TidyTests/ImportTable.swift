@@ -15,11 +15,13 @@ enum ImportTable {
     /// What the system offers to rooms that touch it. Pure rooms get none of it.
     static let system: Set<String> = ["Dispatch", "Glibc", "Musl", "Synchronization"]
     static let server: Set<String> = [
-        "Configuration", "Crypto", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Instrumentation",
-        "JWTKit", "Logging", "Metrics", "SwiftASN1", "Tracing", "X509", "CryptoExtras",
+        "Configuration", "Crypto", "HTTPTypes", "NIOHTTPTypes", "Hummingbird", "HummingbirdCore",
+        "Instrumentation", "JWTKit", "Logging", "Metrics", "ServiceLifecycle", "SwiftASN1",
+        "Tracing", "X509",
+        "CryptoExtras",
     ]
     static let tool: Set<String> = [
-        "ArgumentParser", "CJemalloc", "Histogram", "ServiceLifecycle", "UnixSignals",
+        "ArgumentParser", "CJemalloc", "Histogram", "UnixSignals",
     ]
 
     /// The rooms in the order of their floors: a room may never import one that stands later here.
@@ -28,7 +30,7 @@ enum ImportTable {
             "CChecksum": [], "CSQLite": [], "CLZ4": [], "CNGHTTP2": [], "CZlib": [],
             "CJemalloc": [], "CProcess": [],
             "Primitives": ["CChecksum", "Glibc", "Musl"],
-            "API": ["SwiftProtobuf", "Foundation", "FoundationEssentials"],
+            "API": ["Primitives", "SwiftProtobuf", "Foundation", "FoundationEssentials"],
             "RaftCore": ["Primitives"],
             "Storage": ["CSQLite", "CLZ4", "Primitives"],
             "StateMachine": ["API", "Primitives"],
@@ -92,8 +94,12 @@ enum ImportTable {
         case "TidyTests": return forTests
         case "EtcdTests": return forTests.union(["LocalCluster", "EtcdSnapshot"])
         case "FuzzTests": return forTests.union(["FuzzTargets"])
-        case "TLSTests": return forTests.union(["LocalCluster"])
+        case "TLSTests", "DatacenterTests": return forTests.union(["LocalCluster"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
+        // Sessions are tried against the service that they are held with.
+        case "AgentTests":
+            return forTests.union(allowed["ControlPlane"] ?? []).union(["ControlPlane"])
+                .union(allowed["Agent"] ?? []).union(["Agent"])
         case "ChaosTests":
             return forTests.union(allowed["Simulation"] ?? []).union(["Simulation", "LocalCluster"])
         default: break

@@ -21,9 +21,9 @@ extension AgentCore {
             work.effects.append(.refuse(.staleTerm(stamp.term, highest: mark.term)))
             return false
         }
-        if stamp.incarnation != mark.incarnation {
+        if stamp.life != mark.life {
             work.effects.append(
-                .refuse(.otherIncarnation(stamp.incarnation, current: mark.incarnation)))
+                .refuse(.otherLife(stamp.life, current: mark.life)))
             return false
         }
         raise(term: stamp.term, sequence: stamp.sequence)

@@ -26,7 +26,7 @@ extension AgentCore {
     /// A new life on old records. A record's sequence counts as marked: a crash may have come
     /// between the record and the mark.
     mutating func recover(_ recovered: [RecoveredTask]) {
-        mark.incarnation += 1
+        mark.life += 1
         work.isMarkChanged = true
         for task in recovered.sorted(by: { $0.record.container < $1.record.container }) {
             guard index(of: task.record.container) == nil else { continue }

@@ -6,7 +6,7 @@ internal import Primitives
 /// on a machine and in the simulator.
 ///
 /// What holds after every step:
-/// - An order of a lower term than the highest seen, or of another incarnation, has no effect.
+/// - An order of a lower term than the highest seen, or of another life, has no effect.
 /// - A sequence at or below the mark starts nothing, and before anything is forked, or a task that
 ///   was never seen is reported lost, a mark that covers it is durable.
 /// - A status is durable before it is sent, and kept until its id is acknowledged; a task's
@@ -52,7 +52,7 @@ package struct AgentCore: Sendable {
     private var random: SplitMix64
 
     /// - Parameters:
-    ///   - mark: what the disk says; its incarnation is the last life's.
+    ///   - mark: what the disk says; its life is the last life's.
     ///   - recovered: the records on disk, and what became of each run.
     ///   - seed: from which the ids of updates are drawn: another one for each start.
     package init(

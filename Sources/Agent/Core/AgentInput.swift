@@ -7,11 +7,11 @@ package struct OrderStamp: Equatable, Sendable {
     /// Counts this agent's orders, from 1. Each order has its own; one sent again keeps it.
     package var sequence: UInt64
     /// The life of the agent that it was meant for.
-    package var incarnation: UInt64
-    package init(term: Term, sequence: UInt64, incarnation: UInt64) {
+    package var life: UInt64
+    package init(term: Term, sequence: UInt64, life: UInt64) {
         self.term = term
         self.sequence = sequence
-        self.incarnation = incarnation
+        self.life = life
     }
 }
 
@@ -79,7 +79,7 @@ package enum AgentInput: Equatable, Sendable {
 package enum OrderRefusal: Equatable, Sendable {
     /// A deposed master's: `highest` was seen.
     case staleTerm(Term, highest: Term)
-    case otherIncarnation(UInt64, current: UInt64)
+    case otherLife(UInt64, current: UInt64)
     /// No task, or more than ``AgentLimits/groupTasksMax``.
     case groupSize(Int)
 }

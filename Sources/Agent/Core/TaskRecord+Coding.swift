@@ -113,7 +113,7 @@ extension AgentMark {
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
         writer.writeLengthPrefixed(agentID.text)
-        writer.write(incarnation)
+        writer.write(life)
         writer.write(term.rawValue)
         writer.write(sequence)
         return writer.bytes
@@ -122,9 +122,9 @@ extension AgentMark {
     package init(from reader: inout ByteReader) throws(Primitives.DecodingError) {
         self.init(agentID: try reader.readIdentifier())
         let start = reader.offset
-        incarnation = try reader.read()
+        life = try reader.read()
         // The next start adds one.
-        guard incarnation < .max else { throw .invalid(field: "incarnation", offset: start) }
+        guard life < .max else { throw .invalid(field: "life", offset: start) }
         term = Term(try reader.read())
         sequence = try reader.read()
     }

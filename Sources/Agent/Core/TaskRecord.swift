@@ -34,7 +34,7 @@ package struct TaskRecord: Equatable, Sendable {
 package struct AgentMark: Equatable, Sendable {
     package var agentID: AgentID
     /// Counts the starts of the agent on this work directory, from 1.
-    package var incarnation: UInt64
+    package var life: UInt64
     /// The highest term that any order carried.
     package var term: Term
     /// The highest sequence that any order carried: nothing at or below it is ever started again.
@@ -42,7 +42,7 @@ package struct AgentMark: Equatable, Sendable {
 
     package init(agentID: AgentID) {
         self.agentID = agentID
-        incarnation = 0
+        life = 0
         term = .zero
         sequence = 0
     }

@@ -57,10 +57,9 @@ extension Master {
             agentOfConnection[connection] = id
             lastHeard[id] = now
             effects.append(.toAgent(connection, .registered(id, session: session)))
-            for key in table.agents[id]?.tasks ?? [] {
-                sent[key] = nil
-                sendOrders(of: key, in: table, into: &effects)
-            }
+            let keys = table.agents[id]?.tasks ?? []
+            for key in keys { sent[key] = nil }
+            for key in byLaunch(keys, in: table) { sendOrders(of: key, in: table, into: &effects) }
         case .refused(let error?):
             effects.append(
                 .toAgent(connection, .refused("\(error)", isFinal: error.isFinalForAgent)))
@@ -95,13 +94,12 @@ extension Master {
         }
         if killIndex > orders.killIndex {
             orders.killIndex = killIndex
-            let grace =
-                task.killGraceMilliseconds > 0
-                ? task.killGraceMilliseconds : settings.killGraceMilliseconds
             effects.append(
                 .toAgent(
                     session.connection,
-                    .kill(key, sequence: task.sequence, graceMilliseconds: grace)))
+                    .kill(
+                        key, sequence: task.sequence,
+                        graceMilliseconds: task.killGraceMilliseconds)))
         }
         sent[key] = orders
     }
@@ -183,11 +181,20 @@ extension Master {
         }
     }
 
+    /// In the order of their launches. An agent takes a launch that comes behind a later one for
+    /// one that it has answered, and reports its task lost.
+    private func byLaunch(_ keys: [TaskKey], in table: DatacenterTable) -> [TaskKey] {
+        keys.sorted {
+            let (one, other) = (table.tasks[$0]?.sequence ?? 0, table.tasks[$1]?.sequence ?? 0)
+            return (one, $0) < (other, $1)
+        }
+    }
+
     /// Launches that nothing was heard of.
     mutating func tickOrders(in table: DatacenterTable, into effects: inout [MasterEffect]) {
         let end = now
         let late = launching.filter { end >= $0.value + settings.orderRetryMilliseconds }
-        for key in late.keys.sorted() {
+        for key in byLaunch(Array(late.keys), in: table) {
             launching[key] = nil
             sent[key]?.wasLaunched = false
             sendOrders(of: key, in: table, into: &effects)

@@ -42,7 +42,7 @@ extension Master {
             lastHeard[id] = nil
             return
         }
-        var settings = traits(agent.record)
+        var settings = reading.agent(agent.record)
         settings.total = agent.record.total
         settings.availability =
             switch (agent.record.phase, agent.record.mode) {
@@ -78,6 +78,7 @@ extension Master {
             roles: record.roles, suppressedRoles: record.suppressedRoles,
             capabilities: FrameworkCapabilities(
                 rawValue: UInt16(truncatingIfNeeded: record.capabilities >> 1)),
+            constraints: reading.constraints(record),
             isActive: record.phase == .connected && streamOfFramework[id] != nil)
         do {
             try allocator.updateFramework(id, settings)

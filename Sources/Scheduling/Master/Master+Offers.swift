@@ -2,6 +2,18 @@ internal import Primitives
 internal import StateMachine
 
 extension Master {
+    /// Those that are neither answered nor taken back, by their numbers.
+    package var offers: [MasterOffer] {
+        // No offer is made that no time is known of.
+        offeredAt.keys.sorted().compactMap { allocator.offerable($0) }.map { offer(of: $0) }
+    }
+
+    private func offer(of made: Offerable) -> MasterOffer {
+        MasterOffer(
+            id: offerID(made.number), framework: made.framework, agent: made.agent,
+            role: made.role, resources: made.resources)
+    }
+
     func offerID(_ number: OfferNumber) -> OfferID {
         OfferID(term: term.rawValue, number: number.rawValue)
     }
@@ -21,9 +33,7 @@ extension Master {
         var offers: [(id: FrameworkID, offers: [MasterOffer])] = []
         for made in allocator.allocate(now: now) {
             offeredAt[made.number] = now
-            let offer = MasterOffer(
-                id: offerID(made.number), framework: made.framework, agent: made.agent,
-                role: made.role, resources: made.resources)
+            let offer = offer(of: made)
             if let place = offers.firstIndex(where: { $0.id == made.framework }) {
                 offers[place].offers.append(offer)
             } else {

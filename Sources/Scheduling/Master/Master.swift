@@ -1,6 +1,23 @@
 package import Primitives
 package import StateMachine
 
+/// How a master reads what agents and frameworks wrote of themselves: the records hold it as Mesos'
+/// messages, which are not the master's to know.
+package struct RecordReading: Sendable {
+    /// What an agent is to the allocator. Its resources are the record's to say.
+    package var agent: @Sendable (AgentRecord) -> AllocatorAgent
+    /// Which agents a framework wants.
+    package var constraints: @Sendable (FrameworkRecord) -> [OfferConstraints]
+
+    package init(
+        agent: @escaping @Sendable (AgentRecord) -> AllocatorAgent,
+        constraints: @escaping @Sendable (FrameworkRecord) -> [OfferConstraints]
+    ) {
+        self.agent = agent
+        self.constraints = constraints
+    }
+}
+
 /// The datacenter's master as a value: sessions of agents and schedulers, offers, and the orders
 /// that follow from the records. It decides, and the log has the last word: what it wants changed
 /// it proposes, and it acts on what was applied.
@@ -49,8 +66,7 @@ package struct Master: Sendable {
 
     package let settings: MasterSettings
     package let term: Term
-    /// What an agent is to the allocator, from its record.
-    let traits: @Sendable (AgentRecord) -> AllocatorAgent
+    let reading: RecordReading
 
     var now: UInt64
     var clusterTime: UInt64
@@ -86,11 +102,11 @@ package struct Master: Sendable {
     /// A node has come to lead, and `table` has all that was decided before.
     package init(
         settings: MasterSettings, term: Term, table: DatacenterTable, now: UInt64,
-        clusterTime: UInt64, traits: @escaping @Sendable (AgentRecord) -> AllocatorAgent
+        clusterTime: UInt64, reading: RecordReading
     ) {
         self.settings = settings
         self.term = term
-        self.traits = traits
+        self.reading = reading
         self.now = now
         self.clusterTime = clusterTime
         timeRecordedAt = now

@@ -17,7 +17,9 @@ package enum AgentOrder: Equatable, Sendable {
     case refused(String, isFinal: Bool)
     /// One task, or a group that begins and ends together: their launches are in the store.
     case launch([TaskRecord])
-    /// An agent that does not know the task never starts it, and says that it was killed.
+    /// An agent that does not know the task never starts it, and says that it is lost, as Mesos'
+    /// agents do.
+    /// - Parameter graceMilliseconds: zero: as the task itself says.
     case kill(TaskKey, sequence: UInt64, graceMilliseconds: UInt64)
     case acknowledge(TaskKey, sequence: UInt64, uuid: [UInt8])
     case shutdown(ExecutorKey)
@@ -81,7 +83,6 @@ package struct MasterSettings: Equatable, Sendable {
     package var orderRetryMilliseconds: UInt64 = 5_000
     /// While a deadline is on record, the cluster's time is written down so often.
     package var timeRecordMilliseconds: UInt64 = 5_000
-    package var killGraceMilliseconds: UInt64 = 3_000
     /// Decisions on their way; beyond that, calls are refused and agents wait.
     package var decisionsMax = 10_000
 

@@ -25,12 +25,24 @@ final class MasterDesk {
     init() {
         master = Master(
             settings: MasterSettings(), term: Term(1), table: DatacenterTable(), now: 1000,
-            clusterTime: 0, traits: MasterDesk.traits)
+            clusterTime: 0, reading: MasterDesk.reading)
     }
 
-    static let traits: @Sendable (AgentRecord) -> AllocatorAgent = {
-        AllocatorAgent(total: $0.total)
-    }
+    /// Agents' infos are their host names here, and frameworks' constraints the one that they want.
+    static let reading = RecordReading(
+        agent: {
+            AllocatorAgent(
+                total: $0.total, hostname: ByteText(String(decoding: $0.info, as: UTF8.self)))
+        },
+        constraints: { record in
+            if record.offerConstraints.isEmpty { return [] }
+            let host = ByteText(String(decoding: record.offerConstraints, as: UTF8.self))
+            return record.roles.map { role in
+                OfferConstraints(
+                    role: role,
+                    groups: [[OfferConstraints.Constraint(.hostname, .textEquals(host))]])
+            }
+        })
 
     var table: DatacenterTable { store.datacenterTable }
 
@@ -40,7 +52,7 @@ final class MasterDesk {
         heldBack = []
         master = Master(
             settings: settings, term: term, table: table, now: now,
-            clusterTime: store.clusterTime, traits: MasterDesk.traits)
+            clusterTime: store.clusterTime, reading: MasterDesk.reading)
     }
 
     func step(_ input: MasterInput) {
@@ -114,21 +126,23 @@ final class MasterDesk {
 
     func registers(
         _ connection: UInt64, id: String = "", new: String = "a1",
-        _ total: String = "cpus:4;mem:4096", incarnation: UInt64 = 7
+        _ total: String = "cpus:4;mem:4096", host: String = "h1", incarnation: UInt64 = 7
     ) throws {
         let registration = AgentRegistration(
-            id: AgentID(id), newID: AgentID(new), info: [],
+            id: AgentID(id), newID: AgentID(new), info: Array(host.utf8),
             total: try ResourcesParser.parse(total), incarnation: incarnation, url: [])
         step(.agent(AgentConnectionID(connection), .registers(registration)))
     }
 
     func subscribes(
-        _ stream: UInt64, id: String = "", new: String = "f1", failoverMilliseconds: UInt64 = 60_000
+        _ stream: UInt64, id: String = "", new: String = "f1", onlyOn host: String = "",
+        failoverMilliseconds: UInt64 = 60_000
     ) {
         var subscription = Subscription(
             id: FrameworkID(id), newID: FrameworkID(new), info: [], roles: ["*"])
         subscription.capabilities = FrameworkRecord.partitionAware
         subscription.failoverMilliseconds = failoverMilliseconds
+        subscription.offerConstraints = Array(host.utf8)
         step(.scheduler(SchedulerStreamID(stream), .subscribes(subscription)))
     }
 

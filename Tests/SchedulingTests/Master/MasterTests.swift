@@ -52,6 +52,49 @@ final class MasterTests {
         #expect(desk.acknowledgements(to: 1) == ["u1"])
     }
 
+    @Test("launches that are sent again go out in the order of their sequences")
+    func sentAgainInOrder() throws {
+        let offer = try offered()
+        // Their names stand in another order.
+        try accept(offer, "z", "m", "a")
+        #expect(desk.launches(to: 1) == ["z", "m", "a"])
+        try desk.registers(2, id: "a1")
+        #expect(desk.launches(to: 2) == ["z", "m", "a"])
+        desk.tick(5_000)
+        #expect(desk.launches(to: 2) == ["z", "m", "a", "z", "m", "a"])
+    }
+
+    @Test("offers are of agents that the framework's constraints allow, and of no others")
+    func constraints() throws {
+        try desk.registers(1, host: "h1")
+        try desk.registers(2, new: "a2", host: "h2", incarnation: 8)
+        desk.subscribes(1, onlyOn: "h2")
+        desk.tick()
+        #expect(desk.offers(to: 1).map(\.agent) == [AgentID("a2")])
+        #expect(desk.master.offers == desk.offers(to: 1))
+        // What it wants now is on record, and counts for the next master.
+        desk.failOver()
+        try desk.registers(1, id: "a1", host: "h1")
+        try desk.registers(2, id: "a2", host: "h2", incarnation: 8)
+        desk.subscribes(2, id: "f1", onlyOn: "h1")
+        desk.tick()
+        #expect(desk.offers(to: 2).map(\.agent) == [AgentID("a1")])
+    }
+
+    @Test("a kill has the grace that its caller gave, and none where nobody gave one")
+    func grace() throws {
+        let offer = try offered()
+        try accept(offer, "t", "u")
+        desk.reports(1, "t", .running, "u1")
+        desk.reports(1, "u", .running, "u2")
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 0))
+        desk.call(1, .kill(TaskID("u"), graceMilliseconds: 700))
+        let graces = desk.orders.compactMap { order in
+            if case .kill(_, _, let grace) = order.1 { grace } else { nil }
+        }
+        #expect(graces == [0, 700])
+    }
+
     @Test("a launch that was committed and not sent is sent by the next master, once")
     func sentByTheNext() throws {
         let offer = try offered()
