@@ -81,10 +81,11 @@ package struct InstancePlan: Equatable, Sendable {
         let new = live.filter { !isOld($0) }
         stopSurplus(new)
         let left = min(new.count, wanted)
-        if old.isEmpty {
-            starts = wanted - left
-        } else {
+        // Those that were asked to end hold their resources until they have.
+        if views.contains(where: { isOld($0) && !$0.isInactive }) {
             replace(old, among: live, newCount: left)
+        } else {
+            starts = wanted - left
         }
     }
 

@@ -153,7 +153,7 @@ final class ServiceWorld {
                     + "\(active.definition.minimumHealthy) have to stay")
         }
         let hasOld = views.contains {
-            $0.record.configuration != active.configuration && !$0.isStopping
+            $0.record.configuration != active.configuration && !$0.isInactive
         }
         let held = views.count { !$0.isWaiting || !adjustment.stops.contains($0.record.id) }
         if hasOld, adjustment.starts > 0,
