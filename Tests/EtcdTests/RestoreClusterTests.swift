@@ -197,10 +197,10 @@ struct RestoreClusterTests {
                 "--initial-advertise-peer-urls", node.peerURL,
             ])
         try back.start()
-        let final = Etcdctl(back.endpoints)
-        #expect(pairs(try final.json("get", "", "--prefix")) == after)
-        #expect(try final.run("role", "get", "readers") == role)
-        #expect(try final.run("lease", "list").contains(lease))
+        let etcdAgain = Etcdctl(back.endpoints)
+        #expect(pairs(try etcdAgain.json("get", "", "--prefix")) == after)
+        #expect(try etcdAgain.run("role", "get", "readers") == role)
+        #expect(try etcdAgain.run("lease", "list").contains(lease))
     }
 
     @Test("a backup is a database for the sqlite3 shell, and says what it holds")
