@@ -22,7 +22,7 @@ needs=(
   "zlib1g-dev|build|pkg-config --exists zlib|gzip in gRPC and HTTP"
   "etcd-client|test|command -v etcdctl|etcd's own client, which the tests run against Keelson"
   "openssl|test|command -v openssl|makes the certificates of the tests, and speaks old TLS"
-  "curl|test|command -v curl|a client for HTTP over TLS"
+  "curl|test|command -v curl|a client for HTTP"
   "iproute2|test|command -v ip|network namespaces, between which connections are cut"
   "iptables|test|command -v iptables|loses packets between servers, all or some at random"
   "python3-venv|test|python3 -c 'import venv, ensurepip'|a place of its own for Python clients"
