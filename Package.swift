@@ -196,6 +196,7 @@ let package = Package(
         tests("TidyTests", []),
         tests("EtcdTests", ["LocalCluster", "EtcdSnapshot"]),
         tests("TLSTests", ["LocalCluster"]),
+        tests("DatacenterTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),
     ]
 )

@@ -4,10 +4,24 @@ internal import Foundation
 internal import KeelsonClient
 internal import StateMachine
 
-/// `keelson agent`: a machine of the cluster, which runs tasks.
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
+        abstract: "Be an agent of a cluster (the default), or look at its agents.",
+        discussion: """
+            EXAMPLES:
+              keelson agent --work-dir /var/lib/keelson-agent
+              keelson agent run --help
+              keelson agent list
+            """,
+        subcommands: [AgentRunCommand.self, AgentListCommand.self, AgentShowCommand.self],
+        defaultSubcommand: AgentRunCommand.self)
+}
+
+/// `keelson agent run`: a machine of the cluster, which runs tasks.
+struct AgentRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
         abstract: "Offer this machine to a cluster, and run tasks on it.",
         discussion: """
             The agent registers with the cluster that --endpoints names, through whichever server

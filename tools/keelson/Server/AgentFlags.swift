@@ -17,9 +17,9 @@ struct AgentFlags {
         var listen: (host: String, port: Int)?
     }
 
-    private let command: AgentCommand
+    private let command: AgentRunCommand
 
-    init(_ command: AgentCommand) { self.command = command }
+    init(_ command: AgentRunCommand) { self.command = command }
 
     func settings() throws -> Settings {
         let directory = URL(filePath: command.workDir).standardizedFileURL.path(
