@@ -135,9 +135,8 @@ let package = Package(
             name: "keelson",
             dependencies: [
                 "ControlPlane", "Agent", "Backup", "EtcdSnapshot", "Replication", "StateMachine",
-                "Storage",
-                "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC", "Primitives",
-                "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC",
+                "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),
@@ -209,6 +208,7 @@ let package = Package(
         tests("TidyTests", []),
         tests("EtcdTests", ["LocalCluster", "EtcdSnapshot"]),
         tests("TLSTests", ["LocalCluster"]),
+        tests("DatacenterTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),
     ]
 )

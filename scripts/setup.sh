@@ -23,7 +23,7 @@ needs=(
   "etcd-client|test|command -v etcdctl|etcd's own client, which the tests run against Keelson"
   "sqlite3|test|command -v sqlite3|opens the databases that backups become"
   "openssl|test|command -v openssl|makes the certificates of the tests, and speaks old TLS"
-  "curl|test|command -v curl|a client for HTTP over TLS"
+  "curl|test|command -v curl|a client for HTTP"
   "iproute2|test|command -v ip|network namespaces, between which connections are cut"
   "iptables|test|command -v iptables|loses packets between servers, all or some at random"
   "python3-venv|test|python3 -c 'import venv, ensurepip'|a place of its own for Python clients"

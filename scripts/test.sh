@@ -13,7 +13,7 @@ export KEELSON_BIN=${KEELSON_BIN:-$PWD/.build/release/keelson}
 export KEELSON_SURVIVE_BIN=${KEELSON_SURVIVE_BIN:-$PWD/.build/release/keelson-survive}
 export KEELSON_CHAOS_BIN=${KEELSON_CHAOS_BIN:-$PWD/.build/release/keelson-chaos}
 # Suites that start real servers.
-real='^(EtcdTests|TLSTests|ChaosTests)\.'
+real='^(EtcdTests|TLSTests|DatacenterTests|AgentTests|ChaosTests)\.'
 # Suites that talk over loopback sockets with deadlines: they must not share the processors with
 # simulations that keep all of them busy.
 sockets='^(RPCTests|KeelsonClientTests|ControlPlaneTests)\.'

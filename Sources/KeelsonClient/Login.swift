@@ -1,22 +1,22 @@
 internal import API
-internal import NIOCore
-internal import RPC
+package import NIOCore
+package import RPC
 internal import SwiftProtobuf
 
 /// Keeps the token of the client's user and fetches a new one when the old does not count any more.
 ///
 /// Confined to the dialer's loop.
-final class Login {
-    typealias Metadata = [(name: String, value: String)]
+package final class Login {
+    package typealias Metadata = [(name: String, value: String)]
 
     private let credentials: Credentials?
     private var token: String?
     private var waiting: [(Result<Metadata, RPCStatus>) -> Void] = []
 
-    init(_ credentials: Credentials?) { self.credentials = credentials }
+    package init(_ credentials: Credentials?) { self.credentials = credentials }
 
     /// Whether a call that was refused so may pass with a new token. It had no effect.
-    func canRetry(_ status: RPCStatus) -> Bool { canRetry(reason: status.message) }
+    package func canRetry(_ status: RPCStatus) -> Bool { canRetry(reason: status.message) }
 
     /// - Parameter reason: a status's text, or a watch's reason, which ends with one.
     func canRetry(reason: String) -> Bool {
@@ -29,13 +29,13 @@ final class Login {
     ]
 
     /// The token that was sent does not count any more.
-    func forget(_ metadata: Metadata) {
+    package func forget(_ metadata: Metadata) {
         if metadata.first?.value == token { token = nil }
     }
 
     /// What goes with every call: the token, fetched from `client` where there is none. Nothing for
     /// a client without credentials, and while the cluster asks nobody who he is.
-    func metadata(
+    package func metadata(
         from client: RPCClient, timeout: TimeAmount,
         _ done: @escaping (Result<Metadata, RPCStatus>) -> Void
     ) {

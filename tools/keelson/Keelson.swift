@@ -1,3 +1,4 @@
+internal import Agent
 internal import ArgumentParser
 internal import KeelsonClient
 
@@ -25,7 +26,8 @@ struct Keelson: AsyncParsableCommand {
               69 cluster unavailable, 74 I/O error
             """,
         subcommands: [
-            ServerCommand.self, DevCommand.self,
+            ServerCommand.self, DevCommand.self, AgentCommand.self, FrameworkCommand.self,
+            TaskCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
             HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
@@ -36,6 +38,7 @@ struct Keelson: AsyncParsableCommand {
         ])
 
     static func main() async {
+        superviseIfAsked()
         let given = ServerFlags.withoutTruth(Array(CommandLine.arguments.dropFirst()))
         let words = GlobalOptions.hoisted(given, root: self)
         var command: any ParsableCommand
@@ -53,5 +56,14 @@ struct Keelson: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// What an agent starts beside each of its tasks, and not for people. Before anything else: its
+    /// descriptor 0 is a socket, and nothing may read from it.
+    private static func superviseIfAsked() {
+        let words = Array(CommandLine.arguments.dropFirst())
+        guard words.first == AgentSupervisor.subcommand else { return }
+        let status = AgentSupervisor.run(arguments: Array(words.dropFirst()))
+        exit(withError: ExitCode(status))
     }
 }

@@ -63,6 +63,18 @@ package final class ServerCluster: Sendable {
         spares = Array(all[nodeCount...])
     }
 
+    /// An agent that dials the members of now, with its files in the cluster's folder. It is not
+    /// started.
+    /// - Parameter flags: beyond the addresses and the work directory.
+    package func agent(
+        _ name: String, _ program: ServerProgram, flags: [String]
+    ) throws(LocalClusterError) -> AgentNode {
+        let urls = nodes.map(\.clientURL).joined(separator: ",")
+        return AgentNode(
+            name: name, port: try Ports.free(1)[0], folder: folder, path: program.path,
+            flags: ["--endpoints", urls] + flags, onStart: { [guardian] in guardian.note($0) })
+    }
+
     /// These are the members from now on.
     package func setMembers(_ nodes: [ServerNode]) { members.withLock { $0 = nodes } }
 

@@ -64,6 +64,8 @@ final class AuthGate: @unchecked Sendable {
             table["/grpc.health.v1.Health/" + name] = .anybody
         }
         for path in ReflectionService.paths { table[path] = .anybody }
+        // Which users, the service asks itself.
+        table[AgentService.path] = .users
         return table
     }()
 

@@ -74,6 +74,9 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         routes.add(gate.guarding(all))
     }
 
+    /// Methods of other services on the same port, behind the same question of who calls.
+    package func guarding(_ routes: RPCRoutes) -> RPCRoutes { gate.guarding(routes) }
+
     private func registerAll(in routes: inout RPCRoutes) {
         kv.register(in: &routes)
         routes.stream("/etcdserverpb.Watch/Watch") { self.watches.open($0) }

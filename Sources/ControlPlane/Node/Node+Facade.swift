@@ -40,6 +40,23 @@ extension Node: NodeFacade {
         endTurnSoon()
     }
 
+    /// Whether this node may act as the datacenter's master.
+    package var mayDecide: Bool { !stopping && replica.mayDecide }
+    /// ``Store/clusterTime``, gone on from; nil where this node does not lead.
+    package var leadersTime: UInt64? { replica.leadersTime }
+
+    /// Has what the master decided agreed on in this leader's own term, or not at all.
+    package func decide(
+        _ command: DatacenterCommand, _ done: @escaping (ProposalOutcome) -> Void
+    ) {
+        guard !stopping else { return done(.refused(.stopped)) }
+        let sequence = replica.nextSequence()
+        completions.insert(.proposal(done), for: sequence)
+        replica.decide(command.encode(), sequence: sequence, into: &effects)
+        if !effects.isEmpty { perform() }
+        endTurnSoon()
+    }
+
     package func linearizableRead(_ done: @escaping (ReadFailure?) -> Void) {
         guard !stopping else { return done(.stopped) }
         let sequence = replica.nextSequence()

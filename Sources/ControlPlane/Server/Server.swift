@@ -17,7 +17,10 @@ package final class Server: @unchecked Sendable {
     private let logger: Logger
     private var node: Node?
     private var services: EtcdServices?
+    private var observers: NodeObservers?
+    private var datacenter: DatacenterServices?
     private var rpc: RPCServer?
+    private var http: DatacenterServer?
 
     private init(logger: Logger) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -48,7 +51,9 @@ package final class Server: @unchecked Sendable {
         let identity = try await joining.identify(&configuration)
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
-        try await server.run(configuration, tls, services, storage, onHalt).get()
+        try await server.open(configuration, tls, services, storage, onHalt).get()
+        try await server.openHTTP(configuration)
+        try await server.loop.submit { server.begin() }.get()
         return server
     }
 
@@ -87,7 +92,8 @@ package final class Server: @unchecked Sendable {
         }
     }
 
-    private func run(
+    /// Makes the node and listens for clients and peers.
+    private func open(
         _ configuration: ServerConfiguration, _ tls: ServerTLS, _ options: EtcdServicesOptions,
         _ storage: consuming NodeStorage, _ onHalt: @escaping @Sendable (NodeHalt) -> Void
     ) -> EventLoopFuture<Void> {
@@ -98,8 +104,14 @@ package final class Server: @unchecked Sendable {
             self.node = node
             let services = EtcdServices(node: node, options: options)
             self.services = services
+            let datacenter = DatacenterServices(node, configuration, logger)
+            self.datacenter = datacenter
+            let observers = NodeObservers([services, datacenter.master])
+            node.observer = observers
+            self.observers = observers
             var routes = RPCRoutes()
             services.register(in: &routes)
+            routes.add(services.guarding(datacenter.routes))
             var limits = RPCLimits()
             limits.messageBytesMax = configuration.maxRequestBytes + 512 << 10
             let rpc = RPCServer(
@@ -120,11 +132,28 @@ package final class Server: @unchecked Sendable {
                 }
                 .describing("--listen-client-urls", url)
             }
-            return EventLoopFuture.andAllSucceed(bound, on: loop).map { [self] in
-                node.start()
-                announceWhenReady(node)
-            }
+            return EventLoopFuture.andAllSucceed(bound, on: loop)
         }
+    }
+
+    /// Listens for people and frameworks, where the configuration says so.
+    private func openHTTP(_ configuration: ServerConfiguration) async throws {
+        guard let url = configuration.listenHTTPURLs.first else { return }
+        let desk = try await loop.submit { [self] in datacenter?.desk(configuration, logger) }.get()
+        guard let desk else { return }
+        do {
+            http = try await DatacenterServer.start(desk)
+        } catch {
+            throw ConfigurationError(listening: "--listen-http-urls", url, failed: error)
+        }
+    }
+
+    /// All listen: the node's clock starts.
+    private func begin() {
+        guard let node else { return }
+        node.start()
+        datacenter?.master.start()
+        announceWhenReady(node)
     }
 
     private func makeNode(
@@ -198,12 +227,18 @@ package final class Server: @unchecked Sendable {
 
     /// Hands leadership on, lets requests that are on their way finish, and closes everything.
     package func stop() async {
+        let handedOver = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
+            guard let node else { return loop.makeSucceededVoidFuture() }
+            return node.handOver().flatMap { node.drain() }.map { [self] in
+                node.observer?.stopping()
+                datacenter?.agents.stopping()
+            }
+        }
+        try? await handedOver.get()
+        await http?.stop()
         let stopped = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
             guard let node, let rpc else { return loop.makeSucceededVoidFuture() }
-            return node.handOver().flatMap { node.drain() }.flatMap {
-                node.observer?.stopping()
-                return rpc.shutdown(gracePeriod: .milliseconds(300))
-            }.map { node.stop() }
+            return rpc.shutdown(gracePeriod: .milliseconds(300)).map { node.stop() }
         }
         try? await stopped.get()
         node?.join()
@@ -221,10 +256,16 @@ extension EventLoopFuture where Value == Void {
     /// An address that cannot be bound is a flag that cannot be used: the error says which.
     fileprivate func describing(_ flag: String, _ url: ServiceURL) -> EventLoopFuture<Void> {
         flatMapErrorThrowing { error in
-            throw ConfigurationError(
-                flag: flag, value: "\(url)", reason: "listening failed: \(error)",
-                hint: "Is another process using the port?")
+            throw ConfigurationError(listening: flag, url, failed: error)
         }
+    }
+}
+
+extension ConfigurationError {
+    fileprivate init(listening flag: String, _ url: ServiceURL, failed error: any Error) {
+        self.init(
+            flag: flag, value: "\(url)", reason: "listening failed: \(error)",
+            hint: "Is another process using the port?")
     }
 }
 

@@ -25,6 +25,9 @@ package struct ServerConfiguration: Sendable {
     package var initialAdvertisePeerURLs = [
         ServiceURL(scheme: "http", host: "127.0.0.1", port: 2380)
     ]
+    /// Where the datacenter's HTTP surfaces are (Mesos, Marathon, dashboard): at most one address.
+    /// Empty: nowhere.
+    package var listenHTTPURLs: [ServiceURL] = []
     package var initialCluster: [InitialMember] = []
     package var initialClusterState = "new"
     package var initialClusterToken = "keelson-cluster"
@@ -259,12 +262,40 @@ package struct ServerConfiguration: Sendable {
                 "Give each member URLs of its own")
             seen.append(url)
         }
+        try validateHTTP()
         for url in listenClientURLs
         where listenPeerURLs.contains(where: { $0.host == url.host && $0.port == url.port }) {
             throw ConfigurationError(
                 flag: "--listen-client-urls", value: "\(url)",
                 reason: "--listen-peer-urls has the same address",
                 hint: "Clients and peers need a port each")
+        }
+    }
+
+    /// Where others find the HTTP surfaces; nil where there are none. A node that listens on every
+    /// address is found where its clients find it.
+    var advertisedHTTPURL: ServiceURL? {
+        guard var url = listenHTTPURLs.first else { return nil }
+        if ["0.0.0.0", "::"].contains(url.host), let host = advertiseClientURLs.first?.host {
+            url.host = host
+        }
+        return url
+    }
+
+    private func validateHTTP() throws(ConfigurationError) {
+        let flag = "--listen-http-urls"
+        let text = listenHTTPURLs.map(\.description).joined(separator: ",")
+        try check(
+            flag, text, listenHTTPURLs.count <= 1, "it has \(listenHTTPURLs.count) addresses",
+            "Give one")
+        for url in listenHTTPURLs {
+            try check(
+                flag, text, !url.isSecure, "it is served without TLS only",
+                "Give it as http://host:port, behind a proxy that speaks TLS")
+            let others = listenClientURLs + listenPeerURLs
+            try check(
+                flag, text, !others.contains { $0.host == url.host && $0.port == url.port },
+                "clients or peers have the same address", "Each needs a port of its own")
         }
     }
 

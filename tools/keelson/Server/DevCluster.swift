@@ -3,15 +3,23 @@ internal import Foundation
 internal import KeelsonClient
 internal import Synchronization
 
-/// Three server processes on the loopback, watched: a line a second, and new life for one that
-/// dies.
+/// Three servers and two agents on the loopback, watched: a line a second, and new life for one
+/// that dies.
 final class DevCluster {
-    private let processes: [DevProcess]
+    private let servers: [DevProcess]
+    private let agents: [DevProcess]
     private let folder: String
+    private let httpPort: Int
     private let interruption = Interruption()
 
-    init(folder: String, basePort: Int) throws {
+    private var processes: [DevProcess] { servers + agents }
+
+    /// - Parameters:
+    ///   - basePort: of the first server's clients.
+    ///   - httpPort: of the first server's HTTP API; the agents' follow it.
+    init(folder: String, basePort: Int, httpPort: Int) throws {
         self.folder = folder
+        self.httpPort = httpPort
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true,
@@ -20,17 +28,32 @@ final class DevCluster {
             throw Failure(.inputOutput, "\(folder) cannot be made: \(error.localizedDescription)")
         }
         let members = (0..<3).map { "n\($0 + 1)=http://127.0.0.1:\(basePort + 1 + 10 * $0)" }
-        processes = (0..<3).map { number in
+        servers = (0..<3).map { number in
             let name = "n\(number + 1)"
             let client = basePort + 10 * number
             return DevProcess(
-                name: name, clientPort: client, logPath: "\(folder)/\(name).log",
+                name: name, endpoint: "http://127.0.0.1:\(client)",
+                logPath: "\(folder)/\(name).log",
                 arguments: [
                     "server", "--name", name, "--data-dir", "\(folder)/\(name)",
                     "--listen-client-urls", "http://127.0.0.1:\(client)",
                     "--listen-peer-urls", "http://127.0.0.1:\(client + 1)",
+                    "--listen-http-urls", "http://127.0.0.1:\(httpPort + 10 * number)",
                     "--initial-cluster", members.joined(separator: ","),
                     "--initial-cluster-token", "keelson-dev",
+                ])
+        }
+        let endpoints = servers.map(\.endpoint).joined(separator: ",")
+        agents = (0..<2).map { number in
+            let name = "a\(number + 1)"
+            let endpoint = "http://127.0.0.1:\(httpPort + 1 + 10 * number)"
+            let ports = 31_000 + 500 * number
+            return DevProcess(
+                name: name, endpoint: endpoint, logPath: "\(folder)/\(name).log",
+                arguments: [
+                    "agent", "--endpoints", endpoints, "--work-dir", "\(folder)/\(name)",
+                    "--listen-url", endpoint, "--attributes", "name:\(name)",
+                    "--resources", "cpus:2;mem:1024;disk:4096;ports:[\(ports)-\(ports + 499)]",
                 ])
         }
     }
@@ -58,29 +81,32 @@ final class DevCluster {
     }
 
     private func introduce() {
-        let endpoints = processes.map(\.endpoint).joined(separator: ",")
+        let endpoints = servers.map(\.endpoint).joined(separator: ",")
         say(
             """
-            Three servers start; their data and logs are in \(folder)/.
+            Three servers and two agents start; their data and logs are in \(folder)/.
               endpoints  \(endpoints)
+              Mesos API  http://127.0.0.1:\(httpPort)
+              agents     \(agents.map(\.endpoint).joined(separator: ", "))
             Try, in another terminal:
               keelson kv put greeting hello
-              keelson kv get greeting --endpoints \(processes[1].endpoint)
+              keelson kv get greeting --endpoints \(servers[1].endpoint)
+              curl http://127.0.0.1:\(httpPort)/slaves
               ETCDCTL_API=3 etcdctl --endpoints \(endpoints) endpoint status -w table
-            Ctrl-C stops them.
+            Ctrl-C stops them. Tasks go on, and are found again at the next start.
             """)
     }
 
     private func watch() async {
         var clients: [Cluster?] = []
-        for process in processes { clients.append(try? Cluster(endpoints: [process.endpoint])) }
+        for process in servers { clients.append(try? Cluster(endpoints: [process.endpoint])) }
         var last: (revision: Int64, at: ContinuousClock.Instant)?
         var failures = 0
         while await !isInterrupted(within: 10) {
             reviveDead(&failures)
             var best: MemberStatus?
             var leader: String?
-            for (process, client) in zip(processes, clients) where process.isRunning {
+            for (process, client) in zip(servers, clients) where process.isRunning {
                 guard let status = try? await client?.status(timeout: .milliseconds(500)) else {
                     continue
                 }
@@ -152,7 +178,7 @@ final class DevCluster {
             say("\(process.name) did not stop in time and is killed")
             process.kill()
         }
-        say(left.isEmpty ? "all servers stopped" : "stopped")
+        say(left.isEmpty ? "all stopped" : "stopped")
         return left.isEmpty ? 0 : 1
     }
 

@@ -1,23 +1,23 @@
 internal import Foundation
 internal import LocalCluster
 
-/// One server process of `keelson dev`.
+/// One process of `keelson dev`.
 final class DevProcess {
     let name: String
-    let clientPort: Int
+    /// Where it serves.
+    let endpoint: String
     let logPath: String
     private let arguments: [String]
     private var child: ChildProcess?
     private(set) var diedAt: ContinuousClock.Instant?
 
-    init(name: String, clientPort: Int, logPath: String, arguments: [String]) {
+    init(name: String, endpoint: String, logPath: String, arguments: [String]) {
         self.name = name
-        self.clientPort = clientPort
+        self.endpoint = endpoint
         self.logPath = logPath
         self.arguments = arguments
     }
 
-    var endpoint: String { "http://127.0.0.1:\(clientPort)" }
     var isRunning: Bool { child?.isRunning ?? false }
     var pid: Int32? { isRunning ? child?.pid : nil }
 

@@ -30,6 +30,9 @@ struct ServerCommand: AsyncParsableCommand {
     var advertiseClientUrls: String?
     @Option(help: "Addresses that peers connect to. (default: http://127.0.0.1:2380)")
     var listenPeerUrls: String?
+    @Option(
+        help: "Address of the datacenter's HTTP API (Mesos); usually port 5050. (default: none)")
+    var listenHttpUrls: String?
     @Option(help: "Peer addresses of this member in --initial-cluster.")
     var initialAdvertisePeerUrls: String?
     @Option(help: "All members, as name=peer URL, separated by commas. (default: this one alone)")

@@ -47,6 +47,9 @@ struct ServerFlags {
         if let urls = try urls("--listen-peer-urls", command.listenPeerUrls) {
             made.listenPeerURLs = urls
         }
+        if let urls = try urls("--listen-http-urls", command.listenHttpUrls) {
+            made.listenHTTPURLs = urls
+        }
         made.initialAdvertisePeerURLs =
             try urls("--initial-advertise-peer-urls", command.initialAdvertisePeerUrls)
             ?? made.listenPeerURLs

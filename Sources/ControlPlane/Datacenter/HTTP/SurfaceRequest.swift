@@ -1,0 +1,65 @@
+internal import API
+internal import HTTPTypes
+
+/// A request whose body was read.
+struct SurfaceRequest: Sendable {
+    var method: String
+    /// With its query, as it came.
+    var target: String
+    var headers: HTTPFields
+    var body: [UInt8]
+
+    var path: Substring { target.prefix { $0 != "?" } }
+
+    /// A parameter of the query, decoded; the first of its name.
+    func parameter(_ name: String) -> String? {
+        guard let mark = target.firstIndex(of: "?") else { return nil }
+        return FormFields.first(name, in: target[target.index(after: mark)...])
+    }
+
+    /// All of one name, joined by commas.
+    func header(_ name: HTTPField.Name) -> String? {
+        let values = headers[values: name]
+        return values.isEmpty ? nil : values.joined(separator: ",")
+    }
+
+    func encoding() throws(MesosRefusal) -> MesosMessage.Encoding {
+        try MesosEncodings.request(contentType: header(.contentType)).encoding
+    }
+}
+
+extension HTTPField.Name {
+    static let streamID = HTTPField.Name("Mesos-Stream-Id") ?? .contentType
+}
+
+/// `a=1&b=2`, percent-encoded: queries and the forms that browsers post.
+enum FormFields {
+    static func first(_ name: String, in text: some StringProtocol) -> String? {
+        for pair in text.split(separator: "&") {
+            let parts = pair.split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if decoded(parts[0]) == name { return parts.count > 1 ? decoded(parts[1]) : "" }
+        }
+        return nil
+    }
+
+    /// Nil for what is no percent-encoding.
+    private static func decoded(_ text: some StringProtocol) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
+            case UInt8(ascii: "%"):
+                let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+                guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else {
+                    return nil
+                }
+                rest = rest.dropFirst(2)
+                bytes.append(value)
+            default: bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}

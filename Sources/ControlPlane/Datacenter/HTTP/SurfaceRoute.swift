@@ -1,0 +1,62 @@
+/// What a path leads to.
+///
+/// Each is served at `/x`, `/master/x` and, as before Mesos 1.8, with `.json` behind it; slashes
+/// at the end or several in a row do not count. What has no route of its own under `/api/v1` is
+/// the operator API, as libprocess' longest prefix would have it.
+enum SurfaceRoute: Equatable, Sendable {
+    case scheduler
+    case operators
+    case legacy(LegacyEndpoint)
+
+    init?(path: Substring) {
+        var parts = path.split(separator: "/", omittingEmptySubsequences: true)
+        if parts.count > 1, parts[0] == "master" { parts.removeFirst() }
+        if parts.starts(with: ["api", "v1"]) {
+            self = parts.count > 2 && parts[2] == "scheduler" ? .scheduler : .operators
+            return
+        }
+        var name = parts.joined(separator: "/")
+        if name.hasSuffix(".json") { name.removeLast(5) }
+        guard let endpoint = LegacyEndpoint(rawValue: name) else { return nil }
+        self = .legacy(endpoint)
+    }
+}
+
+/// The endpoints of Mesos before its HTTP API had versions.
+enum LegacyEndpoint: String, Sendable, CaseIterable {
+    case state
+    case stateSummary = "state-summary"
+    case slaves
+    case frameworks
+    case tasks
+    case roles
+    case quota
+    case weights
+    case flags
+    case health
+    case version
+    case redirect
+    case metrics = "metrics/snapshot"
+    case systemStats = "system/stats"
+    case teardown
+    case reserve
+    case unreserve
+    case createVolumes = "create-volumes"
+    case destroyVolumes = "destroy-volumes"
+    case maintenanceSchedule = "maintenance/schedule"
+    case maintenanceStatus = "maintenance/status"
+    case machineUp = "machine/up"
+    case machineDown = "machine/down"
+
+    var methods: [String] {
+        switch self {
+        case .state, .stateSummary, .slaves, .frameworks, .tasks, .roles, .quota, .weights, .flags,
+            .health, .version, .redirect, .metrics, .systemStats, .maintenanceSchedule,
+            .maintenanceStatus:
+            ["GET", "HEAD"]
+        case .teardown, .reserve, .unreserve, .createVolumes, .destroyVolumes, .machineUp,
+            .machineDown:
+            ["POST"]
+        }
+    }
+}

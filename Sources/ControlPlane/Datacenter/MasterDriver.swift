@@ -1,0 +1,242 @@
+package import Logging
+package import NIOCore
+internal import Primitives
+package import Scheduling
+package import StateMachine
+
+/// Drives the datacenter's master on the node that leads, and answers for it on the others.
+///
+/// Confined to the node's event loop, hence `@unchecked Sendable`.
+package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sendable {
+    private unowned let node: Node
+    private let settings: MasterSettings
+    /// Where this node serves HTTP; empty where it does not.
+    private let url: String
+    private let logger: Logger
+    private var master: Master?
+    private var ticker: RepeatedTask?
+    private var inputs: [MasterInput] = []
+    private var isStepping = false
+    private var lastID: UInt64 = 0
+    private var agents: [AgentConnectionID: ((term: UInt64, order: AgentOrder)?) -> Void] = [:]
+    private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
+    private var observers: [ChangeObserverID: ([DatacenterChange]) -> Void] = [:]
+
+    static let tick: TimeAmount = .milliseconds(20)
+
+    package init(
+        node: Node, settings: MasterSettings, url: String, logger: Logger
+    ) {
+        self.node = node
+        self.settings = settings
+        self.url = url
+        self.logger = logger
+    }
+
+    package func start() {
+        ticker = node.eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) {
+            [weak self] _ in self?.tick()
+        }
+    }
+
+    var member: NodeID { node.memberID }
+    package var eventLoop: any EventLoop { node.eventLoop }
+    package var table: DatacenterTable { node.store.datacenterTable }
+    package var asksWhoCalls: Bool { node.store.auth.isEnabled }
+    package var revision: Int64 { node.store.revision.rawValue }
+
+    package var leadership: MasterLeadership {
+        if let master { return .leading(term: master.term.rawValue) }
+        guard let leader = node.leader, !node.isLeader, let record = table.master,
+            record.member == leader.rawValue
+        else { return .unknown }
+        return .following(url: String(decoding: record.url, as: UTF8.self))
+    }
+
+    package func launchInfo(of key: TaskKey) -> [UInt8]? {
+        RecordKeys.launch(key).withUnsafeBytes { node.store.get($0)?.value }
+    }
+
+    // MARK: - Office
+
+    private func tick() {
+        takeOffice()
+        guard let time = node.leadersTime else { return }
+        step(.tick(now: Self.now, clusterTime: time))
+    }
+
+    private static var now: UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000_000 }
+
+    private func takeOffice() {
+        let mayLead = node.mayDecide
+        if let master, !mayLead || master.term != node.term { resign() }
+        guard master == nil, mayLead, let time = node.leadersTime else { return }
+        master = Master(
+            settings: settings, term: node.term, table: table, now: Self.now, clusterTime: time,
+            reading: .mesos)
+        logger.info(
+            "acting as the datacenter's master",
+            metadata: [
+                "term": "\(node.term)", "agents": "\(table.agentIDs.count)",
+                "frameworks": "\(table.frameworkIDs.count)", "tasks": "\(table.tasks.count)",
+            ])
+        let record = MasterRecord(
+            member: node.memberID.rawValue, term: node.term.rawValue, url: Array(url.utf8))
+        node.decide(.master(record)) { _ in }
+    }
+
+    /// Whoever was connected here has to find the next master.
+    private func resign() {
+        guard master != nil else { return }
+        master = nil
+        logger.info("no longer the datacenter's master")
+        let (oldAgents, oldSchedulers) = (agents, schedulers)
+        agents = [:]
+        schedulers = [:]
+        for id in oldAgents.keys.sorted() { oldAgents[id]?(nil) }
+        for id in oldSchedulers.keys.sorted() { oldSchedulers[id]?(nil) }
+    }
+
+    package func applied(_ batch: [Applied]) {
+        let changes = batch.flatMap(\.datacenterChanges)
+        guard !changes.isEmpty else { return }
+        step(.applied(changes))
+        for id in observers.keys.sorted() { observers[id]?(changes) }
+    }
+
+    package func leadershipChanged() { takeOffice() }
+
+    /// A node that takes a snapshot does not lead.
+    package func storeReplaced() { takeOffice() }
+
+    package func stopping() {
+        ticker?.cancel()
+        resign()
+    }
+
+    // MARK: - Steps
+
+    /// What an effect leads to at once joins the queue.
+    private func step(_ input: MasterInput) {
+        inputs.append(input)
+        guard !isStepping else { return }
+        isStepping = true
+        defer { isStepping = false }
+        while !inputs.isEmpty {
+            let input = inputs.removeFirst()
+            guard master != nil else { continue }
+            var effects: [MasterEffect] = []
+            master?.step(input, in: table, into: &effects)
+            for effect in effects { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: MasterEffect) {
+        switch effect {
+        case .propose(let id, let command):
+            let term = master?.term
+            node.decide(command) { [weak self] outcome in
+                guard let self, master?.term == term else { return }
+                step(.decided(id, DecisionOutcome(outcome)))
+            }
+        case .toAgent(let connection, let order):
+            agents[connection]?((master?.term.rawValue ?? 0, order))
+        case .toScheduler(let stream, let event): schedulers[stream]?(event)
+        case .closeStream(let stream): schedulers.removeValue(forKey: stream)?(nil)
+        }
+    }
+
+    private func nextID() -> UInt64 {
+        lastID += 1
+        return lastID
+    }
+
+    // MARK: - Connections
+
+    package func subscribe(
+        _ subscription: Subscription, _ receive: @escaping (SchedulerEvent?) -> Void
+    ) -> SchedulerStreamID {
+        let id = SchedulerStreamID(nextID())
+        schedulers[id] = receive
+        step(.scheduler(id, .subscribes(subscription)))
+        return id
+    }
+
+    package func call(_ stream: SchedulerStreamID, _ call: SchedulerCall) {
+        step(.scheduler(stream, .call(call)))
+    }
+
+    package func closed(_ stream: SchedulerStreamID) {
+        guard schedulers.removeValue(forKey: stream) != nil else { return }
+        step(.scheduler(stream, .disconnected))
+    }
+
+    package func connect(
+        _ receive: @escaping ((term: UInt64, order: AgentOrder)?) -> Void
+    ) -> AgentConnectionID {
+        let id = AgentConnectionID(nextID())
+        agents[id] = receive
+        return id
+    }
+
+    package func take(_ input: AgentInput, from connection: AgentConnectionID) {
+        if case .disconnected = input { agents[connection] = nil }
+        step(.agent(connection, input))
+    }
+
+    // MARK: - Operators
+
+    package func operate(_ call: OperatorCall, _ done: @escaping (DecisionOutcome) -> Void) {
+        node.decide(call.command) { done(DecisionOutcome($0)) }
+    }
+
+    package func observe(
+        _ changed: @escaping ([DatacenterChange]) -> Void
+    ) -> ChangeObserverID {
+        let id = ChangeObserverID(nextID())
+        observers[id] = changed
+        return id
+    }
+
+    package func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
+
+    package func offers() -> [MasterOffer] { master?.offers ?? [] }
+
+    package func explain(framework: FrameworkID) -> FrameworkExplanation? {
+        try? master?.allocator.explain(framework: framework, now: Self.now)
+    }
+
+    package func explain(agent: AgentID) -> AgentExplanation? {
+        try? master?.allocator.explain(agent: agent, now: Self.now)
+    }
+}
+
+extension DecisionOutcome {
+    fileprivate init(_ outcome: ProposalOutcome) {
+        switch outcome {
+        case .applied(let applied):
+            switch applied.outcome {
+            case .datacenter(let outcome): self = .done(outcome)
+            case .failed(.datacenter(let error)): self = .refused(error)
+            case .none, .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarms,
+                .member, .auth, .downgrade, .failed:
+                self = .refused(nil)
+            }
+        case .refused: self = .refused(nil)
+        case .unknown: self = .unknown
+        }
+    }
+}
+
+extension OperatorCall {
+    fileprivate var command: DatacenterCommand {
+        switch self {
+        case .agentMode(let id, let mode, let grace, let goneWhenDrained):
+            .agentMode(id, mode, graceMilliseconds: grace, goneWhenDrained: goneWhenDrained)
+        case .agentGone(let id): .agentGone(id, byOperator: true)
+        case .teardown(let id): .endFramework(id, session: 0)
+        case .kill(let key, let grace): .kill(key, graceMilliseconds: grace)
+        case .role(let record): .role(record)
+        }
+    }
+}

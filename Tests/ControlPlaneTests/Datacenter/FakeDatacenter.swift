@@ -1,0 +1,180 @@
+import API
+import ControlPlane
+import Foundation
+import NIOCore
+import Primitives
+import Scheduling
+import StateMachine
+
+/// A node of one: a real store and a real master, whose decisions are applied at once. Everything
+/// happens on its event loop, hence `@unchecked Sendable`.
+final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
+    let eventLoop: any EventLoop
+    private(set) var leadership = MasterLeadership.unknown
+    private let store = Store()
+    private var master: Master?
+    private var term = Term(1)
+    private var lastNumber: UInt64 = 0
+    private var inputs: [MasterInput] = []
+    private var isStepping = false
+    private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
+    private var agents: [AgentConnectionID: ((term: UInt64, order: AgentOrder)?) -> Void] = [:]
+    private var observers: [ChangeObserverID: ([DatacenterChange]) -> Void] = [:]
+    private var ticker: RepeatedTask?
+    /// Where this node says that its master serves.
+    var url = "http://127.0.0.1:5050"
+
+    init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+
+    var table: DatacenterTable { store.datacenterTable }
+    var asksWhoCalls = false
+    var revision: Int64 { store.revision.rawValue }
+
+    func launchInfo(of key: TaskKey) -> [UInt8]? {
+        RecordKeys.launch(key).withUnsafeBytes { store.get($0) }.map { Array($0.value) }
+    }
+
+    // MARK: - Leadership
+
+    func lead() {
+        term = term.next
+        leadership = .leading(term: term.rawValue)
+        var settings = MasterSettings()
+        settings.reconnectMilliseconds = 60_000
+        master = Master(
+            settings: settings, term: term, table: table, now: now, clusterTime: now,
+            reading: .mesos)
+        _ = apply(.master(MasterRecord(member: 1, term: term.rawValue, url: Array(url.utf8))))
+        ticker = eventLoop.scheduleRepeatedTask(
+            initialDelay: .zero, delay: .milliseconds(20)
+        ) { [weak self] _ in
+            guard let self else { return }
+            step(.tick(now: now, clusterTime: now))
+        }
+    }
+
+    /// Another one leads, or nobody.
+    func follow(_ next: MasterLeadership) {
+        ticker?.cancel()
+        ticker = nil
+        master = nil
+        leadership = next
+        let (streams, connections) = (schedulers, agents)
+        schedulers = [:]
+        agents = [:]
+        for receive in streams.values { receive(nil) }
+        for receive in connections.values { receive(nil) }
+    }
+
+    func stop() { follow(.unknown) }
+
+    private var now: UInt64 { UInt64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }
+
+    // MARK: - The master
+
+    private func step(_ input: MasterInput) {
+        inputs.append(input)
+        guard !isStepping else { return }
+        isStepping = true
+        while !inputs.isEmpty {
+            let next = inputs.removeFirst()
+            var effects: [MasterEffect] = []
+            master?.step(next, in: table, into: &effects)
+            for effect in effects { perform(effect) }
+        }
+        isStepping = false
+    }
+
+    private func perform(_ effect: MasterEffect) {
+        switch effect {
+        case .propose(let id, let command):
+            let (changes, outcome) = apply(command)
+            inputs.append(.applied(changes))
+            inputs.append(.decided(id, outcome))
+        case .toAgent(let connection, let order): agents[connection]?((term.rawValue, order))
+        case .toScheduler(let stream, let event): schedulers[stream]?(event)
+        case .closeStream(let stream): schedulers.removeValue(forKey: stream)?(nil)
+        }
+    }
+
+    private func apply(_ command: DatacenterCommand) -> ([DatacenterChange], DecisionOutcome) {
+        lastNumber += 1
+        let request = RequestID(origin: NodeID(1), boot: BootNumber(1), sequence: lastNumber)
+        var header = CommandHeader(kind: .datacenter, request: request)
+        header.fenceTerm = term
+        header.clock = UInt64(Date().timeIntervalSince1970 * 1_000)
+        header.clusterTime = now
+        let entry = LogEntry(
+            index: store.appliedIndex.next, term: term, kind: .command,
+            payload: Command.encode(header, body: command.encode()))
+        let applied = store.apply(entry)
+        for observer in observers.values { observer(applied.datacenterChanges) }
+        switch applied.outcome {
+        case .datacenter(let outcome): return (applied.datacenterChanges, .done(outcome))
+        case .failed(.datacenter(let error)): return ([], .refused(error))
+        default: return ([], .refused(nil))
+        }
+    }
+
+    // MARK: - Facade
+
+    func subscribe(
+        _ subscription: Subscription, _ receive: @escaping (SchedulerEvent?) -> Void
+    ) -> SchedulerStreamID {
+        lastNumber += 1
+        let id = SchedulerStreamID(lastNumber)
+        schedulers[id] = receive
+        step(.scheduler(id, .subscribes(subscription)))
+        return id
+    }
+
+    func call(_ stream: SchedulerStreamID, _ call: SchedulerCall) {
+        step(.scheduler(stream, .call(call)))
+    }
+
+    func closed(_ stream: SchedulerStreamID) {
+        schedulers[stream] = nil
+        step(.scheduler(stream, .disconnected))
+    }
+
+    func connect(
+        _ receive: @escaping ((term: UInt64, order: AgentOrder)?) -> Void
+    ) -> AgentConnectionID {
+        lastNumber += 1
+        let id = AgentConnectionID(lastNumber)
+        agents[id] = receive
+        return id
+    }
+
+    func take(_ input: AgentInput, from connection: AgentConnectionID) {
+        step(.agent(connection, input))
+    }
+
+    func operate(_ call: OperatorCall, _ done: @escaping (DecisionOutcome) -> Void) {
+        let command: DatacenterCommand =
+            switch call {
+            case .agentMode(let id, let mode, let grace, let goneWhenDrained):
+                .agentMode(
+                    id, mode, graceMilliseconds: grace, goneWhenDrained: goneWhenDrained)
+            case .agentGone(let id): .agentGone(id, byOperator: true)
+            case .teardown(let id): .endFramework(id, session: 0)
+            case .kill(let key, let grace): .kill(key, graceMilliseconds: grace)
+            case .role(let record): .role(record)
+            }
+        let (changes, outcome) = apply(command)
+        step(.applied(changes))
+        done(outcome)
+    }
+
+    func observe(_ changed: @escaping ([DatacenterChange]) -> Void) -> ChangeObserverID {
+        lastNumber += 1
+        observers[ChangeObserverID(lastNumber)] = changed
+        return ChangeObserverID(lastNumber)
+    }
+
+    func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
+
+    func offers() -> [MasterOffer] { [] }
+    func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }
+    func explain(agent: AgentID) -> AgentExplanation? { nil }
+}

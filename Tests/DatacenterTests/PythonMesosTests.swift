@@ -1,0 +1,29 @@
+import Foundation
+import LocalCluster
+import Testing
+
+@Suite("The PyPI client pymesos 0.3.15", .serialized)
+struct PythonMesosTests {
+    /// It asks nobody but the master that it was sent to last: a killed server comes back, as it
+    /// does where servers are looked after.
+    @Test("a scheduler launches, is told and reconciles, through the kill of the leader")
+    func throughTheLeadersEnd() throws {
+        let cluster = try DatacenterCluster("pymesos")
+        let place = try cluster.leader()
+        let follower = try #require(cluster.servers.nodes.indices.first { $0 != place })
+        let leader = cluster.servers.nodes[place]
+        let pid = try #require(leader.current?.pid)
+        let client = try Command.start(
+            try ServerProgram.python(),
+            [
+                ServerProgram.scriptPath("checks/pymesos_cycle.py"), cluster.http(follower),
+                "\(pid)",
+            ])
+        let hasDied = Patience.wait(.seconds(60)) { leader.isRunning ? nil : true }
+        try #require(hasDied == true, "\(client.output)")
+        try leader.start()
+        #expect(client.waitForExit(.seconds(60)) == .exited(0), "\(client.output)")
+        print(client.output)
+        for agent in cluster.agents { #expect(agent.isRunning) }
+    }
+}

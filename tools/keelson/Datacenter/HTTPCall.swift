@@ -1,0 +1,160 @@
+internal import Foundation
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// Where something serves HTTP.
+struct HTTPPlace: Equatable, Sendable, CustomStringConvertible {
+    var host: String
+    var port: Int
+
+    /// Nil for what is no `http://host:port`.
+    init?(url bytes: [UInt8]) {
+        guard let url = URL(string: String(decoding: bytes, as: UTF8.self)),
+            url.scheme == "http", let host = url.host(percentEncoded: false), let port = url.port
+        else { return nil }
+        self.host = host
+        self.port = port
+    }
+
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// One request over a connection of its own.
+struct HTTPCall {
+    struct Answer: Sendable {
+        var status: Int
+        var headers: [String: String]
+        var body: [UInt8] = []
+
+        var text: String {
+            let text = String(decoding: body, as: UTF8.self)
+            return "\(status): " + text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+    }
+
+    typealias Pieces = AsyncThrowingStream<[UInt8], any Error>
+
+    private static let bodyBytesMax = 16 << 20
+
+    var method: String
+    var path: String
+    var headers: [(String, String)] = []
+    var body: [UInt8] = []
+
+    init(_ method: String, _ path: String) {
+        self.method = method
+        self.path = path
+    }
+
+    func send(to place: HTTPPlace, timeout: Duration) async throws -> Answer {
+        let late = Failure(.unavailable, "\(place) does not answer in time")
+        return try await withThrowingTaskGroup(of: Answer.self) { group in
+            group.addTask { [self] in
+                var (answer, pieces) = try await open(place, timeout: timeout)
+                for try await piece in pieces {
+                    guard answer.body.count + piece.count <= Self.bodyBytesMax else {
+                        throw Failure(.failed, "the answer of \(place) is too large")
+                    }
+                    answer.body += piece
+                }
+                return answer
+            }
+            group.addTask {
+                try await Task.sleep(for: timeout)
+                throw late
+            }
+            defer { group.cancelAll() }
+            guard let answer = try await group.next() else { throw late }
+            return answer
+        }
+    }
+
+    /// The answer's head, and its body as it comes: it is read no faster than it is taken. The
+    /// connection lives as long as the pieces do.
+    /// - Parameter timeout: until the connection stands.
+    func open(_ place: HTTPPlace, timeout: Duration) async throws -> (Answer, Pieces) {
+        let (pieces, source) = Pieces.makeStream()
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let head = loop.makePromise(of: Answer.self)
+        let connected = ClientBootstrap(group: loop)
+            .connectTimeout(.milliseconds(Int64(timeout / .milliseconds(1))))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    try channel.pipeline.syncOperations.addHandler(
+                        HTTPAnswerReader(place, head, source))
+                }
+            }
+        let channel: any Channel
+        do {
+            channel = try await connected.connect(host: place.host, port: place.port).get()
+        } catch {
+            let failure = Failure(.unavailable, "cannot connect to \(place)")
+            head.fail(failure)
+            throw failure
+        }
+        source.onTermination = { _ in channel.close(promise: nil) }
+        write(to: channel, place)
+        return (try await head.futureResult.get(), pieces)
+    }
+
+    private func write(to channel: any Channel, _ place: HTTPPlace) {
+        var head = HTTPRequestHead(version: .http1_1, method: .init(rawValue: method), uri: path)
+        head.headers.add(name: "Host", value: "\(place)")
+        head.headers.add(name: "Content-Length", value: "\(body.count)")
+        for (name, value) in headers { head.headers.add(name: name, value: value) }
+        channel.write(HTTPClientRequestPart.head(head), promise: nil)
+        let bytes = ByteBuffer(bytes: body)
+        channel.write(HTTPClientRequestPart.body(.byteBuffer(bytes)), promise: nil)
+        channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
+    }
+}
+
+/// Confined to its channel's event loop.
+private final class HTTPAnswerReader: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+
+    private let place: HTTPPlace
+    private let head: EventLoopPromise<HTTPCall.Answer>
+    private let source: HTTPCall.Pieces.Continuation
+    private var hasHead = false
+
+    init(
+        _ place: HTTPPlace, _ head: EventLoopPromise<HTTPCall.Answer>,
+        _ source: HTTPCall.Pieces.Continuation
+    ) {
+        self.place = place
+        self.head = head
+        self.source = source
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let response):
+            var headers: [String: String] = [:]
+            for (name, value) in response.headers { headers[name.lowercased()] = value }
+            hasHead = true
+            head.succeed(HTTPCall.Answer(status: Int(response.status.code), headers: headers))
+        case .body(let buffer): source.yield(Array(buffer.readableBytesView))
+        case .end: source.finish()
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        fail(Failure(.unavailable, "\(place) closed the connection"))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail(Failure(.unavailable, "\(place): \(error)"))
+        context.close(promise: nil)
+    }
+
+    private func fail(_ failure: Failure) {
+        if !hasHead {
+            hasHead = true
+            head.fail(failure)
+        }
+        source.finish(throwing: failure)
+    }
+}
