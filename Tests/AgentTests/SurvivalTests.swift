@@ -209,7 +209,8 @@ struct SurvivalTests {
     func oneAgent() throws {
         let path = try folder.get().path
         let site = try AgentSite(path)
-        #expect(throws: AgentError.busy(path: path + "/work/meta/lock")) { try AgentSite(path) }
+        let lock = [path, "work", "meta", "lock"].joined(separator: "/")
+        #expect(throws: AgentError.busy(path: lock)) { try AgentSite(path) }
         site.stop()
     }
 }

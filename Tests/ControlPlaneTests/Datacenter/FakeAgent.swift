@@ -85,7 +85,7 @@ final class FakeAgent: @unchecked Sendable {
         status.agentID.value = id.description
         status.source = .executor
         status.uuid = Data(uuid)
-        status.timestamp = Date().timeIntervalSince1970
+        status.timestamp = Double(MasterStamp.seconds)
         status.containerStatus.containerID.value = "c-\(key.task)"
         take(
             .reports([

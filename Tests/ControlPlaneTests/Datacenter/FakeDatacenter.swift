@@ -102,7 +102,7 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
         let request = RequestID(origin: NodeID(1), boot: BootNumber(1), sequence: lastNumber)
         var header = CommandHeader(kind: .datacenter, request: request)
         header.fenceTerm = term
-        header.clock = UInt64(Date().timeIntervalSince1970 * 1_000)
+        header.clock = MasterStamp.seconds * 1_000
         header.clusterTime = now
         let entry = LogEntry(
             index: store.appliedIndex.next, term: term, kind: .command,
@@ -177,4 +177,9 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     func offers() -> [MasterOffer] { [] }
     func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }
     func explain(agent: AgentID) -> AgentExplanation? { nil }
+}
+
+/// The time of day in tests: nothing is decided by it.
+enum MasterStamp {
+    static let seconds: UInt64 = 1_700_000_000
 }

@@ -122,11 +122,11 @@ struct MesosCycleTests {
             var scheduler: WireScheduler? = try WireScheduler(port: served.port)
             let id = FrameworkID(try #require(try scheduler?.subscribed()))
             scheduler = nil
-            let deadline = Date().addingTimeInterval(10)
+            let deadline = ContinuousClock.now + .seconds(10)
             while try served.onLoop({ served.datacenter.table.frameworks[id]?.record.phase })
                 == .connected
             {
-                guard Date() < deadline else { break }
+                guard ContinuousClock.now < deadline else { break }
             }
             let phase = try served.onLoop {
                 served.datacenter.table.frameworks[id]?.record.phase

@@ -1,6 +1,5 @@
 internal import API
 internal import ArgumentParser
-internal import Foundation
 internal import KeelsonClient
 internal import StateMachine
 
@@ -100,7 +99,7 @@ enum AgentView {
     static func lines(
         _ agent: AgentRecord, _ records: DatacenterRecords
     ) -> [(String, String)] {
-        let now = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
+        let now = Age.now
         return [
             ("id", "\(agent.id)"), ("host", agent.message.hostname),
             ("url", String(decoding: agent.url, as: UTF8.self)),

@@ -3,6 +3,12 @@ internal import KeelsonClient
 internal import Primitives
 internal import StateMachine
 
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
 /// The datacenter's records as they stand in the store, all of one revision.
 struct DatacenterRecords {
     var revision: Int64
@@ -154,6 +160,9 @@ enum Amount {
 
 /// Moments of the leader's clock, for people: how long ago.
 enum Age {
+    /// In milliseconds since 1970.
+    static var now: UInt64 { UInt64(max(0, time(nil))) * 1000 }
+
     static func text(since clock: UInt64, now: UInt64) -> String {
         guard clock > 0 else { return "-" }
         let seconds = now > clock ? (now - clock) / 1000 : 0

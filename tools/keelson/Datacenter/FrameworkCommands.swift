@@ -1,6 +1,5 @@
 internal import API
 internal import ArgumentParser
-internal import Foundation
 internal import KeelsonClient
 internal import StateMachine
 
@@ -45,7 +44,7 @@ struct FrameworkListCommand: AsyncParsableCommand {
     }
 
     private func row(_ framework: FrameworkRecord, _ records: DatacenterRecords) -> [String] {
-        let now = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
+        let now = Age.now
         return [
             "\(framework.id)", framework.message.name, framework.stateName,
             "\(records.liveTasks(of: framework.id))",

@@ -1,6 +1,5 @@
 internal import API
 internal import ArgumentParser
-internal import Foundation
 internal import KeelsonClient
 internal import StateMachine
 
@@ -132,7 +131,7 @@ enum TaskView {
     static let header = ["TASK", "STATE", "FRAMEWORK", "HOST", "CPUS", "MEM", "SINCE"]
 
     static func rows(_ tasks: [TaskRecord], _ records: DatacenterRecords) -> [[String]] {
-        let now = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
+        let now = Age.now
         return tasks.map { task in
             let framework = records.framework(task.key.framework)?.message.name ?? ""
             return [

@@ -55,7 +55,7 @@ struct MasterIdentity: Sendable {
     }
 
     /// Seconds since 1970.
-    static var now: Double { Date().timeIntervalSince1970 }
+    static var now: Double { Double(WallClock.milliseconds()) / 1000 }
 
     /// A random one, in lower case.
     static func randomUUID() -> String { UUID().uuidString.lowercased() }
