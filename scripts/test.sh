@@ -58,7 +58,7 @@ step unit 900 swift test "${flags[@]}" --skip-build --disable-xctest --parallel 
   --skip "$real" --skip "$sockets"
 step sockets 600 swift test "${flags[@]}" --skip-build --disable-xctest --parallel \
   --filter "$sockets"
-step real 1500 swift test "${flags[@]}" --skip-build --disable-xctest --no-parallel \
+step real 2100 swift test "${flags[@]}" --skip-build --disable-xctest --no-parallel \
   --filter "$real"
 
 # Seeds that nobody has run before, drawn from what is tested, so that the same tree has the same

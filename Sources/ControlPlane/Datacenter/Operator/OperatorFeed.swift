@@ -102,7 +102,7 @@ final class OperatorFeed {
             case .task(let key): followTask(key)
             case .agent(let id): followAgent(id)
             case .framework(let id): followFramework(id)
-            case .executor, .role, .master: break
+            case .executor, .role, .master, .service, .instance, .deployment: break
             }
         }
     }
