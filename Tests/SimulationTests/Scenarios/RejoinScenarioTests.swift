@@ -88,8 +88,10 @@ struct RejoinScenarioTests {
             stage.putBack(image, on: lost)
             stage.start(lost)
             // Once its process has found out, and the server is on its own.
-            let asks = try stage.play(atMost: 20 * second) { stage.times(.diskBehind) > 0 }
-            #expect(asks != nil && !stage.isRunning(lost), "\(stage.summary)")
+            let asks = try stage.play(atMost: 20 * second) {
+                stage.times(.diskBehind) > 0 && !stage.isRunning(lost)
+            }
+            #expect(asks != nil, "\(stage.summary)")
             stage.doom(lost, afterOperations: operations, losingPower: losingPower)
             try comesBack(stage, lost, from: old)
             #expect(stage.putAway(lost) == ["data.replaced-\(old)"])
