@@ -80,6 +80,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
                 "term": "\(node.term)", "agents": "\(table.agentIDs.count)",
                 "frameworks": "\(table.frameworkIDs.count)", "tasks": "\(table.tasks.count)",
             ])
+        // Where nobody asks who the master is, a change of leader takes no revision.
+        guard !url.isEmpty || table.master != nil || !table.isEmpty else { return }
         let record = MasterRecord(
             member: node.memberID.rawValue, term: node.term.rawValue, url: Array(url.utf8))
         node.decide(.master(record)) { _ in }

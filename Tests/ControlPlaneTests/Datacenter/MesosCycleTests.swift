@@ -116,6 +116,17 @@ struct MesosCycleTests {
         }
     }
 
+    @Test("nobody subscribes as the framework of the services")
+    func ownID() async throws {
+        try await ServedDatacenter.run { served in
+            let scheduler = try WireScheduler(port: served.port, id: "marathon")
+            let told = try scheduler.event(.error).error.message
+            #expect(told.contains("'marathon' is the services' own"))
+            #expect(try scheduler.stream.isClosed())
+            #expect(try served.onLoop { served.datacenter.table.frameworks.isEmpty })
+        }
+    }
+
     @Test("a framework whose connection goes keeps its tasks, and is disconnected")
     func disconnected() async throws {
         try await ServedDatacenter.run { served in

@@ -65,6 +65,10 @@ struct SchedulerSubscription: Sendable {
         } catch {
             return .error(error.description)
         }
+        if subscription.id == ServiceFramework.id {
+            return .error(
+                "Framework id '\(subscription.id)' is the services' own: subscribe without an id")
+        }
         let name = MasterIdentity.randomUUID()
         let isSubscribed = try await access.run {
             $0.schedulers.subscribe(subscription, name: name, outbox)
