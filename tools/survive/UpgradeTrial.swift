@@ -1,6 +1,7 @@
 internal import Foundation
 internal import LocalCluster
 internal import NIOCore
+internal import Primitives
 
 /// A rolling upgrade under load: three servers do as a build of the first feature level does and
 /// are started again, one by one, as this build. An older one that comes back afterwards, or wants
@@ -31,10 +32,10 @@ struct UpgradeTrial {
             try write("\(node.name) upgraded", say)
         }
         let risen = Patience.wait(.seconds(20), pauseMilliseconds: 20) {
-            levels() == [3, 3, 3] ? true : nil
+            levels() == [Self.newest, Self.newest, Self.newest] ? true : nil
         }
         expect(risen != nil, "levels \(levels()) after the last upgrade")
-        try write("level 3 everywhere", say)
+        try write("level \(Self.newest) everywhere", say)
         try turnAway(returning, copy, say)
         try join(cluster.spares[0], say)
     }
@@ -42,6 +43,8 @@ struct UpgradeTrial {
     private mutating func expect(_ holds: Bool, _ what: String) {
         if !holds { violations.append(what) }
     }
+
+    private static let newest = Int(FeatureLevel.newest.rawValue)
 
     /// What each running member takes for the cluster's level.
     private func levels() -> [Int] {
@@ -62,7 +65,8 @@ struct UpgradeTrial {
         try FileManager.default.copyItem(atPath: source, toPath: path)
     }
 
-    /// On its own data, which needs level 3, and on data from before, where only the others know.
+    /// On its own data, which needs the newest level, and on data from before, where only the
+    /// others know.
     private mutating func turnAway(
         _ node: ServerNode, _ copy: String, _ say: (String) -> Void
     ) throws {
@@ -101,7 +105,7 @@ struct UpgradeTrial {
     /// A new member of an older build is refused by name before it has an id.
     private mutating func join(_ spare: ServerNode, _ say: (String) -> Void) throws {
         try control.addMember(spare, through: cluster.nodes[0])
-        try refused(spare, 64, "the cluster is at feature level 3", say)
+        try refused(spare, 64, "the cluster is at feature level \(Self.newest)", say)
         try spare.start()
         let votes = Patience.wait(.seconds(20), pauseMilliseconds: 20) {
             (try? control.identity(of: spare).isVoter) == true ? true : nil
