@@ -216,7 +216,7 @@ struct RestoreClusterTests {
                 "backup", "take", "--endpoints", cluster.endpoints[0], "--out", file, "-o", "json"))
         let verified = try JSON(try keelson("backup", "verify", file, "-o", "json"))
         #expect(verified["backup"]["sha256"].string == taken["sha256"].string)
-        let keys = try client.json("get", "", "--prefix", "--count-only")["count"].int
+        let keys = try client.json("get", "", "--prefix", "--keys-only")["count"].int
         #expect(verified["keys"].int == keys && keys > 190)
         _ = try keelson("backup", "open", file, "--out", database)
         func ask(_ sql: String) throws -> String {
