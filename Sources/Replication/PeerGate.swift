@@ -106,16 +106,17 @@ package struct PeerGate: Sendable {
                     + "\(hello.clusterID): check --initial-cluster and --initial-cluster-token"
             )
         }
+        // Whomever it looked for: it may know only members that are gone, all of them.
+        if isRemoved {
+            return (
+                .removedMember, "member \(hello.sender) was removed from this cluster"
+            )
+        }
         if hello.receiver != identity.memberID {
             return (
                 .wrongMember,
                 "this is member \(identity.memberID), the caller wants \(hello.receiver): "
                     + "check the peer URLs in --initial-cluster"
-            )
-        }
-        if isRemoved {
-            return (
-                .removedMember, "member \(hello.sender) was removed from this cluster"
             )
         }
         if let peers, !peers.contains(hello.sender) {

@@ -36,6 +36,14 @@ extension Replica {
         }
         guard let found else { return answer(.unknown) }
         if question.replaces == found.id { return replacement(of: found, question) }
+        if question.replaces != .none, store.members[question.replaces] == nil,
+            !store.members.isRemoved(question.replaces)
+        {
+            // Who is found there came before the one that asks, or this node has missed both.
+            return answer(
+                .notNow, found.id,
+                reason: "member \(question.replaces) is not known here yet")
+        }
         if question.replaces != .none, !appliedConfiguration.contains(found.id) {
             return answer(.notNow, found.id, reason: "the member that is to come is not in yet")
         }

@@ -112,6 +112,10 @@ struct PeerGateTests {
             a.hello(to: later), peers: a.voters, later.raft, members: store.members)
         #expect(judged.welcome.verdict == .removedMember)
         #expect(judged.welcome.reason.contains("was removed from this cluster"))
+        // Whomever it looks for there: those whom it knows may all have gone, and nobody calls it.
+        let another = gate.judge(
+            a.hello(to: Node(3)), peers: a.voters, later.raft, members: store.members)
+        #expect(another.welcome.verdict == .removedMember)
         #expect(a.gate.welcomed(by: NodeID(2), judged.welcome) == .removed)
     }
 

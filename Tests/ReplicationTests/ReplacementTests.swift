@@ -76,6 +76,22 @@ struct ReplacementTests {
         #expect(said.voters.map(\.id) == configuration.voters)
     }
 
+    @Test("who does not know the one that asks yet says so, and not that somebody was here before")
+    func unknownYet() throws {
+        let (trio, leader, lost) = try founded()
+        let id = Trio.ids[lost]
+        // The server has been another member since, of which this one has not heard.
+        let question = JoinQuestion(
+            peerURLs: ["http://\(id)"], level: .newest, replaces: NodeID(77), name: "n\(id)")
+        let step = trio.replicas[leader].judge(question) { ["http://\($0)"] }
+        guard case .answer(let said) = step else {
+            Issue.record("\(step)")
+            return
+        }
+        #expect(said.verdict == .notNow)
+        #expect(said.reason == "member \(NodeID(77)) is not known here yet")
+    }
+
     @Test("a member that answers keeps its place", arguments: [0, 1])
     func answers(distance: Int) throws {
         var (trio, leader, lost) = try founded()

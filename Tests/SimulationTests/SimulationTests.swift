@@ -36,6 +36,12 @@ struct SimulationTests {
         #expect(result.violation == nil, "seed \(seed): \(result.tail)")
     }
 
+    @Test("seeds that failed later do, whole", arguments: [UInt64(42), 109, 985, 1068])
+    func wholeSeedsThatFailed(seed: UInt64) {
+        let result = SimulationRun(RunSettings(seed: seed)).result()
+        #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")
+    }
+
     @Test("a seed is one run", arguments: [UInt64(3), 7, 11])
     func determinism(seed: UInt64) {
         let first = run(seed)

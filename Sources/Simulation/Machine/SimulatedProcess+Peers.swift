@@ -6,8 +6,9 @@ import StateMachine
 /// What one process knows of its connections with one peer.
 final class PeerConnections {
     let links = [PeerLink(kind: .bulk), PeerLink(kind: .urgent)]
-    /// Whether its machine is a peer.
-    var isWanted = false
+    /// The member that is looked for there, which may have gone; none where nobody is.
+    var id = NodeID.none
+    var isWanted: Bool { id != .none }
     var inboundOpen = 0
     var refusedSinceHeard = false
 }
@@ -31,10 +32,11 @@ final class PeerLink {
 /// Connections, as the peer transport and its links keep them.
 extension SimulatedProcess {
     /// Dials a machine that has become a peer, and lets go of one that is none any more.
-    func want(_ peer: Int, _ isWanted: Bool) {
-        guard peers[peer].isWanted != isWanted else { return }
-        peers[peer].isWanted = isWanted
-        if isWanted {
+    func want(_ peer: Int, _ id: NodeID) {
+        let wasWanted = peers[peer].isWanted
+        peers[peer].id = id
+        guard wasWanted != peers[peer].isWanted else { return }
+        if !wasWanted {
             for link in peers[peer].links {
                 link.backoff = PeerLink.backoffMin
                 dial(peer, link)
@@ -103,7 +105,7 @@ extension SimulatedProcess {
 
     func sayHello(on connection: Connection) {
         let hello = PeerHello(
-            from: identity, to: world.machines[connection.acceptor].id,
+            from: identity, to: peers[connection.acceptor].id,
             currentTerm: replica.raft.term, lastTerm: replica.raft.lastTerm,
             lastIndex: replica.raft.lastIndex,
             channel: connection.kind, clusterLevel: replica.store.members.clusterLevel)
@@ -173,7 +175,7 @@ extension SimulatedProcess {
             redialLater(peer, link)
         }
         peers[peer].refusedSinceHeard = false
-        welcomed(by: world.machines[peer].id, welcome)
+        welcomed(by: peers[peer].id, welcome)
     }
 
     private func welcomed(by peer: NodeID, _ welcome: PeerWelcome) {
@@ -188,6 +190,8 @@ extension SimulatedProcess {
             leaveIfDiskLost()
         case .refused:
             if welcome.verdict == .unknownMember, world.settings.changesMembers { break }
+            // Its server has come back under another id, which this node does not know yet.
+            if welcome.verdict == .wrongMember, world.settings.rejoins { break }
             let isOutdated = world.machine(of: peer)?.isOutdated ?? false
             if welcome.verdict == .levelTooHigh, isOutdated { break }
             world.violated("P1 peers welcome each other", "\(peer) said \(welcome.reason)")
@@ -208,13 +212,13 @@ extension SimulatedProcess {
     }
 
     private func judge(_ hello: PeerHello, on connection: Connection) {
-        let others = world.machines.filter { peers[$0.index].isWanted }.map(\.id)
+        let others = peers.filter(\.isWanted).map(\.id)
         let judged = gate.judge(
             hello, peers: others, replica.raft, members: replica.store.members)
         let answer = { [unowned self] in
             world.network.send(connection, fromDialler: false, judged.welcome.encode())
             if judged.welcome.verdict.isWelcome {
-                want(connection.dialler, true)
+                want(connection.dialler, hello.sender)
                 admit(connection)
             }
         }
@@ -243,7 +247,7 @@ extension SimulatedProcess {
             link.connection = nil
             link.isReady = false
             let peer = connection.acceptor
-            step(.peerUnreachable(world.machines[peer].id))
+            step(.peerUnreachable(peers[peer].id))
             if wasReady { dial(peer, link) } else { redialLater(peer, link) }
             return
         }
@@ -261,6 +265,6 @@ extension SimulatedProcess {
             !known.links.contains(where: { $0.connection != nil })
         else { return }
         world.counters.count(CoverageMark.connectionRefused)
-        step(.connectionRefused(world.machines[peer].id))
+        step(.connectionRefused(peers[peer].id))
     }
 }

@@ -181,14 +181,35 @@ final class SimulatedProcess {
                 + replica.store.members.records.map(\.id) + foreseen.records.map(\.id))
         for (peer, connections) in peers.enumerated() where peer != machine.index {
             let id = world.machines[peer].id
-            let isGone = replica.store.members.isRemoved(id) && replica.raft.isOut(id)
-            var isPeer = id != .none && !isGone && known.contains(id)
-            // Whom this node does not know may be its leader: then it will know soon.
-            if !isPeer, !isGone, id != .none, connections.isWanted {
-                isPeer = replica.view.leader == nil || replica.view.leader == id
+            if id != .none, known.contains(id), !isGone(id) {
+                want(peer, id)
+                continue
             }
-            want(peer, isPeer)
+            // Whom this node does not know may be its leader: then it will know soon.
+            let isWanted = connections.id
+            let mayLead = replica.view.leader == nil || replica.view.leader == id
+            if isWanted != .none, isWanted == id, !isGone(id), mayLead { continue }
+            want(peer, bygone(at: world.machines[peer], known: known))
         }
+    }
+
+    private func isGone(_ id: NodeID) -> Bool {
+        replica.store.members.isRemoved(id) && replica.raft.isOut(id)
+    }
+
+    /// The member that this node looks for at a machine which is another one by now, or none.
+    private func bygone(at machine: SimulatedMachine, known: Set<NodeID>) -> NodeID {
+        guard world.settings.rejoins else { return .none }
+        var records = replica.store.members.records + foreseen.records
+        if records.isEmpty {
+            records = world.founders.map {
+                MemberRecord(id: $0.member, role: .voter, peerURLs: $0.peerURLs)
+            }
+        }
+        let found = records.first {
+            $0.peerURLs.contains(machine.peerURL) && known.contains($0.id) && !isGone($0.id)
+        }
+        return found?.id ?? .none
     }
 
     // MARK: Steps and effects
