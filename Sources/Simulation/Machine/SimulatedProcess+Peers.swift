@@ -33,23 +33,25 @@ final class PeerLink {
 
 /// Connections, as the peer transport and its links keep them.
 extension SimulatedProcess {
-    /// Dials a machine that has become a peer, and lets go of one that is none any more.
+    /// Dials a machine for a member that has become a peer, and lets go of whom it looked for there
+    /// before.
     func want(_ peer: Int, _ id: NodeID) {
-        let wasWanted = peers[peer].isWanted
+        let before = peers[peer].id
+        guard before != id else { return }
         peers[peer].id = id
-        guard wasWanted != peers[peer].isWanted else { return }
-        if !wasWanted {
-            for link in peers[peer].links {
-                link.backoff = PeerLink.backoffMin
-                dial(peer, link)
-            }
-        } else {
+        if before != .none {
             sending[peer]?.finish(false)
-            world.network.closeAll(between: machine.index, and: peer, by: machine.index)
+            world.network.closeAll(
+                between: machine.index, and: peer, by: machine.index, sparing: id)
             for link in peers[peer].links {
                 link.connection = nil
                 link.isReady = false
             }
+        }
+        guard id != .none else { return }
+        for link in peers[peer].links {
+            link.backoff = PeerLink.backoffMin
+            dial(peer, link)
         }
     }
 
