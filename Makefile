@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs clean
+.PHONY: help setup build run test verify fix survive soak chaos runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -41,6 +41,12 @@ soak: ## ten thousand watchers under kills for five minutes, on Keelson and on e
 
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh
+
+runbooks: ## runs every command of docs/runbooks against real servers
+	@scripts/setup.sh build test
+	@scripts/venv.sh
+	swift build -c release --product keelson
+	.build/venv/bin/python scripts/runbooks.py
 
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh

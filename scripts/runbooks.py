@@ -25,8 +25,8 @@ PAGES = clusters.ROOT / "docs/runbooks"
 WORK = clusters.ROOT / ".build/clusters/runbooks"
 SECONDS_MAX = 240
 BLOCK = re.compile(
-    r"^```sh *(?P<node>n\d)?[^\n]*\n(?P<code>.*?)^```$"
-    r"|^<!-- sh *(?P<hidden>n\d)?\n(?P<unseen>.*?)^-->$", re.MULTILINE | re.DOTALL)
+    r"^ *```sh *(?P<node>n\d)?[^\n]*\n(?P<code>.*?)^ *```$"
+    r"|^ *<!-- sh *(?P<hidden>n\d)?\n(?P<unseen>.*?)^ *-->$", re.MULTILINE | re.DOTALL)
 NODES = ["n1", "n2", "n3", "n4"]
 
 PREAMBLE = r"""
