@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos malformed fuzz mutants bench bench-quick bench-expiry bench-large docs clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks malformed fuzz mutants bench bench-quick bench-expiry bench-large docs clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -41,6 +41,9 @@ soak: ## ten thousand watchers under kills for five minutes, on Keelson and on e
 
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh
+
+chaos-tasks: ## real agents and frameworks under a nemesis for MINUTES=3, every task accounted for
+	@MINUTES=$(or $(MINUTES),3) scripts/chaos-tasks.sh
 
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh

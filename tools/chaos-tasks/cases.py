@@ -17,8 +17,11 @@ class Heard:
     status: dict
 
     @property
-    def is_end(self) -> bool:
-        return self.meaning in plans.ENDED or self.meaning in NEVER_LAUNCHED
+    def end(self) -> str | None:
+        """None where it is none. What was refused may be denied later: that is one end."""
+        if self.meaning in NEVER_LAUNCHED:
+            return "never launched"
+        return self.meaning if self.meaning in plans.ENDED else None
 
     @property
     def is_update(self) -> bool:
@@ -47,9 +50,7 @@ class Case:
     @property
     def ends(self) -> list[str]:
         """Distinct, in the order in which they were heard."""
-        return list(dict.fromkeys(
-            "never launched" if h.meaning in NEVER_LAUNCHED else h.meaning
-            for h in self.heard if h.is_end))
+        return list(dict.fromkeys(h.end for h in self.heard if h.end))
 
     @property
     def end(self) -> str | None:
@@ -57,7 +58,7 @@ class Case:
 
     @property
     def ended_at(self) -> int | None:
-        return next((h.time for h in self.heard if h.is_end), None)
+        return next((h.time for h in self.heard if h.end), None)
 
     @property
     def starts(self) -> int:

@@ -91,8 +91,7 @@ def main() -> None:
         except asyncio.CancelledError:
             sys.exit("the run was ended")
     if arguments.plant == "all":
-        good = judged(path, None)
-        sys.exit(0 if find_all(path) and good else 1)
+        sys.exit(0 if judged(path, None) and find_all(path) else 1)
     sys.exit(0 if judged(path, arguments.plant) else 1)
 
 

@@ -17,8 +17,8 @@ WEIGHTS = {
     "killer": {"short": 3, "kill": 4, "stubborn": 2, "early": 2, "long": 1},
 }
 LIVE_MAX = 7
-# Launched, and nothing heard: the framework asks.
-ASK_SECONDS = 1.0
+# Launched, and nothing heard: after one of these times the framework asks.
+ASK_SECONDS = [0, 0.1, 1, 1, 1]
 # What a call came to that was never answered is known on another stream only.
 DOUBT_SECONDS_MAX = 15
 
@@ -32,7 +32,7 @@ class Task:
     accepted_at: float
     outcome: str | None = None
     state: str | None = None
-    asked_at: float = 0
+    ask_at: float = 0
     kill_at: float | None = None
     is_over: bool = False
 
@@ -102,6 +102,9 @@ class Framework(Scheduler):
         if status.get("uuid"):
             self.do(self._acknowledge(stream, status))
         task = self.tasks.get(status["task_id"]["value"])
+        if task is not None and task.state == "denied" and status.get("uuid"):
+            # The judge will say so; here it only has to come to an end.
+            task.is_over = False
         if task is None or task.is_over:
             return
         if state == "TASK_RUNNING" and task.plan in plans.KILLED and task.kill_at is None:
@@ -146,6 +149,7 @@ class Framework(Scheduler):
         ]
         for task in begun:
             self.tasks[task.name] = task
+            task.ask_at = self._clock + self.random.choice(ASK_SECONDS)
             if task.plan == "early":
                 task.kill_at = self._clock + self.random.choice([0, 0, 0.05, 0.3])
         body = {
@@ -156,6 +160,20 @@ class Framework(Scheduler):
         for task in begun:
             task.outcome = outcome
             task.is_over = task.is_over or outcome == "failed"
+        if outcome == "ok":
+            await self._follow_up(stream, [task for task in begun if not task.is_over])
+
+    async def _follow_up(self, stream: Stream, begun: list[Task]) -> None:
+        """The launch may be on its way still."""
+        asked = [task for task in begun if task.state is None and task.ask_at <= self._clock]
+        for task in begun:
+            if task.kill_at is not None and task.kill_at <= self._clock:
+                task.kill_at = self._clock + 5
+                await self.call(stream, "KILL", {"task_id": {"value": task.name}})
+        if asked:
+            for task in asked:
+                task.ask_at = self._clock + 1
+            await self._reconcile(stream, asked)
 
     def _operation(self, infos: list[dict]) -> dict:
         if self.name != "groups" or len(infos) < 2:
@@ -218,9 +236,8 @@ class Framework(Scheduler):
                 self.do(self.call(stream, "KILL", {"task_id": {"value": task.name}}))
             is_known = task.outcome == "ok" or (
                 task.outcome == "unknown" and stream.number > task.accepted_on)
-            if task.state is None and is_known and now >= max(
-                    task.accepted_at, task.asked_at) + ASK_SECONDS:
-                task.asked_at = now
+            if task.state is None and is_known and now >= task.ask_at:
+                task.ask_at = now + 1
                 doubtful.append(task)
             if task.outcome == "unknown" and not is_known and task.state is None and (
                     now >= task.accepted_at + DOUBT_SECONDS_MAX):

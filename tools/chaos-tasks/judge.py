@@ -96,7 +96,7 @@ class Judge:
             case _:
                 is_right = False
         if not is_right:
-            last = next(h.status for h in case.heard if h.is_end)
+            last = next(h.status for h in case.heard if h.end)
             said = {k: last.get(k) for k in ("source", "reason", "message") if k in last}
             self._say("ended by itself", f"{case} is {case.end}: {said}")
 
@@ -115,13 +115,13 @@ class Judge:
             for heard in case.heard:
                 if heard.is_update != is_update:
                     continue
-                if end and heard.meaning != end:
+                if end and heard.end != end:
                     self._say("final", f"{case} was {end}, and {heard.meaning} after it")
-                if heard.is_end:
-                    end = end or heard.meaning
+                end = end or heard.end
                 if is_update and states.setdefault(
                         heard.status["uuid"], heard.meaning) != heard.meaning:
                     self._say("final", f"{case}: one uuid has two states")
+        # A question is answered behind the ACCEPT, of which the log may not have decided yet.
         denied = next((h.time for h in case.heard if h.meaning == "denied"), None)
         if denied is not None and any(h.is_update and h.time > denied for h in case.heard):
             self._say("denied", f"{case} was denied by reconciliation, and heard of after it")
