@@ -64,6 +64,12 @@ class Case:
     def starts(self) -> int:
         return self.marks.count("start")
 
+    @property
+    def was_denied_wrongly(self) -> bool:
+        """Reconciliation did not know it, asked behind its ACCEPT, and then it was launched."""
+        denied = next((h.time for h in self.heard if h.meaning == "denied"), None)
+        return denied is not None and any(h.is_update and h.time > denied for h in self.heard)
+
     def __str__(self) -> str:
         return f"{self.task} ({self.plan}, on {self.agent}, ACCEPT {self.outcome})"
 

@@ -24,6 +24,10 @@ class Judge:
             self._say("complete", "the run did not come to its end")
             return self.found
         for case in self.cases.values():
+            if case.was_denied_wrongly:
+                # All else follows from it.
+                self._say("denied", f"{case} was unknown to reconciliation, and came after it")
+                continue
             self._accounted(case)
             self._executed(case)
             self._ended_rightly(case)
@@ -121,10 +125,6 @@ class Judge:
                 if is_update and states.setdefault(
                         heard.status["uuid"], heard.meaning) != heard.meaning:
                     self._say("final", f"{case}: one uuid has two states")
-        # A question is answered behind the ACCEPT, of which the log may not have decided yet.
-        denied = next((h.time for h in case.heard if h.meaning == "denied"), None)
-        if denied is not None and any(h.is_update and h.time > denied for h in case.heard):
-            self._say("denied", f"{case} was denied by reconciliation, and heard of after it")
 
     # At the end
 
@@ -153,6 +153,8 @@ class Judge:
         for task in sorted(set(tasks) - set(self.cases)):
             self._say("agree", f"{node} knows {task}, which nobody launched")
         for case in self.cases.values():
+            if case.was_denied_wrongly:
+                continue
             state = tasks.get(case.task)
             if case.outcome == "failed" or case.end == "never launched":
                 if state:

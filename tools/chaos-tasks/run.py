@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import time
+import traceback
 
 import mesos_http
 import network
@@ -55,6 +56,9 @@ class Run:
                 watcher.cancel()
             await self._look()
             await self._stop()
+        except Exception as error:
+            traceback.print_exc()
+            self.history.violation("tool", repr(error))
         finally:
             for framework in self.frameworks:
                 await framework.stop()
@@ -121,44 +125,44 @@ class Run:
             for state, count in framework.ends.items():
                 ends[state] = ends.get(state, 0) + count
         words = ", ".join(
-            f"{count} {state.removeprefix('TASK_').lower()}" for state, count in sorted(ends.items())
-        )
+            f"{count} {state.removeprefix('TASK_').lower()}"
+            for state, count in sorted(ends.items()))
         live = sum(len(f.live) for f in self.frameworks)
         return (
-            f"{self.history.now / 1e9:5.0f} s: {launched} launched, {live} live, {words or 'no end'}"
-            f"; {self.nemesis.struck.total()} faults; leader {self.leader},"
+            f"{self.history.now / 1e9:5.0f} s: {launched} launched, {live} live,"
+            f" {words or 'no end'}; {self.nemesis.struck.total()} faults; leader {self.leader},"
             f" {self.registered} of {len(self.datacenter.agents)} agents")
 
     async def _watch(self) -> None:
         """Who leads, as the servers say: for the nemesis, and the line."""
         while True:
             for name in self.datacenter.servers:
-                state = await self._state(name, 1.5)
-                if state is None:
+                if not await self._leads(name):
                     continue
-                if await self._leads(name):
-                    self.leader = name
-                    agents = state["get_agents"].get("agents", [])
-                    self.registered = sum(1 for agent in agents if agent.get("active"))
-            await asyncio.sleep(0.3)
+                found = await self._ask(name, "GET_AGENTS", 5)
+                agents = (found or {}).get("agents", [])
+                self.leader = name
+                self.registered = sum(1 for agent in agents if agent.get("active"))
+            await asyncio.sleep(0.5)
 
     async def _leads(self, name: str) -> bool:
         """Only the leader takes this call by itself; without an id that it knows it refuses it."""
         message = {"type": "REVIVE", "framework_id": {"value": "nobody"}}
         try:
             status, _, _ = await mesos_http.post(
-                self.datacenter.http[name], "/api/v1/scheduler", message, seconds=1.5)
+                self.datacenter.http[name], "/api/v1/scheduler", message, seconds=3)
         except (mesos_http.NotSent, OSError, EOFError, asyncio.TimeoutError):
             return False
         return status == 400
 
-    async def _state(self, name: str, seconds: float) -> dict | None:
+    async def _ask(self, name: str, kind: str, seconds: float) -> dict | None:
+        """An operator's call, which any server answers by itself."""
         try:
             status, _, body = await mesos_http.post(
-                self.datacenter.http[name], "/api/v1", {"type": "GET_STATE"}, seconds=seconds)
+                self.datacenter.http[name], "/api/v1", {"type": kind}, seconds=seconds)
         except (mesos_http.NotSent, OSError, EOFError, asyncio.TimeoutError):
             return None
-        return json.loads(body)["get_state"] if status == 200 else None
+        return json.loads(body)[kind.lower()] if status == 200 else None
 
     async def _recover(self) -> None:
         """All that was broken has to be back: one leader, every agent, every scheduler."""
@@ -224,7 +228,8 @@ class Run:
         """Each server's, once they agree or have had their time."""
         end = time.monotonic() + 10
         while True:
-            states = {name: await self._state(name, 10) for name in self.datacenter.servers}
+            states = {
+                name: await self._ask(name, "GET_STATE", 20) for name in self.datacenter.servers}
             views = {name: view(state) for name, state in states.items() if state}
             shown = [json.dumps(v, sort_keys=True) for v in views.values()]
             if time.monotonic() > end or (
@@ -256,6 +261,7 @@ class Run:
             self.history.write(
                 "offered", agent=offer["hostname"], resources=amounts(offer["resources"]))
         await last.call(last.stream, "TEARDOWN")
+        await last.stop()
 
     async def _supervisors(self) -> list[tuple[int, str]]:
         """What is left 5 s after the last end."""

@@ -65,6 +65,7 @@ class Scheduler:
         if self._writer:
             self.history.write("stream", framework=self.name, what="drop", why=why)
             self._writer.transport.abort()
+            self._writer = None
 
     def do(self, job) -> None:
         """Beside the reading of events."""
@@ -85,7 +86,7 @@ class Scheduler:
                 await self._subscribe()
             except (mesos_http.NotSent, mesos_http.Malformed, EOFError, OSError,
                     asyncio.TimeoutError, ValueError) as error:
-                self._ended(f"{error!r}")
+                self._ended(repr(error))
             pause = 0.05 if self.streams > begin else min(1, pause * 2)
             await asyncio.sleep(pause * self.random.uniform(0.5, 1))
 
@@ -101,10 +102,12 @@ class Scheduler:
                 address, "/api/v1/scheduler", message, {})
         self._writer = writer
         try:
-            if response.status == 307:
-                self._hint = mesos_http.place(response.headers.get("location", ""))
-                return
             if response.status != 200:
+                where = response.headers.get("location", "")
+                self._hint = mesos_http.place(where) if response.status == 307 else None
+                self.history.write(
+                    "stream", framework=self.name, what="refused", node=address,
+                    why=f"{response.status} {where}")
                 return
             self.streams += 1
             self.stream = Stream(
@@ -137,6 +140,8 @@ class Scheduler:
             self.stream.is_open = False
             self.history.write(
                 "stream", framework=self.name, what="end", number=self.stream.number, why=why)
+        else:
+            self.history.write("stream", framework=self.name, what="failed", why=why)
 
     # Calls
 
