@@ -63,7 +63,7 @@ class Judge:
         elif len(case.ends) != 1:
             self._say("accounted", f"{case} has the ends {case.ends}")
         others = [self.cases[name] for name in case.group]
-        if len({other.end == "never launched" for other in others}) > 1:
+        if len({o.end == "never launched" for o in others if not o.was_denied_wrongly}) > 1:
             self._say("accounted", f"of the group of {case} a part was launched")
 
     def _executed(self, case: Case) -> None:

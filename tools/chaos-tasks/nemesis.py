@@ -13,7 +13,7 @@ from processes import Datacenter
 WEIGHTS = {
     "killServer": 5, "pauseServer": 3, "isolateServer": 4, "deafenServer": 3, "muteServer": 3,
     "killAllServers": 1, "killAgent": 6, "killAgentTwice": 2, "pauseAgent": 4, "cutAgent": 5,
-    "deafenAgent": 2, "muteAgent": 2, "dropScheduler": 3,
+    "deafenAgent": 2, "muteAgent": 2, "dropScheduler": 2, "twoSchedulers": 2,
 }
 CUTS = {kind for kind in WEIGHTS if kind.startswith(("isolate", "deafen", "mute", "cut"))}
 
@@ -99,11 +99,14 @@ class Nemesis:
 
     def _strike(self) -> None:
         kind = self.random.choices(list(self.kinds), list(self.kinds.values()))[0]
-        if kind == "dropScheduler":
+        if kind.endswith(("Scheduler", "Schedulers")):
             framework = self.random.choice(self.frameworks)
             self.struck[kind] += 1
             self._note(kind, framework.name)
-            framework.drop("a fault")
+            if kind == "dropScheduler":
+                framework.drop("a fault")
+            else:
+                framework.take_over()
             return
         place = self._target(kind)
         if place is None or place in self._hurt:

@@ -17,9 +17,13 @@ CALL_SECONDS_MAX = 10
 class Stream:
     """A subscription that stands, or stood."""
 
-    def __init__(self, number: int, address: str, stream_id: str):
+    def __init__(self, number: int, address: str, stream_id: str, writer: asyncio.StreamWriter):
         self.number, self.address, self.stream_id = number, address, stream_id
         self.is_open = True
+        self._writer = writer
+
+    def close(self) -> None:
+        self._writer.transport.abort()
 
 
 class Scheduler:
@@ -37,7 +41,6 @@ class Scheduler:
         self.streams = 0
         self.subscribed = asyncio.Event()
         self._hint: str | None = None
-        self._writer: asyncio.StreamWriter | None = None
         self._keeper: asyncio.Task | None = None
         self._jobs: set[asyncio.Task] = set()
 
@@ -51,10 +54,9 @@ class Scheduler:
         self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        if self._keeper:
-            self._keeper.cancel()
+        keeper, self._keeper = self._keeper, None
         self.drop("stop")
-        for job in [self._keeper, *self._jobs]:
+        for job in [keeper, *self._jobs]:
             if job:
                 job.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -62,10 +64,18 @@ class Scheduler:
 
     def drop(self, why: str) -> None:
         """Closes the stream, as a scheduler does that dies; it comes back at once."""
-        if self._writer:
+        if self.stream and self.stream.is_open:
             self.history.write("stream", framework=self.name, what="drop", why=why)
-            self._writer.transport.abort()
-            self._writer = None
+            self.stream.is_open = False
+            self.stream.close()
+
+    def take_over(self) -> None:
+        """Subscribes a second time, as another scheduler of the framework does that takes the first
+        one for dead. The first one's stream is for the master to end."""
+        if self._keeper:
+            self._jobs.add(self._keeper)
+            self._keeper.add_done_callback(self._finished)
+        self.start()
 
     def do(self, job) -> None:
         """Beside the reading of events."""
@@ -80,13 +90,14 @@ class Scheduler:
 
     async def _keep(self) -> None:
         pause = 0.05
-        while True:
+        while asyncio.current_task() is self._keeper:
             begin = self.streams
             try:
                 await self._subscribe()
             except (mesos_http.NotSent, mesos_http.Malformed, EOFError, OSError,
                     asyncio.TimeoutError, ValueError) as error:
-                self._ended(repr(error))
+                self.history.write(
+                    "stream", framework=self.name, what="failed", why=repr(error))
             pause = 0.05 if self.streams > begin else min(1, pause * 2)
             await asyncio.sleep(pause * self.random.uniform(0.5, 1))
 
@@ -100,48 +111,56 @@ class Scheduler:
         async with asyncio.timeout(HEAD_SECONDS_MAX):
             response, writer = await mesos_http.send(
                 address, "/api/v1/scheduler", message, {})
-        self._writer = writer
         try:
-            if response.status != 200:
-                where = response.headers.get("location", "")
-                self._hint = mesos_http.place(where) if response.status == 307 else None
-                self.history.write(
-                    "stream", framework=self.name, what="refused", node=address,
-                    why=f"{response.status} {where}")
+            if response.status == 200:
+                await self._follow(response, address, writer)
                 return
-            self.streams += 1
-            self.stream = Stream(
-                self.streams, address, response.headers.get("mesos-stream-id", ""))
+            where = response.headers.get("location", "")
+            self._hint = mesos_http.place(where) if response.status == 307 else None
             self.history.write(
-                "stream", framework=self.name, what="open", number=self.streams, node=address)
-            await self._read(response, self.stream)
+                "stream", framework=self.name, what="refused", node=address,
+                why=f"{response.status} {where}")
         finally:
             writer.transport.abort()
-            self._writer = None
+
+    async def _follow(
+        self, response: mesos_http.Response, address: str, writer: asyncio.StreamWriter
+    ) -> None:
+        self.streams += 1
+        stream = Stream(
+            self.streams, address, response.headers.get("mesos-stream-id", ""), writer)
+        self.stream = stream
+        self.history.write(
+            "stream", framework=self.name, what="open", number=stream.number, node=address)
+        why = "stop"
+        try:
+            await self._read(response, stream)
+        except Exception as error:
+            why = repr(error)
+        finally:
+            stream.is_open = False
+            if self.stream is stream:
+                self.subscribed.clear()
+            self.history.write(
+                "stream", framework=self.name, what="end", number=stream.number, why=why)
 
     async def _read(self, response: mesos_http.Response, stream: Stream) -> None:
         records = response.records()
         while True:
             async with asyncio.timeout(SILENCE_SECONDS_MAX):
                 event = await anext(records)
-            if event.get("type") != "HEARTBEAT":
+            if event["type"] != "HEARTBEAT":
                 self.history.write(
                     "event", framework=self.name, stream=stream.number, event=event)
-            if event["type"] == "SUBSCRIBED":
-                self.id = event["subscribed"]["framework_id"]["value"]
-                self.subscribed.set()
-            self.heard(event, stream)
             if event["type"] == "ERROR":
                 raise EOFError(event["error"]["message"])
-
-    def _ended(self, why: str) -> None:
-        self.subscribed.clear()
-        if self.stream and self.stream.is_open:
-            self.stream.is_open = False
-            self.history.write(
-                "stream", framework=self.name, what="end", number=self.stream.number, why=why)
-        else:
-            self.history.write("stream", framework=self.name, what="failed", why=why)
+            if event["type"] == "SUBSCRIBED":
+                self.id = event["subscribed"]["framework_id"]["value"]
+            # Whatever comes on a stream that another one has followed is for nobody.
+            if stream is self.stream:
+                if event["type"] == "SUBSCRIBED":
+                    self.subscribed.set()
+                self.heard(event, stream)
 
     # Calls
 
