@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -41,6 +41,9 @@ soak: ## ten thousand watchers under kills for five minutes, on Keelson and on e
 
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh
+
+chaos-tasks: ## real agents and frameworks under a nemesis for MINUTES=3, every task accounted for
+	@MINUTES=$(or $(MINUTES),3) scripts/chaos-tasks.sh
 
 runbooks: ## runs every command of docs/runbooks against real servers
 	@scripts/setup.sh build test
