@@ -98,7 +98,7 @@ package enum BackupDatabase {
             ("authentication", .integer(store.auth.isEnabled ? 1 : 0)),
         ]
         switch state.origin {
-        case .backup(let summary):
+        case .backup(let summary), .archive(let summary, _):
             rows += [
                 ("kind", .text("keelson backup")),
                 ("taken_at", .integer(Int64(clamping: summary.description.takenAt))),

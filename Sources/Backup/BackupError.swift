@@ -1,4 +1,5 @@
 package import EtcdSnapshot
+package import Primitives
 package import StateMachine
 package import Storage
 
@@ -20,6 +21,13 @@ package enum BackupError: Error, Equatable, Sendable {
     /// What etcd holds cannot be held here.
     case notImportable(path: String, reason: String)
     case notRestorable(path: String, RestorationError)
+    /// The directory holds no backup to begin with.
+    case noArchive(path: String)
+    /// The archive does not cover the moment that was asked for.
+    case outsideArchive(path: String, reason: String)
+    case otherCluster(path: String, expected: ClusterID, found: ClusterID)
+    /// An entry that only a newer build knows.
+    case newerEntry(path: String, index: LogIndex)
     /// The target holds something already.
     case targetNotEmpty(path: String, holds: String)
     /// The members that were named cannot be a cluster.
@@ -30,10 +38,24 @@ package enum BackupError: Error, Equatable, Sendable {
         switch self {
         case .storage(let error): error.exitStatus
         case .etcd(_, .unreadable): 74
-        case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall): 64
-        case .foreign, .newerFormat, .truncated, .damaged, .notAState, .etcd, .notImportable,
+        case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall), .outsideArchive: 64
+        case .noArchive, .otherCluster, .newerEntry, .foreign, .newerFormat, .truncated, .damaged,
+            .notAState, .etcd, .notImportable,
             .notRestorable:
             65
+        }
+    }
+}
+
+extension BackupError {
+    /// Whether it is these bytes that are wrong, so that others may do in their place.
+    var isDamage: Bool {
+        switch self {
+        case .truncated, .damaged, .notAState, .foreign: true
+        case .storage(let error): error.exitStatus == 65
+        case .newerFormat, .etcd, .notImportable, .notRestorable, .noArchive, .outsideArchive,
+            .otherCluster, .newerEntry, .targetNotEmpty, .badMembers:
+            false
         }
     }
 }
@@ -71,6 +93,20 @@ extension BackupError: CustomStringConvertible {
             return "a step of \(step) revisions is too small: whoever met the old cluster after"
                 + " the backup may know higher ones. Take at least"
                 + " \(RestorationStep.revisionsMin)"
+        case .noArchive(let path):
+            return
+                "\(path) holds no backup: it is no archive of `keelson backup follow`, or one that"
+                + " has only begun"
+        case .outsideArchive(let path, let reason):
+            return "\(path) does not cover that moment: \(reason)"
+        case .otherCluster(let path, let expected, let found):
+            return
+                "\(path) is of cluster \(found), not of \(expected). Give each cluster, a restored"
+                + " one too, a directory of its own"
+        case .newerEntry(let path, let index):
+            return
+                "\(path) holds an entry, at index \(index), that a newer version of keelson wrote."
+                + " Use that version, or a later one"
         case .targetNotEmpty(let path, let found):
             return "\(path) holds \(found) already, and nothing is restored over anything."
                 + " Name a directory that is empty or not there; one that an interrupted restore"

@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 package import Storage
 
 /// Reads a backup from front to back, and believes nothing unchecked.
@@ -60,6 +60,12 @@ package struct BackupReader {
         offset = head.count + rest.count
         hash.update(head)
         hash.update(rest)
+    }
+
+    /// Where the state stands, and of which cluster it is, once the first blocks were read.
+    package var position: (revision: Revision, clock: UInt64, cluster: ClusterID)? {
+        guard let cluster = tally.clusterID, let position = tally.position else { return nil }
+        return (position.revision, position.clock, cluster)
     }
 
     /// How much of the file was read, from 0 to 1.

@@ -7,11 +7,13 @@ internal import Storage
 
 /// Reading a file whole, with a line of progress.
 enum BackupLoading {
-    static func load(_ path: String) throws -> BackupState {
+    static func load(_ path: String, cut: ArchiveCut = .end) throws -> BackupState {
         var progress = ProgressLine("reading")
         defer { progress.clear() }
         return try Failure.describing { () throws(BackupError) in
-            try BackupState.load(path, fileSystem: PosixFileSystem()) { progress.show($0) }
+            try BackupState.load(path, cut: cut, fileSystem: PosixFileSystem()) {
+                progress.show($0)
+            }
         }
     }
 }
@@ -51,6 +53,10 @@ struct BackupVerifyCommand: ParsableCommand {
                         + " cluster \(summary.clusterID)")
                 output.line("sha256 \(summary.digest)")
             case .etcd: output.line("\(file): a snapshot of etcd")
+            case .archive(let base, let last):
+                output.line(
+                    "\(file): an archive of cluster \(base.clusterID), from a backup at index"
+                        + " \(base.index) on, up to index \(last)")
             }
             let clock = store.clock > 0 ? ", clock \(TimeOfDay.text(store.clock))" : ""
             output.line(
@@ -71,6 +77,8 @@ struct BackupVerifyCommand: ParsableCommand {
         var members: [(String, JSONValue)] = [("file", .string(state.path))]
         switch state.origin {
         case .backup(let summary): members += [("backup", summary.json)]
+        case .archive(let base, let last):
+            members += [("base", base.json), ("lastIndex", .unsigned(last.rawValue))]
         case .etcd(let hasDigest): members += [("etcd", .object([("digest", .bool(hasDigest))]))]
         }
         return members + [

@@ -20,6 +20,9 @@ struct RestoreCommand: ParsableCommand {
             and caches read anew instead of going back in time. Leases have their full time.
             Launches that no agent had confirmed are lost; nothing that runs is killed.
 
+            FILE may be the directory of `keelson backup follow`; then --to-revision or --to-time
+            names any moment that it covers. Give all members the same.
+
             Also takes a snapshot of etcd's (`etcdctl snapshot save`), without passwords.
 
             EXAMPLE, on the machine of n1:
@@ -30,6 +33,17 @@ struct RestoreCommand: ParsableCommand {
 
     @Argument(help: "The backup, or a snapshot of etcd's.")
     var file: String
+
+    @Option(
+        help: ArgumentHelp("Of an archive: the last state at this revision.", valueName: "revision")
+    )
+    var toRevision: Int64?
+
+    @Option(
+        help: ArgumentHelp(
+            "Of an archive: the state at this moment, by the leaders' clocks:"
+                + " 2026-11-30T10:42:00Z, or milliseconds since 1970.", valueName: "time"))
+    var toTime: String?
 
     @Option(help: "This member's name.")
     var name: String
@@ -65,7 +79,7 @@ struct RestoreCommand: ParsableCommand {
 
     func run() throws {
         let order = try makeOrder()
-        let state = try BackupLoading.load(file)
+        let state = try BackupLoading.load(file, cut: try cut())
         let plan = try Failure.describing { () throws(BackupError) in
             try RestorePlan(state, order)
         }
@@ -82,6 +96,21 @@ struct RestoreCommand: ParsableCommand {
         case .json: output.line(json(plan, state))
         }
         output.flush()
+    }
+
+    private func cut() throws -> ArchiveCut {
+        switch (toRevision, toTime) {
+        case (nil, nil): return .end
+        case (let revision?, nil): return .revision(Revision(revision))
+        case (nil, let text?):
+            guard let time = TimeOfDay.milliseconds(of: text) else {
+                throw Failure(
+                    .usage, "--to-time \(text) is no time",
+                    advice: "write it as 2026-11-30T10:42:00Z, or in milliseconds since 1970")
+            }
+            return .time(time)
+        case (_?, _?): throw Failure(.usage, "--to-revision and --to-time name two moments")
+        }
     }
 
     /// What all members are told, checked as the server checks it.
