@@ -159,8 +159,9 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "ControlPlane", "KeelsonClient", "EtcdSnapshot", "Replication", "RaftCore",
-                "Simulation", "StateMachine", "Storage", "RPC", "Primitives", nio("NIOCore"),
+                "ControlPlane", "Backup", "KeelsonClient", "EtcdSnapshot", "Replication",
+                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Primitives",
+                nio("NIOCore"),
                 nio("NIOEmbedded"),
             ],
             path: "tools/fuzz/targets", swiftSettings: strict),
