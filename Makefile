@@ -6,11 +6,11 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos malformed fuzz mutants bench bench-quick bench-expiry bench-large docs clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-archive malformed fuzz mutants bench bench-quick bench-expiry bench-large docs clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
-	  | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	  | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 setup: ## installs the system packages that are missing (as root or through sudo)
 	@scripts/setup.sh build test
@@ -41,6 +41,9 @@ soak: ## ten thousand watchers under kills for five minutes, on Keelson and on e
 
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh
+
+chaos-archive: ## archives a cluster under kills for MINUTES=10, and restores five moments of it
+	@MINUTES=$(or $(MINUTES),10) KEYS=$(or $(KEYS),200000) scripts/chaos-archive.sh
 
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh

@@ -207,7 +207,7 @@ let package = Package(
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
-        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot"]),
+        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot", "KeelsonClient"]),
         tests("TLSTests", ["LocalCluster"]),
         tests("DatacenterTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),
