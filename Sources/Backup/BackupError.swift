@@ -48,8 +48,8 @@ package enum BackupError: Error, Equatable, Sendable {
         case .etcd(_, .unreadable): 74
         case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall), .outsideArchive: 64
         case .noMember, .noArchive, .noBase, .brokenArchive, .entryTooLarge, .otherCluster,
-            .newerEntry, .foreign, .newerFormat, .truncated, .damaged, .notAState, .etcd, .notImportable,
-            .notRestorable:
+            .newerEntry, .foreign, .newerFormat, .truncated, .damaged, .notAState, .etcd,
+            .notImportable, .notRestorable:
             65
         }
     }
