@@ -6,11 +6,11 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs chaos-archive clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
-	  | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	  | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 setup: ## installs the system packages that are missing (as root or through sudo)
 	@scripts/setup.sh build test
@@ -50,6 +50,9 @@ runbooks: ## runs every command of docs/runbooks against real servers
 	@scripts/venv.sh
 	swift build -c release --product keelson
 	.build/venv/bin/python scripts/runbooks.py
+
+chaos-archive: ## archives a cluster under kills for MINUTES=10, and restores five moments of it
+	@MINUTES=$(or $(MINUTES),10) KEYS=$(or $(KEYS),200000) scripts/chaos-archive.sh
 
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh

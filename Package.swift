@@ -159,8 +159,9 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "ControlPlane", "KeelsonClient", "EtcdSnapshot", "Replication", "RaftCore",
-                "Simulation", "StateMachine", "Storage", "RPC", "Primitives", nio("NIOCore"),
+                "ControlPlane", "Backup", "KeelsonClient", "EtcdSnapshot", "Replication",
+                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Primitives",
+                nio("NIOCore"),
                 nio("NIOEmbedded"),
             ],
             path: "tools/fuzz/targets", swiftSettings: strict),
@@ -206,7 +207,7 @@ let package = Package(
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
-        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot"]),
+        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot", "KeelsonClient"]),
         tests("TLSTests", ["LocalCluster"]),
         tests("DatacenterTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),

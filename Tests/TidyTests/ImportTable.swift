@@ -92,7 +92,8 @@ enum ImportTable {
         if let own = allowed[room] { return own }
         switch room {
         case "TidyTests": return forTests
-        case "EtcdTests": return forTests.union(["LocalCluster", "EtcdSnapshot"])
+        case "EtcdTests":
+            return forTests.union(["LocalCluster", "EtcdSnapshot", "KeelsonClient"])
         case "FuzzTests": return forTests.union(["FuzzTargets"])
         case "TLSTests", "DatacenterTests": return forTests.union(["LocalCluster"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
