@@ -40,6 +40,19 @@ extension Master {
             return decline(offers, of: id, refuseMilliseconds: 0)
         }
         accepting.formUnion(numbers)
+        for task in plan.tasks where committing[TaskKey(id, task)] == nil {
+            committing[TaskKey(id, task)] = Committing(agent: first.agent)
+        }
+    }
+
+    /// A kill that came before the launch was on record follows it.
+    mutating func committed(
+        _ key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        guard table.tasks[key]?.holdsResources == true,
+            let grace = committing.removeValue(forKey: key)?.killGrace
+        else { return }
+        decide(.kill(key, graceMilliseconds: grace), into: &effects)
     }
 
     mutating func launched(
@@ -59,6 +72,7 @@ extension Master {
         case .refused(let error):
             let reason = error.map { "\($0)" } ?? "the master could not commit the launch"
             for task in accepted.tasks {
+                committing[TaskKey(accepted.framework, task)] = nil
                 dropped(
                     task, of: accepted.framework, on: accepted.agent, reason, in: table, &effects)
             }

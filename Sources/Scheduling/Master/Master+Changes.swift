@@ -22,6 +22,7 @@ extension Master {
             case .executor(let key): touched.append(key.agent)
             case .task(let key):
                 if let agent = table.tasks[key]?.agent { touched.append(agent) }
+                committed(key, in: table, into: &effects)
                 tellStatus(of: key, in: table, into: &effects)
                 sendOrders(of: key, in: table, into: &effects)
             }

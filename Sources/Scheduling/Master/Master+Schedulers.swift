@@ -104,6 +104,15 @@ extension Master {
         effects.append(.toScheduler(stream, .update(update(task, status, isAware))))
     }
 
+    /// An acknowledgement came to nothing: its framework has to say it once more, or would hear of
+    /// the task no more.
+    mutating func tellAgain(
+        _ key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        told[key] = nil
+        tellStatus(of: key, in: table, into: &effects)
+    }
+
     private func update(
         _ task: TaskRecord, _ status: WaitingStatus, _ isPartitionAware: Bool
     ) -> TaskUpdate {

@@ -43,6 +43,7 @@ package struct Master: Sendable {
         case subscribe(SchedulerStreamID, FrameworkID?)
         case accept(AcceptedOffers)
         case reports(AgentConnectionID, [StatusReport])
+        case acknowledge(TaskKey)
         /// Looked at again when its time comes, if it came to nothing.
         case agentLoss(AgentID)
         case frameworkLoss(FrameworkID)
@@ -55,6 +56,13 @@ package struct Master: Sendable {
         var offers: [OfferNumber]
         var tasks: [TaskID]
         var refuseUntil: UInt64?
+    }
+
+    /// A task whose launch is on its way through the log: on no record yet, and not unknown.
+    struct Committing: Sendable {
+        var agent: AgentID
+        /// Its end was asked for meanwhile, with so much grace.
+        var killGrace: UInt64?
     }
 
     /// What an agent was told of a task.
@@ -97,6 +105,8 @@ package struct Master: Sendable {
     var offeredAt: [OfferNumber: UInt64] = [:]
     /// Accepted, and on its way through the log.
     var accepting: Set<OfferNumber> = []
+    /// Until the log has them or refuses them; where that stays uncertain, as long as this master.
+    var committing: [TaskKey: Committing] = [:]
     var timeRecordedAt: UInt64
 
     /// A node has come to lead, and `table` has all that was decided before.
@@ -166,6 +176,9 @@ package struct Master: Sendable {
         case .accept(let accepted): launched(accepted, outcome, in: table, into: &effects)
         case .reports(let connection, let reports):
             reported(connection, reports, outcome, into: &effects)
+        case .acknowledge(let key):
+            if case .done = outcome { return }
+            tellAgain(key, in: table, into: &effects)
         case .agentLoss(let agent): agentsLeaving.remove(agent)
         case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
         case .other: break
