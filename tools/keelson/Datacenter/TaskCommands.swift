@@ -117,10 +117,10 @@ struct TaskLogsCommand: AsyncParsableCommand {
 }
 
 extension TaskRecord {
-    /// Below the agent's work directory. The run is the latest of its executor where the task is
-    /// one of a group.
+    /// Below the agent's work directory. The run is the latest of its executor where the task has
+    /// one, or is one of a group.
     fileprivate var sandbox: String {
-        let run = group == 0 ? "\(sequence)-0" : "latest"
+        let run = group == 0 && executor == nil ? "\(sequence)-0" : "latest"
         return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
             + "\(executor?.description ?? key.task.description)/runs/\(run)"
     }
