@@ -20,7 +20,8 @@ extension Master {
         var plan = AcceptPlan(
             offered.reduce(Resources.empty) { sum, offer in
                 (try? sum.adding(offer.resources)) ?? sum
-            })
+            },
+            running: agent.executors.filter { $0.framework == id }.map(\.executor))
         for operation in operations {
             plan.add(operation) { reason, task in
                 invalid(task, of: id, on: first.agent, reason, into: &effects)
@@ -59,6 +60,7 @@ extension Master {
         _ accepted: AcceptedOffers, _ outcome: DecisionOutcome, in table: DatacenterTable,
         into effects: inout [MasterEffect]
     ) {
+        forgetEndedExecutors(on: accepted.agent, in: table, into: &effects)
         for number in accepted.offers {
             accepting.remove(number)
             offeredAt[number] = nil
@@ -138,9 +140,13 @@ private struct AcceptPlan {
     var operations: [Launch.Operation] = []
     var tasks: [TaskID] = []
     private var groups: UInt16 = 0
-    private var executors: Set<ExecutorID> = []
+    private var executors: Set<ExecutorID>
 
-    init(_ offered: Resources) { rest = offered }
+    /// - Parameter running: executors that hold their resources already.
+    init(_ offered: Resources, running: [ExecutorID]) {
+        rest = offered
+        executors = Set(running)
+    }
 
     mutating func add(
         _ operation: AcceptedOperation, refused: (String, TaskID) -> Void

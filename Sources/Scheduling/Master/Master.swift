@@ -47,6 +47,7 @@ package struct Master: Sendable {
         /// Looked at again when its time comes, if it came to nothing.
         case agentLoss(AgentID)
         case frameworkLoss(FrameworkID)
+        case executorEnd(ExecutorKey, heard: UInt64)
         case other
     }
 
@@ -90,6 +91,9 @@ package struct Master: Sendable {
     var sent: [TaskKey: SentOrders] = [:]
     /// When launches were sent that their agents have not answered.
     var launching: [TaskKey: UInt64] = [:]
+    /// Executors that their agents say have ended, by the highest launch that the agent had heard
+    /// of; on record until none of their tasks is.
+    var endedExecutors: [ExecutorKey: UInt64] = [:]
 
     // Schedulers.
     var streams: [SchedulerStreamID: Stream] = [:]
@@ -181,6 +185,11 @@ package struct Master: Sendable {
             tellAgain(key, in: table, into: &effects)
         case .agentLoss(let agent): agentsLeaving.remove(agent)
         case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
+        case .executorEnd(let key, let heard):
+            switch outcome {
+            case .done, .refused(_?): break
+            case .refused(nil), .unknown: endedExecutors[key] = heard
+            }
         case .other: break
         }
     }

@@ -92,6 +92,9 @@ final class SurfaceResponder: Sendable {
         case .legacy(let endpoint):
             let endpoints = LegacyEndpoints(operators: operators)
             return .answer(try await endpoints.answer(endpoint, request))
+        case .own(let endpoint):
+            let endpoints = OwnEndpoints(operators: operators)
+            return .answer(try await endpoints.answer(endpoint, request))
         }
     }
 
@@ -118,7 +121,7 @@ extension SurfaceRoute {
     var isForEverybody: Bool {
         switch self {
         case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
-        case .scheduler, .operators: false
+        case .scheduler, .operators, .own: false
         }
     }
 
@@ -126,6 +129,7 @@ extension SurfaceRoute {
         switch self {
         case .scheduler, .operators: ["POST"]
         case .legacy(let endpoint): endpoint.methods
+        case .own(let endpoint): endpoint.methods
         }
     }
 }
