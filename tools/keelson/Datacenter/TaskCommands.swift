@@ -116,16 +116,6 @@ struct TaskLogsCommand: AsyncParsableCommand {
     }
 }
 
-extension TaskRecord {
-    /// Below the agent's work directory. The run is the latest of its executor where the task is
-    /// one of a group.
-    fileprivate var sandbox: String {
-        let run = group == 0 ? "\(sequence)-0" : "latest"
-        return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
-            + "\(executor?.description ?? key.task.description)/runs/\(run)"
-    }
-}
-
 /// How a task is printed.
 enum TaskView {
     static let header = ["TASK", "STATE", "FRAMEWORK", "HOST", "CPUS", "MEM", "SINCE"]
