@@ -95,13 +95,13 @@ async function whyNot() {
   return false;
 }
 
-/// Any answer at all means that a server lives there: it is not read.
+/// Whether one of this kind lives there: some of the places are only supposed.
 async function lives(authority) {
   try {
-    await fetch(`http://${authority}/health`, {
-      mode: "no-cors", cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(2000),
+    const answer = await fetch(`http://${authority}/ui/api/alive`, {
+      cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(2000),
     });
-    return true;
+    return Boolean((await answer.json()).keelson);
   } catch {
     return false;
   }

@@ -38,7 +38,7 @@ export function services(root) {
         value: (app) => app.mem || 0, cell: (app) => mebibytes(app.mem) },
       { id: "what", title: "Runs", width: "minmax(120px,2fr)", wide: true,
         value: (app) => app.cmd || app.container?.docker?.image || (app.args || []).join(" ") },
-      { id: "version", title: "Version", width: "160px", wide: true, end: true,
+      { id: "version", title: "Version", width: "200px", wide: true, end: true,
         value: (app) => app.version || "" },
     ],
   });

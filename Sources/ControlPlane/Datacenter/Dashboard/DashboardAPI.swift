@@ -6,14 +6,17 @@ internal import StateMachine
 /// own records.
 struct DashboardAPI: Sendable {
     let access: DeskAccess
+    /// Of clients; records of the datacenter are shown either way, as elsewhere on this port.
+    let showsKeys: Bool
 
     func answer(
         _ route: DashboardRoute, _ request: SurfaceRequest
     ) async throws -> SurfaceAnswer {
-        let keys = DashboardKeys(access: access)
+        let keys = DashboardKeys(access: access, showsAll: showsKeys)
         switch route {
         case .door: return DashboardAnswer.door
         case .file(let name): return try await file(name, request)
+        case .alive: return DashboardAnswer.alive
         case .overview, .live:
             let overview = try await access.run { $0.facade.overview() }
             return DashboardAnswer.json(overview.json())
@@ -100,6 +103,14 @@ enum DashboardAnswer {
     static let door: SurfaceAnswer = {
         var answer = SurfaceAnswer(status: 302)
         answer.headers[.location] = "/ui/"
+        return answer
+    }()
+
+    /// Any site may read it: it says what everybody knows who reaches the port.
+    static let alive: SurfaceAnswer = {
+        var answer = json(JSONWriter.object { $0.field("keelson", KeelsonVersion.keelson) })
+        answer.headers[.accessControlAllowOrigin] = "*"
+        answer.headers[.crossOriginResourcePolicy] = "cross-origin"
         return answer
     }()
 

@@ -7,6 +7,8 @@ internal import StateMachine
 /// The key browser's questions. Keys and values are base64: they are any bytes.
 struct DashboardKeys: Sendable {
     let access: DeskAccess
+    /// Else the datacenter's records alone.
+    let showsAll: Bool
 
     private static let keysMax = 500
     private static let versionsMax = 100
@@ -20,10 +22,14 @@ struct DashboardKeys: Sendable {
     /// `?prefix=&after=&revision=&limit=`: keys in their order.
     func list(_ request: SurfaceRequest) async throws -> SurfaceAnswer {
         let prefix = try Self.key(request, "prefix") ?? []
-        let after = try Self.key(request, "after").map { $0 + [0] }
+        try admit(prefix)
+        let last = try Self.key(request, "after")
+        guard last?.starts(with: prefix) ?? true else {
+            throw MesosRefusal(400, "'after' does not begin with 'prefix'")
+        }
         let limit = try Self.number(request, "limit").map { min(Int($0), Self.keysMax) }
         var range = RangeRequest(
-            key: after ?? (prefix.isEmpty ? [0] : prefix),
+            key: last.map { $0 + [0] } ?? (prefix.isEmpty ? [0] : prefix),
             rangeEnd: prefix.isEmpty ? [0] : KeyQueue.end(of: prefix))
         range.revision = try Self.number(request, "revision") ?? 0
         let asked = range
@@ -55,6 +61,7 @@ struct DashboardKeys: Sendable {
         guard let key = try Self.key(request, "key"), !key.isEmpty else {
             throw MesosRefusal(400, "Expecting 'key=base64' in the query")
         }
+        try admit(key)
         let before = try Self.number(request, "before") ?? 0
         let (versions, revision, compacted) = try await access.run { desk in
             let store = desk.facade.store
@@ -80,7 +87,8 @@ struct DashboardKeys: Sendable {
             let store = desk.facade.store
             guard from >= store.compactedRevision.rawValue else { return nil }
             let revision = max(1, from)
-            let records = [SpaceID.client, .datacenter].flatMap {
+            let spaces: [SpaceID] = showsAll ? [.client, .datacenter] : [.datacenter]
+            let records = spaces.flatMap {
                 store.events(from: Revision(revision), max: limit, in: $0)
             }
             return records.sorted { $0.precedes($1) }
@@ -112,6 +120,12 @@ struct DashboardKeys: Sendable {
     }
 
     // MARK: - Parts
+
+    private func admit(_ key: [UInt8]) throws(MesosRefusal) {
+        guard !showsAll, SpaceID.of(key) == .client else { return }
+        throw MesosRefusal(
+            403, "The client port asks for certificates, and this one does not: no keys are shown")
+    }
 
     private static func taken<Value>(_ result: Result<Value, StoreError>) throws -> Value {
         do {

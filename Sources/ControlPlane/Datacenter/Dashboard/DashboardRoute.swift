@@ -4,6 +4,8 @@ enum DashboardRoute: Equatable, Sendable {
     case door
     /// A file of the pages, by its name.
     case file(String)
+    /// Whether a node lives, for pages that another one has served.
+    case alive
     case overview
     case live
     case keys
@@ -25,6 +27,7 @@ enum DashboardRoute: Equatable, Sendable {
         guard parts[0] == "ui" else { return nil }
         switch parts.dropFirst().map(String.init) {
         case []: self = .file("index.html")
+        case ["api", "alive"]: self = .alive
         case ["api", "overview"]: self = .overview
         case ["api", "live"]: self = .live
         case ["api", "keys"]: self = .keys
@@ -45,7 +48,7 @@ enum DashboardRoute: Equatable, Sendable {
     /// The pages themselves tell nothing; who may not look is told so by them.
     var isForEverybody: Bool {
         switch self {
-        case .door, .file: true
+        case .door, .file, .alive: true
         case .overview, .live, .keys, .history, .changes, .state, .sandboxList, .sandboxRead: false
         }
     }

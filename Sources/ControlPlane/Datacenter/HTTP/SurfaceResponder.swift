@@ -97,8 +97,12 @@ final class SurfaceResponder: Sendable {
             return .answer(try await endpoints.answer(endpoint, request))
         case .dashboard(.live) where request.method == "GET": return .streamDashboard
         case .dashboard(let page):
-            return .answer(try await DashboardAPI(access: access).answer(page, request))
+            return .answer(try await dashboard.answer(page, request))
         }
+    }
+
+    private var dashboard: DashboardAPI {
+        DashboardAPI(access: access, showsKeys: settings.showsKeys)
     }
 
     private var operators: OperatorAPI {
