@@ -123,7 +123,9 @@ class Browser:
         return wait(lambda: all(word in self.text() for word in words), seconds)
 
     def overflow(self):
-        return self.run("return document.documentElement.scrollWidth - innerWidth")
+        return self.run(
+            "const page = document.documentElement; return page.scrollWidth - page.clientWidth"
+        )
 
     def complaints(self):
         """Errors of the console. A port without Marathon's API answers 404 for it."""
@@ -148,8 +150,9 @@ def every_page(browser, folder):
                 where = f"{title} at {width} px, {scheme}"
                 shown = wait(lambda: browser.text().startswith(title))
                 check(f"{where} is shown", shown, browser.text()[:200])
+                # What it asks for comes a moment later.
+                time.sleep(0.5)
                 check(f"{where} is no wider than the window", browser.overflow() <= 0)
-                time.sleep(0.5 if folder else 0)
                 browser.picture(folder, f"{title.lower()}-{width}-{scheme}")
     browser.size(1600, 1000)
     complaints = browser.complaints()

@@ -17,6 +17,8 @@ export function h(tag, props = {}, ...children) {
 
 export const number = (value) => Math.round(value).toLocaleString("en");
 
+export const count = (value, word) => `${number(value)} ${word}${value === 1 ? "" : "s"}`;
+
 export function amount(value) {
   if (!value) return "0";
   return (Math.round(value * 100) / 100).toLocaleString("en");

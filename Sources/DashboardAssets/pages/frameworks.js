@@ -1,6 +1,6 @@
 // Who launches tasks.
 
-import { h, age, amount, facts, mebibytes, panel, state, time } from "./dom.js";
+import { h, age, amount, count, facts, mebibytes, panel, state, time } from "./dom.js";
 import { live, records } from "./live.js";
 import { Table } from "./table.js";
 import { heading } from "./overview.js";
@@ -78,7 +78,7 @@ export function framework(root, [id]) {
         ["Registered", `${time(found.registered)} (${age(found.registered)} ago)`],
         ["Back since", found.reregistered !== found.registered ? time(found.reregistered) : ""],
         ["Ended", found.ended ? time(found.ended) : ""], ["May be away", timeout],
-        ["Holds", `${held.tasks} tasks, ${amount(held.cpus)} CPU, ${mebibytes(held.mem)}`],
+        ["Holds", `${count(held.tasks, "task")}, ${amount(held.cpus)} CPU, ${mebibytes(held.mem)}`],
         ["Page", page(found.web)],
       ]))), h("p"));
       table.setRows([...records.tasks.values()].filter((one) => one.framework === id));

@@ -1,6 +1,6 @@
 // How the cluster is: who leads, who answers, what its machines hold, and this node's log and disk.
 
-import { h, amount, bar, bytes, facts, mebibytes, number, panel, state, time, tone, age }
+import { h, amount, bar, bytes, count, facts, mebibytes, number, panel, state, time, tone, age }
   from "./dom.js";
 import { live, records } from "./live.js";
 
@@ -133,7 +133,7 @@ export function overview(root) {
           `term ${cluster.term}${current?.time ? `, for ${age(current.time)}` : ""}`),
         tile("Members", `${answering} of ${cluster.members.length}`, "answer this node"),
         tile("Agents", `${reachable} of ${agents.length}`, "reachable"),
-        tile("Tasks", number(records.books.live), `live, of ${records.frameworks.size} frameworks`),
+        tile("Tasks", number(records.books.live), `live, of ${count(records.frameworks.size, "framework")}`),
         panel("span8", "Members", members(cluster)),
         panel("span4", "Held of all agents", resourceBars(totals, totals.used)),
         panel("span5", `Log and disk of ${cluster.name || cluster.id}`, log(cluster)),

@@ -62,7 +62,7 @@ export class Table {
       one.head.setAttribute("aria-sort", order);
     }
     this.element.setAttribute("aria-rowcount", this.rows.length + 1);
-    this.space.style.setProperty("height", `${Math.max(this.rows.length, 1) * rowHeight}px`);
+    this.space.style.setProperty("height", `${Math.max(this.rows.length, 2) * rowHeight}px`);
     this.active = Math.min(this.active, Math.max(0, this.rows.length - 1));
     if (this.rows.length === 0) {
       this.empty ||= h("div", { class: "vt-none", text: this.none });

@@ -1,6 +1,6 @@
 // Tasks; and one of them, with its sandbox and what it writes.
 
-import { h, age, amount, facts, mebibytes, panel, state, time } from "./dom.js";
+import { h, age, amount, count, facts, mebibytes, panel, state, time } from "./dom.js";
 import { live, records } from "./live.js";
 import { isLive, since } from "./model.js";
 import { Table } from "./table.js";
@@ -54,8 +54,8 @@ export function tasks(root, parts, query) {
   const group = h("select", { "aria-label": "Which tasks", onchange: () => keep() },
     Object.entries(groups).map(([name, [text]]) => h("option", { value: name, text })));
   group.value = query.get("which") in groups ? query.get("which") : "live";
-  const count = h("span", { class: "dim", role: "status" });
-  root.append(...heading("Tasks").filter(Boolean), h("div", { class: "tools" }, words, group, count),
+  const total = h("span", { class: "dim", role: "status" });
+  root.append(...heading("Tasks").filter(Boolean), h("div", { class: "tools" }, words, group, total),
     table.element);
 
   /// The filter is part of the address, so that it can be sent to somebody.
@@ -86,7 +86,7 @@ export function tasks(root, parts, query) {
         }
         found.push(one);
       }
-      count.textContent = `${found.length.toLocaleString("en")} tasks`;
+      total.textContent = count(found.length, "task");
       table.setRows(found);
     },
     moved(next) {

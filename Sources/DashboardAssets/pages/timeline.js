@@ -1,6 +1,6 @@
 // The cluster as it was at a revision that the store still has, with a slider over all of them.
 
-import { h, ask, bytes, decode64, number, panel, time } from "./dom.js";
+import { h, ask, bytes, count, decode64, number, panel, time } from "./dom.js";
 import { live } from "./live.js";
 import { Records } from "./model.js";
 import { agentTable } from "./agents.js";
@@ -82,8 +82,8 @@ export function timeline(root, parts, query) {
     const reachable = [...past.agents.values()].filter((one) => one.phase === "reachable").length;
     const connected = [...past.frameworks.values()].filter((one) => one.phase === "connected").length;
     summary.replaceChildren(h("h2", { text: "The cluster then" }),
-      h("p", { class: "dim", text: `${reachable} agents reachable, ${connected} frameworks connected, `
-        + `${number(past.books.live)} tasks live` }),
+      h("p", { class: "dim", text: `${count(reachable, "agent")} reachable, `
+        + `${count(connected, "framework")} connected, ${count(past.books.live, "task")} live` }),
       resourceBars(totals, totals.used), h("p"), taskStates(past));
     changes.replaceChildren(h("h2", { text: "What changed, from this revision on" }),
       found.length === 0 ? h("p", { class: "dim", text: "Nothing since." })

@@ -4,6 +4,9 @@ internal import StateMachine
 /// The records as the dashboard has them: what it draws, and no more, for there may be many.
 /// Times are in milliseconds since 1970.
 enum DashboardRecords {
+    /// Of a task's command: some are whole scripts, and there may be many tasks.
+    private static let commandLettersMax = 1_000
+
     /// All of a moment.
     static func state(_ snapshot: DatacenterSnapshot) -> [UInt8] {
         let table = snapshot.table
@@ -56,7 +59,10 @@ enum DashboardRecords {
         guard let launch else { return }
         let info = MesosConversion.decoded(MesosTaskInfo.self, launch)
         writer.field("name", info.name)
-        if info.command.hasValue { writer.field("command", info.command.value) }
+        let command = info.command
+        let words = command.shell ? [] : command.arguments
+        let text = words.isEmpty ? command.value : words.joined(separator: " ")
+        if !text.isEmpty { writer.field("command", String(text.prefix(commandLettersMax))) }
     }
 
     static func write(_ record: AgentRecord, into writer: inout JSONWriter) {
