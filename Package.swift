@@ -68,6 +68,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        .target(name: "DashboardAssets", exclude: ["pages"]),
         .systemLibrary(name: "CNGHTTP2"),
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CLZ4"),
@@ -91,8 +92,9 @@ let package = Package(
             "ControlPlane",
             [
                 "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot",
-                "Primitives", "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"),
-                nio("NIOTLS"), nio("NIOConcurrencyHelpers"), ssl, deque, logging,
+                "Primitives", "RPC", "API", "DashboardAssets", protobuf, nio("NIOCore"),
+                nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOTLS"), nio("NIOConcurrencyHelpers"), ssl,
+                deque, logging,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -28,7 +28,7 @@ enum ImportTable {
     static let allowed: [String: Set<String>] = {
         var table: [String: Set<String>] = [
             "CChecksum": [], "CSQLite": [], "CLZ4": [], "CNGHTTP2": [], "CZlib": [],
-            "CJemalloc": [], "CProcess": [],
+            "CJemalloc": [], "CProcess": [], "DashboardAssets": [],
             "Primitives": ["CChecksum", "Glibc", "Musl"],
             "API": ["Primitives", "SwiftProtobuf", "Foundation", "FoundationEssentials"],
             "RaftCore": ["Primitives"],
@@ -54,7 +54,7 @@ enum ImportTable {
             "ControlPlane": [
                 "Scheduling", "Replication", "EtcdSnapshot", "KeelsonClient", "RPC", "RaftCore",
                 "Storage", "StateMachine", "API", "Primitives", "NIOSSL", "SwiftProtobuf",
-                "Foundation",
+                "Foundation", "DashboardAssets",
             ],
         ]
         for room in ["RaftCore", "StateMachine", "Replication", "Scheduling", "Simulation"] {
@@ -115,6 +115,7 @@ enum ImportTable {
     static let ownerOfCModule = [
         "CSQLite": "Storage", "CLZ4": "Storage", "CNGHTTP2": "RPC", "CChecksum": "Primitives",
         "CZlib": "RPC", "CJemalloc": "keelson", "CProcess": "Agent",
+        "DashboardAssets": "ControlPlane",
     ]
 
     /// The modules that a file imports, with their lines.

@@ -126,16 +126,6 @@ extension DatacenterRecords {
     }
 }
 
-extension TaskRecord {
-    /// Below the agent's work directory. The run is the latest of its executor where the task has
-    /// one, or is one of a group.
-    fileprivate var sandbox: String {
-        let run = group == 0 && executor == nil ? "\(sequence)-0" : "latest"
-        return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
-            + "\(executor?.description ?? key.task.description)/runs/\(run)"
-    }
-}
-
 /// How a task is printed.
 enum TaskView {
     static let header = ["TASK", "STATE", "FRAMEWORK", "HOST", "CPUS", "MEM", "SINCE"]
