@@ -68,7 +68,13 @@ extension Master {
             try? allocator.accept(number, allocated: .empty, until: accepted.refuseUntil)
         }
         switch outcome {
-        case .done: break
+        case .done:
+            for task in accepted.tasks {
+                let key = TaskKey(accepted.framework, task)
+                committed(key, in: table, into: &effects)
+                // It may have ended in the same turn.
+                committing[key] = nil
+            }
         // What is not certain is not said: where it took effect, its statuses tell.
         case .unknown: break
         case .refused(let error):

@@ -76,7 +76,7 @@ package struct TaskRecord: Equatable, Sendable {
     package var holdsResources: Bool { !state.isTerminal }
 
     /// Where its agent keeps its files, below the work directory. The run is the latest of its
-    /// executor where the task is one of a group.
+    /// executor where the task has one of its own, or is one of a group.
     package var sandbox: String {
         let run = group == 0 && executor == nil ? "\(sequence)-0" : "latest"
         return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
