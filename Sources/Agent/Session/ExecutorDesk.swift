@@ -62,7 +62,8 @@ final class ExecutorDesk: @unchecked Sendable {
         lastCall += 1
         let id = ExecutorCallID(lastCall)
         let timer = session.loop.scheduleTask(in: Self.answerTime) { [weak self] in
-            self?.finish(id, Self.response(MesosRefusal(503, "Agent is too busy")))
+            guard let self else { return }
+            finish(id, Self.response(MesosRefusal(503, "Agent is too busy")))
         }
         waiting[id] = Waiting(promise: promise, stream: stream, timer: timer)
         runner.give(.executor(request.input(id)))
