@@ -138,7 +138,7 @@ struct BackupOpenCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The database to write; it must not be there.", valueName: "file"))
     var out: String
 
-    @OptionGroup var moment: MomentOptions
+    @OptionGroup var moment: ArchiveMomentOptions
 
     func run() throws {
         let state = try BackupLoading.load(file, cut: try moment.cut())
@@ -168,7 +168,7 @@ struct BackupExportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The file to write; it must not be there.", valueName: "file"))
     var out: String
 
-    @OptionGroup var moment: MomentOptions
+    @OptionGroup var moment: ArchiveMomentOptions
 
     private static let pieceBytes = 1 << 20
 

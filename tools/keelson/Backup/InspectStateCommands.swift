@@ -46,7 +46,7 @@ struct InspectBackupCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The file, or an archive's directory.", valueName: "path"))
     var path: String
 
-    @OptionGroup var moment: MomentOptions
+    @OptionGroup var moment: ArchiveMomentOptions
     @OptionGroup var options: InspectStateOptions
 
     func run() throws {

@@ -34,7 +34,7 @@ struct RestoreCommand: ParsableCommand {
     @Argument(help: "The backup, an archive, or a snapshot of etcd's.")
     var file: String
 
-    @OptionGroup var moment: MomentOptions
+    @OptionGroup var moment: ArchiveMomentOptions
 
     @Option(help: "This member's name.")
     var name: String

@@ -3,7 +3,7 @@ internal import Backup
 internal import Primitives
 
 /// Which moment of an archive is meant.
-struct MomentOptions: ParsableArguments {
+struct ArchiveMomentOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("Of an archive: the last state at this revision.", valueName: "revision")
     )
