@@ -5,6 +5,7 @@ import KeelsonClient
 import NIOCore
 import NIOPosix
 import Primitives
+import RPC
 import SwiftProtobuf
 import Synchronization
 import Testing
