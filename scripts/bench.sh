@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares Keelson with etcd on this machine: scripts/bench.sh full|quick|expiry|large|tasks [ARGUMENT...]
+# Measures Keelson on this machine, most of it beside etcd:
+# scripts/bench.sh full|quick|expiry|large|tasks [ARGUMENT...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mode=${1:-full}

@@ -1,4 +1,4 @@
-"""Many agents and tasks on three nodes: how fast they start, and what a leader's death does to them.
+"""Many agents and tasks on three nodes: how fast they start, and what a leader's death does.
 
 usage: tasks.py [--agents N] [--tasks PER_AGENT] [--report FILE]
 
@@ -72,8 +72,8 @@ def wait_for_tasks(
         if bench.poll() is not None:
             raise RuntimeError(f"keelson bench ended early, with {bench.returncode}")
         done = subprocess.run(
-            [binary, "kv", "get", "/keelson/local/tasks/", "--prefix", "--count-only", "--endpoints",
-             cluster.endpoints[0]], capture_output=True, text=True, timeout=60)
+            [binary, "kv", "get", "/keelson/local/tasks/", "--prefix", "--count-only",
+             "--endpoints", cluster.endpoints[0]], capture_output=True, text=True, timeout=60)
         if done.returncode == 0 and int(done.stdout.strip() or 0) >= wanted:
             return
         time.sleep(0.5)

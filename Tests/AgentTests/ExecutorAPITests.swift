@@ -145,7 +145,7 @@ struct ExecutorAPITests {
 
     private func checkEnvironment(_ agent: Served, _ run: ContainerID) async throws {
         let path =
-            agent.folder.path + "/work/slaves/agent-1/frameworks/F/executors/x/runs/\(run)/"
+            agent.folder.path + "/work" + "/slaves/agent-1/frameworks/F/executors/x/runs/\(run)/"
             + "environment"
         func lines() -> Set<String> {
             let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""

@@ -23,7 +23,8 @@ struct FrameworkExplainCommand: AsyncParsableCommand {
         let answer = try await cluster.withCluster { cluster in
             let records = try await DatacenterRecords.read(cluster)
             let found = try DatacenterRecords.one(
-                framework, of: records.frameworks, "framework") { "\($0.id)" }
+                framework, of: records.frameworks, "framework"
+            ) { "\($0.id)" }
             return try await MasterQuestion(cluster, self.cluster.timeout.duration).get(
                 "explain?framework=\(found.id)")
         }

@@ -213,7 +213,6 @@ final class FleetAgent: @unchecked Sendable {
         told.agentID.value = id
         told.executorID.value = key.task
         told.uuid = status.uuid
-        told.timestamp = Date().timeIntervalSince1970
         told.source = .executor
         status.status = (try? told.serializedBytes()) ?? Data()
         return status
