@@ -26,7 +26,7 @@ struct TaskLoad {
     }
 
     func run() async throws -> TaskReport {
-        let loops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let loops = MultiThreadedEventLoopGroup.singleton
         let fleet = AgentFleet(loop: loops.next(), endpoints: endpoints, resources: resources)
         let scheduler = TaskScheduler(
             cluster, timeout: timeout, loop: loops.next(), tasksPerAgent: tasksPerAgent)
@@ -45,7 +45,6 @@ struct TaskLoad {
         await scheduler.stop()
         following.cancel()
         fleet.stop()
-        try? await loops.shutdownGracefully()
         return report
     }
 
