@@ -29,6 +29,9 @@ package struct SpaceAlarmDuty: Equatable, Sendable {
             wasFull = true
             return nil
         }
+        #if KEELSON_MUTANTS
+            if planted(.takesBackWhatItNeverSaw) { wasFull = true }
+        #endif
         guard wasFull else { return nil }
         return AlarmRequest(.deactivate, member: alarm.member, kind: .noSpace)
     }

@@ -23,7 +23,7 @@ actor LogFollower {
     /// Milliseconds from a leader's stamp to the sync here.
     private var lag = Histogram<UInt64>(
         highestTrackableValue: 86_400_000, numberOfSignificantValueDigits: .three)
-    /// What the members had that the archive had not, when it asked last.
+    /// What the member that answered last had, and the archive has not.
     private var entriesBehind: UInt64 = 0
     private var gaps = 0
     private var progress = ProgressLine("archiving")
@@ -142,7 +142,10 @@ actor LogFollower {
                     + " \(ClusterID(portion.clusterID)) answers",
                 advice: "give each cluster, a restored one too, a directory of its own")
         }
-        entriesBehind = portion.appliedIndex - min(portion.appliedIndex, archive.lastIndex.rawValue)
+        defer {
+            entriesBehind =
+                portion.appliedIndex - min(portion.appliedIndex, archive.lastIndex.rawValue)
+        }
         if portion.isGone { return gone(cluster) }
         goneCount = 0
         guard !portion.entries.isEmpty else {
