@@ -99,6 +99,32 @@ final class RawHTTP {
         return try readChunked(count)
     }
 
+    /// The next server-sent event of a chunked stream: its fields, by name. Comments are passed
+    /// over.
+    func readEvent() throws -> [String: String] {
+        var fields: [String: String] = [:]
+        while true {
+            let line = try readLine()
+            if line.isEmpty {
+                if !fields.isEmpty { return fields }
+                continue
+            }
+            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts[0].isEmpty { continue }
+            fields[String(parts[0])] =
+                parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
+        }
+    }
+
+    private func readLine() throws -> String {
+        var bytes: [UInt8] = []
+        while true {
+            let byte = try readChunked(1)[0]
+            if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(byte)
+        }
+    }
+
     private func readChunked(_ count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < count {

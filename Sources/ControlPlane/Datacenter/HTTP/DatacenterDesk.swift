@@ -12,6 +12,7 @@ final class DatacenterDesk {
     let leadership: LeadershipDesk
     let schedulers: SchedulerStreams
     let operators: OperatorFeed
+    let marathon: MarathonFeed
     private var isRunning = false
 
     init(_ facade: any DatacenterFacade, _ settings: SurfaceSettings, _ logger: Logger) {
@@ -22,10 +23,12 @@ final class DatacenterDesk {
             facade, waitMax: .seconds(settings.parkSeconds), waitingMax: settings.parkedMax)
         schedulers = SchedulerStreams(facade, settings, logger)
         operators = OperatorFeed(facade, settings, logger)
+        marathon = MarathonFeed(facade, settings, logger)
     }
 
     func start() {
         isRunning = true
+        marathon.start()
         tickLater()
     }
 
@@ -35,6 +38,7 @@ final class DatacenterDesk {
             let now = NIODeadline.now()
             schedulers.tick(now)
             operators.tick(now)
+            marathon.tick(now)
             tickLater()
         }
     }
@@ -44,6 +48,7 @@ final class DatacenterDesk {
         leadership.stop()
         schedulers.stop()
         operators.stop()
+        marathon.stop()
     }
 }
 

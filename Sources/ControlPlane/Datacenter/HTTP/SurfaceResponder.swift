@@ -66,6 +66,9 @@ final class SurfaceResponder: Sendable {
         case .subscribeOperator(let encoding):
             try await OperatorSubscription(access: access, encoding: encoding)
                 .run(writer, channel, settings)
+        case .subscribeEvents(let types, let after):
+            try await MarathonSubscription(access: access, types: types, after: after)
+                .run(writer, channel, settings)
         }
     }
 
@@ -73,6 +76,7 @@ final class SurfaceResponder: Sendable {
         case answer(SurfaceAnswer)
         case subscribeScheduler(SchedulerAPI.Checked)
         case subscribeOperator(MesosMessage.Encoding)
+        case subscribeEvents([String], after: UInt64?)
     }
 
     private func step(_ route: SurfaceRoute, _ request: SurfaceRequest) async throws -> Step {
@@ -92,6 +96,17 @@ final class SurfaceResponder: Sendable {
         case .legacy(let endpoint):
             let endpoints = LegacyEndpoints(operators: operators)
             return .answer(try await endpoints.answer(endpoint, request))
+        case .marathon(let path):
+            let api = MarathonAPI(
+                access: access, settings: settings, identity: identity.with { $0 })
+            switch try await api.reply(request, path: path) {
+            case .answer(let answer): return .answer(answer)
+            case .events(let types, let after): return .subscribeEvents(types, after: after)
+            }
+        case .admin(let page):
+            let router = AdminRouter(
+                access: access, settings: settings, identity: identity.with { $0 })
+            return .answer(try await router.answer(page, request))
         }
     }
 
@@ -118,7 +133,8 @@ extension SurfaceRoute {
     var isForEverybody: Bool {
         switch self {
         case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
-        case .scheduler, .operators: false
+        case .marathon(let path): MarathonRoute(path: path) == .ping
+        case .scheduler, .operators, .admin: false
         }
     }
 
@@ -126,6 +142,8 @@ extension SurfaceRoute {
         switch self {
         case .scheduler, .operators: ["POST"]
         case .legacy(let endpoint): endpoint.methods
+        case .marathon: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+        case .admin: ["GET", "HEAD"]
         }
     }
 }
