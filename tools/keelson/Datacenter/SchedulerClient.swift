@@ -4,6 +4,20 @@ internal import Primitives
 internal import StateMachine
 internal import SwiftProtobuf
 
+extension HTTPPlace {
+    /// Where whoever leads serves HTTP, as the records have it.
+    static func leader(_ cluster: Cluster) async throws -> HTTPPlace {
+        let pair = try await cluster.get(.key(RecordKeys.master.storage)).keyValues.first
+        let master = pair.flatMap { $0.value.withUnsafeBytes { MasterRecord($0) } }
+        guard let url = master?.url, let place = HTTPPlace(url: url) else {
+            throw Failure(
+                .unavailable, "the leader serves no HTTP",
+                advice: "start the servers with --listen-http-urls")
+        }
+        return place
+    }
+}
+
 /// A scheduler's end of Mesos' scheduler API, with the master that the records name.
 struct SchedulerClient {
     let timeout: Duration
@@ -17,14 +31,7 @@ struct SchedulerClient {
     ) async throws {
         self.timeout = timeout
         self.framework = framework
-        let pair = try await cluster.get(.key(RecordKeys.master.storage)).keyValues.first
-        let master = pair.flatMap { $0.value.withUnsafeBytes { MasterRecord($0) } }
-        guard let url = master?.url, let place = HTTPPlace(url: url) else {
-            throw Failure(
-                .unavailable, "the leader serves no HTTP",
-                advice: "start the servers with --listen-http-urls")
-        }
-        self.place = place
+        place = try await HTTPPlace.leader(cluster)
     }
 
     /// - Throws: where this server does not lead (any more), or cannot be reached.

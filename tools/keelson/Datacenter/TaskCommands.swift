@@ -119,7 +119,7 @@ struct TaskLogsCommand: AsyncParsableCommand {
 extension TaskRecord {
     /// Below the agent's work directory. The run is the latest of its executor where the task is
     /// one of a group.
-    fileprivate var sandbox: String {
+    var sandbox: String {
         let run = group == 0 ? "\(sequence)-0" : "latest"
         return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
             + "\(executor?.description ?? key.task.description)/runs/\(run)"
