@@ -134,6 +134,8 @@
         case ignoresAlarms
         /// A space alarm that somebody raised by hand is taken back at once.
         case takesBackWhatItNeverSaw
+        /// A space alarm outlives the leader that raised it, though there is room.
+        case forgetsWhyItWasRaised
 
         // Leases
         /// A key stays attached to the lease that it had before.
@@ -195,6 +197,8 @@
         case succeedsTheLiving
         /// Who came behind one that is not known here yet is told that its place is taken.
         case callsTheUnknownLate
+        /// A server asks a cluster for the place of a member that another cluster named.
+        case insistsOnOtherClusters
 
         // Users and permissions
         /// Who may do what is judged where a command is proposed, and never again.

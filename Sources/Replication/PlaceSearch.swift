@@ -47,6 +47,8 @@ package struct PlaceSearch: Sendable {
     private let lost: LostPlace
     /// The member whose place it asks for.
     package private(set) var replaces = NodeID.none
+    /// The cluster that named that member.
+    private var namedBy: ClusterID?
 
     package init(_ lost: LostPlace, policy: RejoinPolicy) {
         self.lost = lost
@@ -58,7 +60,16 @@ package struct PlaceSearch: Sendable {
         switch answer.verdict {
         case .unsupportedProtocol, .levelTooLow: return .refused(answer)
         case .unknown: return .nobody
-        case .notNow: return .wait(answer.reason)
+        case .notNow:
+            // Nobody of a cluster that was put in the place of the other will ever know it.
+            if let namedBy, namedBy != answer.clusterID {
+                #if KEELSON_MUTANTS
+                    if planted(.insistsOnOtherClusters) { return .wait(answer.reason) }
+                #endif
+                replaces = .none
+                self.namedBy = nil
+            }
+            return .wait(answer.reason)
         case .welcome:
             if answer.memberID == lost.member { return .wait(Self.outdated(answer)) }
             return .take(answer)
@@ -67,6 +78,7 @@ package struct PlaceSearch: Sendable {
         guard policy == .auto, mayReplace(answer.memberID) else { return .startedBefore(answer) }
         if replaces == answer.memberID { return .wait(Self.outdated(answer)) }
         replaces = answer.memberID
+        namedBy = answer.clusterID
         return .ask
     }
 

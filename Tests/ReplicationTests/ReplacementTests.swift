@@ -147,8 +147,21 @@ struct ReplacementTests {
 
 @Suite("What a server makes of the answers while it looks for its place (decision 0010)")
 struct PlaceSearchTests {
-    private func answer(_ verdict: JoinAnswer.Verdict, _ member: UInt64) -> JoinAnswer {
-        JoinAnswer(verdict, clusterID: ClusterID(1), memberID: NodeID(member), reason: "why")
+    private func answer(
+        _ verdict: JoinAnswer.Verdict, _ member: UInt64, of cluster: UInt64 = 1
+    ) -> JoinAnswer {
+        JoinAnswer(
+            verdict, clusterID: ClusterID(cluster), memberID: NodeID(member), reason: "why")
+    }
+
+    @Test("whom another cluster named, which is there no more, is not asked for any longer")
+    func otherCluster() {
+        var places = PlaceSearch(.directory, policy: .auto)
+        #expect(places.take(answer(.startedBefore, 2)) == .ask)
+        // One that was restored from before that member was there.
+        #expect(places.take(answer(.notNow, 7, of: 9)) == .wait("why"))
+        #expect(places.replaces == .none)
+        #expect(places.take(answer(.welcome, 7, of: 9)) == .take(answer(.welcome, 7, of: 9)))
     }
 
     @Test("an empty directory takes what is free, and asks for what was its own")

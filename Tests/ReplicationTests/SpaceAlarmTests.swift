@@ -35,10 +35,33 @@ struct SpaceAlarmTests {
         #expect(ask(&duty, 950) == nil)
     }
 
-    @Test("one that was raised by hand, in a store with room, stays")
+    @Test("one that stands when a leader begins is taken back where that one has room")
+    func ofEarlierLeaders() {
+        let request = AlarmRequest(.deactivate, member: raised.member, kind: .noSpace)
+        // It was restarted with a larger quota, or has purged sooner than the one before.
+        for (inUse, quota) in [(1001, 2000), (300, 1000)] as [(Int64, Int64)] {
+            var duty = SpaceAlarmDuty()
+            #expect(ask(&duty, inUse, quota: quota, [raised]) == request)
+        }
+        var full = SpaceAlarmDuty()
+        #expect(ask(&full, 950, [raised]) == nil)
+    }
+
+    @Test("one is taken back though there was room again before it was on record")
+    func soonOver() {
+        var duty = SpaceAlarmDuty()
+        #expect(ask(&duty, 1001)?.action == AlarmRequest.Action.activate.rawValue)
+        #expect(ask(&duty, 10, [raised])?.action == AlarmRequest.Action.deactivate.rawValue)
+    }
+
+    @Test("one that is raised by hand while there is room stays as long as that leader")
     func byHand() {
         var duty = SpaceAlarmDuty()
+        #expect(ask(&duty, 10) == nil)
         #expect(ask(&duty, 10, [raised]) == nil)
+        // Near the quota is not above it.
+        #expect(ask(&duty, 950, [raised]) == nil)
+        #expect(ask(&duty, 900, [raised]) == nil)
         // What was seen of an alarm that has gone says nothing of the next one.
         _ = ask(&duty, 1001, [raised])
         #expect(ask(&duty, 10) == nil)

@@ -67,6 +67,9 @@ extension Node {
         }
     }
 
+    /// Before it is tried again where it was not taken.
+    private static let alarmPause: TimeAmount = .seconds(1)
+
     /// Quota acts only through the replicated alarm, so that every node decides alike.
     private func seeToSpaceAlarm() {
         let quota = configuration.quotaBytes
@@ -86,8 +89,15 @@ extension Node {
         } else {
             logger.notice("the quota has room again: writes are taken", metadata: numbers)
         }
-        propose(.alarm, proposedID: 0, body: request.encode(), as: .node) { [weak self] _ in
-            self?.housekeeping.alarmInFlight = false
+        propose(.alarm, proposedID: 0, body: request.encode(), as: .node) { [weak self] outcome in
+            guard let self else { return }
+            switch outcome {
+            case .applied: housekeeping.alarmInFlight = false
+            case .refused, .unknown:
+                eventLoop.assumeIsolated().scheduleTask(in: Self.alarmPause) {
+                    self.housekeeping.alarmInFlight = false
+                }
+            }
         }
     }
 }
