@@ -155,6 +155,7 @@ struct ServiceTests {
         try Data(json.utf8).write(to: file)
         let ran = try site.run("run", "--file", file.path)
         #expect(ran.status == .exited(0), "\(ran.text)")
+        try writtenInYAML(site, folder)
         let logs = Patience.wait(.seconds(10), pauseMilliseconds: 200) { () -> Bool? in
             let logs = try? site.run("logs", "web")
             return logs?.text.contains("started") ?? false ? true : nil
@@ -165,6 +166,29 @@ struct ServiceTests {
         let events = try site.start("events", "--after", "0", "--type", "deployment_success")
         #expect(events.waitForOutput("deployment_success", .seconds(20)), "\(events.output)")
         events.killHard()
+    }
+
+    private func writtenInYAML(_ site: Site, _ folder: URL) throws {
+        let file = folder.appending(path: "worker.yaml")
+        let good = """
+            # A comment, which JSON has not.
+            id: worker
+            cmd: sleep 1000
+            cpus: 0.1
+            mem: 16
+            env: {LEVEL: "7"}
+            labels:
+              tier: back
+            """
+        try Data(good.utf8).write(to: file)
+        let ran = try site.run("run", "--file", file.path)
+        #expect(ran.status == .exited(0), "\(ran.text)")
+        let env = site.app("worker")?["env"] as? [String: String]
+        #expect(env == ["LEVEL": "7"], "\(site.app("worker") ?? [:])")
+        try Data("id: worker\n  cmd: [".utf8).write(to: file)
+        let bad = try site.run("run", "--file", file.path)
+        #expect(bad.status == .exited(64) && bad.text.contains("line 2"), "\(bad.text)")
+        #expect(try site.run("rm", "worker").status == .exited(0))
     }
 
     @Test("Debian's Prometheus discovers the instances as those of a Marathon app")

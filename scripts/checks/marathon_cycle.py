@@ -12,6 +12,7 @@ Prints one line a check and ends with status 1 when any failed.
 import collections
 import collections.abc
 import json
+import logging
 import sys
 import threading
 import time
@@ -24,6 +25,9 @@ from marathon.exceptions import ConflictError, MarathonHttpError, NotFoundError 
 from marathon.models import MarathonApp, MarathonGroup  # noqa: E402
 from marathon.models.app import MarathonHealthCheck, MarathonUpgradeStrategy  # noqa: E402
 from marathon.models.constraint import MarathonConstraint  # noqa: E402
+
+# It warns of what it does itself.
+logging.getLogger("marathon").setLevel(logging.CRITICAL)
 
 SECONDS_MAX = 30
 failures = 0
@@ -82,7 +86,8 @@ def web():
         constraints=[MarathonConstraint("name", "MAX_PER", "1")],
         health_checks=[
             MarathonHealthCheck(
-                protocol="COMMAND", command="true", interval_seconds=1, grace_period_seconds=10
+                protocol="COMMAND", command="true", interval_seconds=1, grace_period_seconds=10,
+                delay_seconds=0,
             )
         ],
         upgrade_strategy=MarathonUpgradeStrategy(

@@ -80,7 +80,8 @@ def main():
             if served == 1:
                 print("served the first request", flush=True)
         time.sleep(0.01)
-    print(f"note: {served} requests served, {repeated} of them by the next instance, {failed} failed")
+    print(
+        f"note: {served} requests served, {repeated} of them by the next instance, {failed} failed")
     sys.exit(1 if failed or not served else 0)
 
 

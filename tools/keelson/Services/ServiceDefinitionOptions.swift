@@ -2,12 +2,15 @@ internal import ArgumentParser
 internal import ControlPlane
 internal import Foundation
 
-/// What a service is to be, from flags and, if there is one, a file: an app's JSON as Marathon has
-/// it. Flags count more.
+/// What a service is to be, from flags and, if there is one, a file: an app as Marathon has it, in
+/// JSON or YAML. Flags count more.
 struct ServiceDefinitionOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
-        help: "A file with the service's definition, JSON as Marathon takes it; - is the input.")
+        help: """
+            A file with the service's definition, as Marathon takes it, in JSON or in YAML; - is \
+            the input.
+            """)
     var file: String?
     @Option(help: "How many instances run.") var instances: Int?
     @Option(help: "How many processors each has. (default: 0.1)") var cpus: Double?
@@ -167,13 +170,17 @@ struct ServiceDefinitionOptions: ParsableArguments {
             }
             bytes = Array(data)
         }
+        // YAML's lists and names begin with neither.
+        guard bytes.first(where: { $0 > 0x20 }).map({ "{[".utf8.contains($0) }) ?? true else {
+            return try YAMLDefinition.parse(String(decoding: bytes, as: UTF8.self), named: file)
+        }
         do throws(MarathonJSONParser.Problem) {
             return try MarathonJSONParser.parse(bytes)
         } catch {
             let line = bytes.prefix(error.offset).count { $0 == 0x0A } + 1
             throw Failure(
                 .usage, "\(file) is no JSON: line \(line): \(error.message)",
-                advice: "definitions are JSON, as Marathon takes them")
+                advice: "definitions are JSON as Marathon takes them, or the same in YAML")
         }
     }
 }

@@ -35,13 +35,13 @@ struct ServiceRunCommand: AsyncParsableCommand {
         abstract: "Begin a service, and wait until its instances run.",
         discussion: """
             The program stands behind --, or as a line for the shell in --cmd, or in a file of JSON
-            as Marathon takes it: an app, or a group of them. While instances do not start it says
-            why: which offers were refused, how many, for what.
+            or YAML as Marathon takes it: an app, or a group of them. While instances do not start
+            it says why: which offers were refused, how many, for what.
 
             EXAMPLES:
               keelson service run web --instances 3 -- sleep 1000
               keelson service run web --port http --health-http / --cmd './server --port $PORT0'
-              keelson service run --file web.json
+              keelson service run --file web.yaml
               keelson service run db --constraint rack:UNIQUE --cpus 1 --mem 512 -- postgres -D data
             """)
 

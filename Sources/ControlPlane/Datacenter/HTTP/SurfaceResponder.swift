@@ -147,9 +147,8 @@ extension SurfaceRoute {
         switch self {
         case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
         case .dashboard(let page): page.isForEverybody
-        case .scheduler, .operators, .own: false
         case .marathon(let path): MarathonRoute(path: path) == .ping
-        case .scheduler, .operators, .admin: false
+        case .scheduler, .operators, .own, .admin: false
         }
     }
 
