@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs chaos-archive clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks bench-services docs chaos-archive clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -74,6 +74,9 @@ bench-expiry: ## 100,000 leases that end at one moment: what writes notice, besi
 
 bench-large: ## a million keys: catching up by snapshot, restart and range beside etcd
 	@scripts/bench.sh large
+
+bench-services: ## one service of INSTANCES=1000 on AGENTS=100 without processes: start, update, idle
+	@AGENTS=$(or $(AGENTS),100) INSTANCES=$(or $(INSTANCES),1000) scripts/bench.sh services
 
 bench-tasks: ## AGENTS=1000 without processes, TASKS=20 on each, a leader killed meanwhile
 	@AGENTS=$(or $(AGENTS),1000) TASKS=$(or $(TASKS),20) scripts/bench.sh tasks

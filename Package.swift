@@ -62,6 +62,7 @@ let package = Package(
             url: "https://github.com/hummingbird-project/hummingbird.git", exact: "2.28.1",
             traits: []),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.4.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.20.0"),
         .package(
             url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.0.0"),
@@ -140,6 +141,7 @@ let package = Package(
                 "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC",
                 "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Yams", package: "Yams"),
             ],
             path: "tools/keelson", swiftSettings: strict),
         .executableTarget(

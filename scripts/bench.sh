@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures Keelson on this machine, most of it beside etcd:
-# scripts/bench.sh full|quick|expiry|large|tasks [ARGUMENT...]
+# scripts/bench.sh full|quick|expiry|large|tasks|services [ARGUMENT...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mode=${1:-full}
@@ -14,6 +14,10 @@ if [[ $mode == expiry ]]; then exec "$python" scripts/expiry.py "$@"; fi
 if [[ $mode == tasks ]]; then
   exec "$python" scripts/tasks.py --agents "${AGENTS:-1000}" --tasks "${TASKS:-20}" \
     --report .build/bench/tasks.json "$@"
+fi
+if [[ $mode == services ]]; then
+  exec "$python" scripts/services.py --agents "${AGENTS:-100}" --instances "${INSTANCES:-1000}" \
+    --report .build/bench/services.json "$@"
 fi
 if [[ $mode == large ]]; then
   exec "$python" scripts/large.py --keys 1000000 --report .build/bench/large.json "$@"

@@ -48,6 +48,7 @@ closing() {
 
 step setup 900 scripts/setup.sh build test
 step venv 600 scripts/venv.sh
+step prometheus 300 scripts/prometheus.sh
 step verify 600 scripts/verify.sh
 # Planted bugs first, in the same build folder: what is built behind them is what ships, and only
 # our own rooms are built twice.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the Python environment of the tests under .build/venv: the client libraries of etcd and
-# Mesos that they drive Keelson with, and the etcd binary that they compare it to. Does nothing when
-# it is current.
+# Makes the Python environment of the tests under .build/venv: the client libraries of etcd, Mesos
+# and Marathon that they drive Keelson with, and the etcd binary that they compare it to. Does
+# nothing when it is current.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

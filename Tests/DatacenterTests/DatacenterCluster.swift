@@ -21,9 +21,14 @@ final class DatacenterCluster: Sendable {
         httpPorts = ports
         self.servers = servers
         agents = try (1...agentCount).map { number in
-            try servers.agent(
+            // They stand on one machine, and may not offer the same ports.
+            let ports = 30_900 + 100 * number
+            return try servers.agent(
                 "agent\(number)", program,
-                flags: ["--resources", "cpus:2;mem:512;disk:1024;ports:[31000-31099]"])
+                flags: [
+                    "--resources", "cpus:2;mem:512;disk:1024;ports:[\(ports)-\(ports + 99)]",
+                    "--attributes", "name:agent\(number)",
+                ])
         }
         try servers.start()
         for agent in agents { try agent.start() }

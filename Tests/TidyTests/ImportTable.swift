@@ -73,7 +73,8 @@ enum ImportTable {
     private static let forTools: Set<String> = {
         var all = nio.union(system).union(server).union(tool).union(collections)
         all.formUnion([
-            "NIOSSL", "SwiftProtobuf", "Subprocess", "Foundation", "LocalCluster", "FuzzTargets",
+            "NIOSSL", "SwiftProtobuf", "Subprocess", "Foundation", "Yams", "LocalCluster",
+            "FuzzTargets",
         ])
         for room in allowed.keys where !room.hasPrefix("C") || room == "ControlPlane" {
             all.insert(room)

@@ -27,7 +27,7 @@ struct Keelson: AsyncParsableCommand {
             """,
         subcommands: [
             ServerCommand.self, DevCommand.self, AgentCommand.self, FrameworkCommand.self,
-            TaskCommand.self,
+            TaskCommand.self, ServiceCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
             HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,

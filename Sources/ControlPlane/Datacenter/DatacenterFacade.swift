@@ -17,6 +17,10 @@ package protocol DatacenterFacade: AnyObject {
     var store: Store { get }
     /// This node, and what it sees of the others.
     func overview() -> ClusterOverview
+    /// The leader's time of day in milliseconds, as of ``table``.
+    var clock: UInt64 { get }
+    /// ``Store/clusterTime``, gone on from where this node leads.
+    var clusterTime: UInt64 { get }
     /// mesos.v1.TaskInfo as its scheduler encoded it.
     func launchInfo(of key: TaskKey) -> [UInt8]?
 
@@ -38,8 +42,14 @@ package protocol DatacenterFacade: AnyObject {
     /// Calls back once the decision is applied, with what came of it.
     func operate(_ call: OperatorCall, _ done: @escaping (DecisionOutcome) -> Void)
 
+    /// Calls back once ``table`` has all that was acknowledged before the call, with true, or with
+    /// false where that cannot be known: nobody leads, say.
+    func catchUp(_ done: @escaping (Bool) -> Void)
+
     /// Tells every change that is applied here from now on, until it is taken out again.
-    func observe(_ changed: @escaping ([DatacenterChange]) -> Void) -> ChangeObserverID
+    /// - Parameter changed: told entries in their order, none of them without changes; nil: the
+    ///   records were replaced as a whole.
+    func observe(_ changed: @escaping ([AppliedChanges]?) -> Void) -> ChangeObserverID
     func unobserve(_ id: ChangeObserverID)
 
     /// Offers that are neither answered nor taken back, by their numbers; empty where this node is
@@ -49,6 +59,20 @@ package protocol DatacenterFacade: AnyObject {
     /// Nil where this node is not the master.
     func explain(framework: FrameworkID) -> FrameworkExplanation?
     func explain(agent: AgentID) -> AgentExplanation?
+    /// Why instances wait, of services of which some do; empty where this node is not the master.
+    func explainServices() -> [ServiceID: ServiceExplanation]
+}
+
+/// What one entry changed.
+package struct AppliedChanges: Sendable {
+    /// That it made: the same on every node.
+    package var revision: Int64
+    package var changes: [DatacenterChange]
+
+    package init(revision: Int64, changes: [DatacenterChange]) {
+        self.revision = revision
+        self.changes = changes
+    }
 }
 
 package struct ChangeObserverID: Hashable, Comparable, Sendable {

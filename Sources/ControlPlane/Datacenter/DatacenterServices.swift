@@ -40,6 +40,7 @@ final class DatacenterServices {
             memberName: String(master.member.rawValue, radix: 16))
         settings.advertised = (place.host, place.port)
         settings.clusterName = configuration.initialClusterToken
+        settings.clusterID = master.clusterID
         settings.flags = configuration.toldFlags
         settings.showsKeys = !configuration.clientTLS.verifiesClients
         return DatacenterServer.Desk(master, settings, logger: logger)

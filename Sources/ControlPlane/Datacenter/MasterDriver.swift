@@ -20,7 +20,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private var lastID: UInt64 = 0
     private var agents: [AgentConnectionID: ((term: UInt64, order: AgentOrder)?) -> Void] = [:]
     private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
-    private var observers: [ChangeObserverID: ([DatacenterChange]) -> Void] = [:]
+    private var observers: [ChangeObserverID: ([AppliedChanges]?) -> Void] = [:]
+    private lazy var services = ServiceDriver(self)
 
     static let tick: TimeAmount = .milliseconds(20)
 
@@ -40,6 +41,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     }
 
     var member: NodeID { node.memberID }
+    var clusterID: String { "\(node.clusterID)" }
     package var eventLoop: any EventLoop { node.eventLoop }
     package var table: DatacenterTable { node.store.datacenterTable }
     package var asksWhoCalls: Bool { node.store.auth.isEnabled }
@@ -47,6 +49,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package var store: Store { node.store }
 
     package func overview() -> ClusterOverview { ClusterOverview(node) }
+    package var clock: UInt64 { node.store.clock }
+    package var clusterTime: UInt64 { node.leadersTime ?? node.store.clusterTime }
 
     package var leadership: MasterLeadership {
         if let master { return .leading(term: master.term.rawValue) }
@@ -66,6 +70,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
         takeOffice()
         guard let time = node.leadersTime else { return }
         step(.tick(now: Self.now, clusterTime: time))
+        if master != nil { services.tick(now: Self.now, clusterTime: time) }
     }
 
     private static var now: UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000_000 }
@@ -94,6 +99,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private func resign() {
         guard master != nil else { return }
         master = nil
+        services.resign()
         logger.info("no longer the datacenter's master")
         let (oldAgents, oldSchedulers) = (agents, schedulers)
         agents = [:]
@@ -103,16 +109,23 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     }
 
     package func applied(_ batch: [Applied]) {
-        let changes = batch.flatMap(\.datacenterChanges)
-        guard !changes.isEmpty else { return }
+        let entries = batch.filter { !$0.datacenterChanges.isEmpty }.map {
+            AppliedChanges(revision: $0.revision.rawValue, changes: $0.datacenterChanges)
+        }
+        guard !entries.isEmpty else { return }
+        let changes = entries.flatMap(\.changes)
+        services.applied(changes)
         step(.applied(changes))
-        for id in observers.keys.sorted() { observers[id]?(changes) }
+        for id in observers.keys.sorted() { observers[id]?(entries) }
     }
 
     package func leadershipChanged() { takeOffice() }
 
     /// A node that takes a snapshot does not lead.
-    package func storeReplaced() { takeOffice() }
+    package func storeReplaced() {
+        takeOffice()
+        for id in observers.keys.sorted() { observers[id]?(nil) }
+    }
 
     package func stopping() {
         ticker?.cancel()
@@ -139,15 +152,22 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private func perform(_ effect: MasterEffect) {
         switch effect {
         case .propose(let id, let command):
-            let term = master?.term
-            node.decide(command) { [weak self] outcome in
-                guard let self, master?.term == term else { return }
-                step(.decided(id, DecisionOutcome(outcome)))
-            }
+            decide(command) { [weak self] in self?.step(.decided(id, $0)) }
         case .toAgent(let connection, let order):
             agents[connection]?((master?.term.rawValue ?? 0, order))
         case .toScheduler(let stream, let event): schedulers[stream]?(event)
         case .closeStream(let stream): schedulers.removeValue(forKey: stream)?(nil)
+        }
+    }
+
+    /// Nothing is called back once another term has begun.
+    package func decide(
+        _ command: DatacenterCommand, _ done: @escaping (DecisionOutcome) -> Void
+    ) {
+        let term = master?.term
+        node.decide(command) { [weak self] outcome in
+            guard let self, master?.term == term else { return }
+            done(DecisionOutcome(outcome))
         }
     }
 
@@ -195,8 +215,12 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
         node.decide(call.command) { done(DecisionOutcome($0)) }
     }
 
+    package func catchUp(_ done: @escaping (Bool) -> Void) {
+        node.linearizableRead { done($0 == nil) }
+    }
+
     package func observe(
-        _ changed: @escaping ([DatacenterChange]) -> Void
+        _ changed: @escaping ([AppliedChanges]?) -> Void
     ) -> ChangeObserverID {
         let id = ChangeObserverID(nextID())
         observers[id] = changed
@@ -214,7 +238,11 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package func explain(agent: AgentID) -> AgentExplanation? {
         try? master?.allocator.explain(agent: agent, now: Self.now)
     }
+
+    package func explainServices() -> [ServiceID: ServiceExplanation] { services.explanations() }
 }
+
+extension MasterDriver: ServiceSchedulerHost {}
 
 extension DecisionOutcome {
     fileprivate init(_ outcome: ProposalOutcome) {
@@ -242,6 +270,7 @@ extension OperatorCall {
         case .teardown(let id): .endFramework(id, session: 0)
         case .kill(let key, let grace): .kill(key, graceMilliseconds: grace)
         case .role(let record): .role(record)
+        case .service(let command): .service(command)
         }
     }
 }

@@ -1,17 +1,21 @@
 internal import Scheduling
 package import StateMachine
 
-/// An event of Marathon's bus, with the index of the entry that it follows from: a client that was
-/// away says which it saw last.
+/// An event of Marathon's bus, with the revision that its entry made, which is the same on every
+/// node: a client that was away says which it saw last.
 package struct MarathonEvent: Equatable, Sendable {
     package var index: UInt64
     package var type: String
     package var body: MarathonJSON
 
-    /// As one of a stream of server-sent events.
+    /// As one of a stream of server-sent events, all but its id.
     package var frame: [UInt8] {
-        Array("id: \(index)\nevent: \(type)\ndata: ".utf8) + body.bytes + Array("\n\n".utf8)
+        Array("event: \(type)\ndata: ".utf8) + body.bytes + Array("\n\n".utf8)
     }
+
+    /// What stands before the last frame of an entry. Only that has it: whoever comes back with it
+    /// has seen the whole entry.
+    package static func idLine(_ index: UInt64) -> [UInt8] { Array("id: \(index)\n".utf8) }
 
     /// The index that `Last-Event-ID` names; nil where it is none.
     package static func index(lastEventID text: String) -> UInt64? { UInt64(text) }
@@ -20,16 +24,19 @@ package struct MarathonEvent: Equatable, Sendable {
 extension MarathonView {
     /// What the changes of one entry are to those who listen, in their order.
     /// - Parameters:
-    ///   - index: of the entry.
+    ///   - index: the revision that the entry made.
     ///   - clock: the leader's time of day in milliseconds.
     package func events(
         _ changes: [DatacenterChange], index: UInt64, clock: UInt64
     ) -> [MarathonEvent] {
-        changes.flatMap { change -> [MarathonEvent] in
+        // Of instances that the same entry ends.
+        var owners: [InstanceID: ServiceID] = [:]
+        for case .instance(let id, let service) in changes { owners[id] = service }
+        return changes.flatMap { change -> [MarathonEvent] in
             switch change {
             case .task(let key) where key.framework == ServiceFramework.id:
                 guard let task = table.tasks[key] else { return [] }
-                return [statusUpdate(task, index, clock)]
+                return [statusUpdate(task, of: owners[key.task], index, clock)]
             case .instance(let id, let service):
                 guard let instance = services.instances[id], instance.phase == .waiting else {
                     return []
@@ -64,16 +71,27 @@ extension MarathonView {
             "event_stream_attached", index, clock, [("remoteAddress", .text(remoteAddress))])
     }
 
+    /// What a client hears of that came back for events that are not kept any more.
+    package func gap(after: UInt64, index: UInt64, clock: UInt64) -> MarathonEvent {
+        event(
+            "event_stream_gap", index, clock,
+            [
+                ("after", .integer(Int64(clamping: after))),
+                ("until", .integer(Int64(clamping: index))),
+            ])
+    }
+
+    /// - Parameter owner: of an instance that is not on record any more: its name begins with its
+    ///   service's, in a form that cannot be taken back.
     private func statusUpdate(
-        _ task: TaskRecord, _ index: UInt64, _ clock: UInt64
+        _ task: TaskRecord, of owner: ServiceID?, _ index: UInt64, _ clock: UInt64
     ) -> MarathonEvent {
         let host = table.agents[task.agent].map { traits($0.record).hostname.text } ?? ""
-        // Names of instances begin with their service's, in a form that cannot be taken back.
         let known = services.instances[task.key.task]
-        let service = known?.service
-        let definition = service.flatMap {
-            services.services[$0]?.version(known?.version ?? 0)?.definition
-        }
+        let service = known?.service ?? owner
+        let record = service.flatMap { services.services[$0] }
+        let version = known?.version ?? record?.record.active ?? 0
+        let definition = record?.version(version)?.definition
         let ports = definition.map { ServicePorts.ports(task.resources, of: $0) } ?? []
         return event(
             "status_update_event", index, clock,
@@ -84,7 +102,7 @@ extension MarathonView {
                 ("message", .text(TaskStatusFacts(task.lastStatus).message.text)),
                 ("appId", .text(service?.path.text ?? "")), ("host", .text(host)),
                 ("ipAddresses", []), ("ports", .list(ports.map { .integer(Int64($0)) })),
-                ("version", Self.timestamp(known?.version ?? 0)),
+                ("version", Self.timestamp(version)),
             ])
     }
 

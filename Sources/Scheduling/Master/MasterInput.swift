@@ -75,6 +75,8 @@ package enum OperatorCall: Equatable, Sendable {
     case teardown(FrameworkID)
     case kill(TaskKey, graceMilliseconds: UInt64)
     case role(RoleRecord)
+    /// What users want of services.
+    case service(ServiceCommand)
 }
 
 /// The name of an offer: the term in which it was made, and its number there. A change of leader

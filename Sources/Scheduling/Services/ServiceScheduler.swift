@@ -375,6 +375,9 @@ package struct ServiceScheduler: Sendable {
 
     // MARK: - Explanations
 
+    /// Those with instances that wait, sorted.
+    package var waitingServices: [ServiceID] { waiting.keys.sorted() }
+
     /// Why instances of the service do not start; nil for one that is not there.
     package func explain(_ id: ServiceID, in table: DatacenterTable) -> ServiceExplanation? {
         guard let service = table.services.services[id] else { return nil }

@@ -8,7 +8,7 @@ import StateMachine
 
 /// A node of one: a real store and a real master, whose decisions are applied at once. Everything
 /// happens on its event loop, hence `@unchecked Sendable`.
-final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
+final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked Sendable {
     let eventLoop: any EventLoop
     private(set) var leadership = MasterLeadership.unknown
     let store = Store()
@@ -19,7 +19,8 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     private var isStepping = false
     private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
     private var agents: [AgentConnectionID: ((term: UInt64, order: AgentOrder)?) -> Void] = [:]
-    private var observers: [ChangeObserverID: ([DatacenterChange]) -> Void] = [:]
+    private var observers: [ChangeObserverID: ([AppliedChanges]?) -> Void] = [:]
+    private lazy var services = ServiceDriver(self)
     private var ticker: RepeatedTask?
     /// Where this node says that its master serves.
     var url = "http://127.0.0.1:5050"
@@ -29,6 +30,10 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     var table: DatacenterTable { store.datacenterTable }
     var asksWhoCalls = false
     var revision: Int64 { store.revision.rawValue }
+    var clock: UInt64 { store.clock }
+    var clusterTime: UInt64 { now }
+    /// Whether it is known what the others have acknowledged.
+    var isCaughtUp = true
 
     func launchInfo(of key: TaskKey) -> [UInt8]? {
         RecordKeys.launch(key).withUnsafeBytes { store.get($0) }.map { Array($0.value) }
@@ -50,6 +55,7 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
         ) { [weak self] _ in
             guard let self else { return }
             step(.tick(now: now, clusterTime: now))
+            services.tick(now: now, clusterTime: now)
         }
     }
 
@@ -58,6 +64,7 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
         ticker?.cancel()
         ticker = nil
         master = nil
+        services.resign()
         leadership = next
         let (streams, connections) = (schedulers, agents)
         schedulers = [:]
@@ -88,13 +95,18 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     private func perform(_ effect: MasterEffect) {
         switch effect {
         case .propose(let id, let command):
-            let (changes, outcome) = apply(command)
-            inputs.append(.applied(changes))
-            inputs.append(.decided(id, outcome))
+            decide(command) { [self] in inputs.append(.decided(id, $0)) }
         case .toAgent(let connection, let order): agents[connection]?((term.rawValue, order))
         case .toScheduler(let stream, let event): schedulers[stream]?(event)
         case .closeStream(let stream): schedulers.removeValue(forKey: stream)?(nil)
         }
+    }
+
+    func decide(_ command: DatacenterCommand, _ done: @escaping (DecisionOutcome) -> Void) {
+        let (changes, outcome) = apply(command)
+        services.applied(changes)
+        step(.applied(changes))
+        done(outcome)
     }
 
     private func apply(_ command: DatacenterCommand) -> ([DatacenterChange], DecisionOutcome) {
@@ -108,7 +120,9 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
             index: store.appliedIndex.next, term: term, kind: .command,
             payload: Command.encode(header, body: command.encode()))
         let applied = store.apply(entry)
-        for observer in observers.values { observer(applied.datacenterChanges) }
+        let changes = AppliedChanges(
+            revision: applied.revision.rawValue, changes: applied.datacenterChanges)
+        if !changes.changes.isEmpty { for observer in observers.values { observer([changes]) } }
         switch applied.outcome {
         case .datacenter(let outcome): return (applied.datacenterChanges, .done(outcome))
         case .failed(.datacenter(let error)): return ([], .refused(error))
@@ -160,13 +174,17 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
             case .teardown(let id): .endFramework(id, session: 0)
             case .kill(let key, let grace): .kill(key, graceMilliseconds: grace)
             case .role(let record): .role(record)
+            case .service(let command): .service(command)
             }
-        let (changes, outcome) = apply(command)
-        step(.applied(changes))
-        done(outcome)
+        decide(command, done)
     }
 
-    func observe(_ changed: @escaping ([DatacenterChange]) -> Void) -> ChangeObserverID {
+    func catchUp(_ done: @escaping (Bool) -> Void) { done(isCaughtUp) }
+
+    /// All of the records are others from here on, as far as anybody is told.
+    func replaceRecords() { for observer in observers.values { observer(nil) } }
+
+    func observe(_ changed: @escaping ([AppliedChanges]?) -> Void) -> ChangeObserverID {
         lastNumber += 1
         observers[ChangeObserverID(lastNumber)] = changed
         return ChangeObserverID(lastNumber)
@@ -187,6 +205,7 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     func offers() -> [MasterOffer] { [] }
     func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }
     func explain(agent: AgentID) -> AgentExplanation? { nil }
+    func explainServices() -> [ServiceID: ServiceExplanation] { services.explanations() }
 }
 
 /// The time of day in tests: nothing is decided by it.

@@ -106,6 +106,23 @@ final class RawHTTP {
         return String(decoding: line, as: UTF8.self)
     }
 
+    /// The next server-sent event of a chunked stream: its fields, by name. Comments are passed
+    /// over.
+    func readEvent() throws -> [String: String] {
+        var fields: [String: String] = [:]
+        while true {
+            let line = try readLine()
+            if line.isEmpty {
+                if !fields.isEmpty { return fields }
+                continue
+            }
+            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts[0].isEmpty { continue }
+            fields[String(parts[0])] =
+                parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
+        }
+    }
+
     private func readChunked(_ count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < count {

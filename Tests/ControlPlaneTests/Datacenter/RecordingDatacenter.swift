@@ -38,7 +38,11 @@ final class RecordingDatacenter: DatacenterFacade, @unchecked Sendable {
     func call(_ stream: SchedulerStreamID, _ call: SchedulerCall) {}
     func closed(_ stream: SchedulerStreamID) {}
     func operate(_ call: OperatorCall, _ done: @escaping (DecisionOutcome) -> Void) {}
-    func observe(_ changed: @escaping ([DatacenterChange]) -> Void) -> ChangeObserverID {
+    var clock: UInt64 { 0 }
+    var clusterTime: UInt64 { 0 }
+    func catchUp(_ done: @escaping (Bool) -> Void) { done(true) }
+    func explainServices() -> [ServiceID: ServiceExplanation] { [:] }
+    func observe(_ changed: @escaping ([AppliedChanges]?) -> Void) -> ChangeObserverID {
         ChangeObserverID(0)
     }
     func unobserve(_ id: ChangeObserverID) {}

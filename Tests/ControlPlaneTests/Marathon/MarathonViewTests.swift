@@ -182,7 +182,7 @@ struct MarathonViewTests {
         let events = store.view.events(store.changes, index: 7, clock: 1_000)
         #expect(events.map(\.type) == ["deployment_info"])
         let frame = String(decoding: try #require(events.first).frame, as: UTF8.self)
-        #expect(frame.hasPrefix("id: 7\nevent: deployment_info\ndata: {\"eventType\":"))
+        #expect(frame.hasPrefix("event: deployment_info\ndata: {\"eventType\":"))
         #expect(frame.hasSuffix("}\n\n"))
         store.finish(id)
         #expect(
@@ -192,6 +192,7 @@ struct MarathonViewTests {
         let update = try #require(store.view.events(store.changes, index: 9, clock: 1).first)
         #expect(update.type == "status_update_event" && update.body["appId"] == "/web")
         #expect(update.body["taskStatus"] == "TASK_RUNNING")
+        #expect(MarathonEvent.idLine(9) == Array("id: 9\n".utf8))
         #expect(MarathonEvent.index(lastEventID: "9") == 9)
         #expect(
             store.view.attached(remoteAddress: "1.2.3.4", index: 1, clock: 1).body["remoteAddress"]

@@ -23,6 +23,7 @@ struct BenchCommand: AsyncParsableCommand {
 
             tasks registers --connections agents without processes, has one framework fill each of
             them with --streams tasks, and holds all for --duration: kill the leader meanwhile.
+            agents does so without the framework: services, or what you start, find that room.
 
             The keys lie under /bench/ and /bench-watch/ and stay; leases live for an hour.
 
@@ -33,7 +34,7 @@ struct BenchCommand: AsyncParsableCommand {
               keelson bench --target tasks --connections 1000 --streams 20 --duration 30s
             """)
 
-    @Option(help: "put, range, range-serializable, txn, watch, lease or tasks.")
+    @Option(help: "put, range, range-serializable, txn, watch, lease, tasks or agents.")
     var target = BenchTarget.put
 
     @Option(help: "Connections, or agents.")
@@ -98,7 +99,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        if target == .tasks { return try await runTasks() }
+        if target == .tasks || target == .agents { return try await runTasks() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let runner = BenchRunner(plan: try await makePlan(), loop: group.next())
         let progress = isatty(STDERR_FILENO) == 1 ? Task { await show(runner) } : nil
@@ -127,7 +128,7 @@ struct BenchCommand: AsyncParsableCommand {
         let isShown = isatty(STDERR_FILENO) == 1
         let report = try await cluster.withCluster { cluster in
             try await TaskLoad(
-                agentCount: connections, tasksPerAgent: streams,
+                agentCount: connections, tasksPerAgent: streams, isFilled: target == .tasks,
                 hold: duration?.duration ?? .seconds(1),
                 endpoints: try self.cluster.parsedEndpoints(), cluster: cluster,
                 timeout: self.cluster.timeout.duration, patience: .seconds(30)

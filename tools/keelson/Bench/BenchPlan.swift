@@ -18,6 +18,8 @@ enum BenchTarget: String, ExpressibleByArgument, CaseIterable, Sendable {
     case lease
     /// Agents without processes, filled with tasks by one framework.
     case tasks
+    /// The same agents, with that room, for whoever wants to fill them.
+    case agents
 }
 
 /// One run, fully determined.

@@ -46,7 +46,7 @@ final class BenchRunner: @unchecked Sendable {
             case .put, .range, .rangeSerializable, .txn: self.runUnary()
             case .lease: self.runLeases()
             case .watch: self.runWatches()
-            case .tasks:
+            case .tasks, .agents:
                 self.loop.makeFailedFuture(Failure(.failed, "tasks are a load of their own"))
             }
         }
@@ -174,7 +174,7 @@ final class BenchRunner: @unchecked Sendable {
         let size = plan.valueByteCount
         let prefix = BenchRunner.prefix
         switch target {
-        case .put, .lease, .tasks:
+        case .put, .lease, .tasks, .agents:
             return KeyedSource(
                 path: "/etcdserverpb.KV/Put",
                 template: .put(prefix: prefix, valueByteCount: size), chooser: chooser,

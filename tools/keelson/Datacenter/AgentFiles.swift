@@ -26,7 +26,7 @@ struct AgentFiles {
     func print(
         _ path: String, from start: UInt64, to descriptor: Int32 = STDOUT_FILENO
     ) async throws -> UInt64 {
-        let size = try await read(path, "-1", length: 0).offset
+        let size = try await size(path)
         var offset = size < start ? 0 : start
         while offset < size {
             let length = min(size - offset, Self.partBytes)
@@ -35,6 +35,11 @@ struct AgentFiles {
             offset += length
         }
         return offset
+    }
+
+    /// How far it goes now.
+    func size(_ path: String) async throws -> UInt64 {
+        try await read(path, "-1", length: 0).offset
     }
 
     private struct Part: Decodable {

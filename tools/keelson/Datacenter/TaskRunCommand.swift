@@ -127,7 +127,7 @@ private struct OneTaskRunner {
         info.capabilities = [role]
         let events = try await client.subscribe(info)
         let limit = isLaunched ? nil : deadline
-        for try await event in Self.ticking(events, every: .milliseconds(300)) {
+        for try await event in Ticking.stream(events, every: .milliseconds(300)) {
             if let event {
                 lastHeard = .now
                 if let end = try await take(event, &client) {
@@ -145,29 +145,6 @@ private struct OneTaskRunner {
             }
         }
         return nil
-    }
-
-    /// The events, and nil between them so often.
-    private static func ticking(
-        _ events: AsyncThrowingStream<MesosSchedulerEvent, any Error>, every pause: Duration
-    ) -> AsyncThrowingStream<MesosSchedulerEvent?, any Error> {
-        let (both, source) = AsyncThrowingStream<MesosSchedulerEvent?, any Error>.makeStream()
-        let reading = Task {
-            do {
-                for try await event in events { source.yield(event) }
-                source.finish()
-            } catch {
-                source.finish(throwing: error)
-            }
-        }
-        let ticking = Task {
-            while (try? await Task.sleep(for: pause)) != nil { source.yield(nil) }
-        }
-        source.onTermination = { _ in
-            reading.cancel()
-            ticking.cancel()
-        }
-        return both
     }
 
     private mutating func take(

@@ -86,12 +86,12 @@ final class DevCluster {
             """
             Three servers and two agents start; their data and logs are in \(folder)/.
               endpoints  \(endpoints)
-              Mesos API  http://127.0.0.1:\(httpPort)
+              HTTP APIs  http://127.0.0.1:\(httpPort) (Mesos, Marathon)
               agents     \(agents.map(\.endpoint).joined(separator: ", "))
             Try, in another terminal:
               keelson kv put greeting hello
               keelson kv get greeting --endpoints \(servers[1].endpoint)
-              curl http://127.0.0.1:\(httpPort)/slaves
+              keelson service run web --instances 3 -- sleep 1000
               ETCDCTL_API=3 etcdctl --endpoints \(endpoints) endpoint status -w table
             Ctrl-C stops them. Tasks go on, and are found again at the next start.
             """)

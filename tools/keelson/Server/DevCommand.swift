@@ -8,7 +8,7 @@ struct DevCommand: AsyncParsableCommand {
         abstract: "Run a cluster of three servers and two agents on this machine.",
         discussion: """
             Node i listens on the usual ports and 10·(i-1) more: clients on 2379, 2389, 2399, peers
-            on 2380, 2390, 2400, the Mesos HTTP API on 5050, 5060, 5070; agents on 5051 and 5061.
+            on 2380, 2390, 2400, the HTTP APIs on 5050, 5060, 5070; agents on 5051 and 5061.
             The data survive in --data-dir; remove it for a fresh start. What dies is started again
             after three seconds. Ctrl-C stops all gracefully; tasks go on, and are found again.
 

@@ -112,7 +112,6 @@ final class DashboardFeed {
     private let logger: Logger
     private var outboxes: [String: EventOutbox<DashboardNotice>] = [:]
     private var observer: ChangeObserverID?
-    private var store: ObjectIdentifier?
 
     init(_ facade: any DatacenterFacade, _ settings: SurfaceSettings, _ logger: Logger) {
         self.facade = facade
@@ -127,7 +126,6 @@ final class DashboardFeed {
     ) -> Bool {
         guard outboxes.count < settings.streamsMax, !outbox.isEnded else { return false }
         if observer == nil {
-            store = ObjectIdentifier(facade.store)
             observer = facade.observe { [weak self] in self?.follow($0) }
         }
         var snapshot = DatacenterSnapshot(facade)
@@ -148,8 +146,11 @@ final class DashboardFeed {
         observer = nil
     }
 
-    private func follow(_ changes: [DatacenterChange]) {
-        let told = DashboardChanges(changes, facade)
+    /// - Parameter entries: nil where a snapshot was installed: nobody tells what it changed, so
+    ///   that all begin anew.
+    private func follow(_ entries: [AppliedChanges]?) {
+        guard let entries else { return stop() }
+        let told = DashboardChanges(entries.flatMap(\.changes), facade)
         if !told.isEmpty { tell(.changes(told)) }
     }
 
@@ -161,8 +162,6 @@ final class DashboardFeed {
     /// Once a second: how the cluster is. That it comes is the sign that the node lives.
     func tick(_ now: NIODeadline) {
         guard !outboxes.isEmpty else { return }
-        // A snapshot was installed: nobody told what it changed, so they begin anew.
-        guard store == ObjectIdentifier(facade.store) else { return stop() }
         for (name, outbox) in Array(outboxes) {
             guard let stalled = outbox.stalled(at: now),
                 stalled >= .seconds(settings.stallSeconds)

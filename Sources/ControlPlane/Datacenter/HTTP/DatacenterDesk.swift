@@ -13,6 +13,7 @@ final class DatacenterDesk {
     let schedulers: SchedulerStreams
     let operators: OperatorFeed
     let dashboards: DashboardFeed
+    let marathon: MarathonFeed
     private var isRunning = false
 
     init(_ facade: any DatacenterFacade, _ settings: SurfaceSettings, _ logger: Logger) {
@@ -24,10 +25,12 @@ final class DatacenterDesk {
         schedulers = SchedulerStreams(facade, settings, logger)
         operators = OperatorFeed(facade, settings, logger)
         dashboards = DashboardFeed(facade, settings, logger)
+        marathon = MarathonFeed(facade, settings, logger)
     }
 
     func start() {
         isRunning = true
+        marathon.start()
         tickLater()
     }
 
@@ -38,6 +41,7 @@ final class DatacenterDesk {
             schedulers.tick(now)
             operators.tick(now)
             dashboards.tick(now)
+            marathon.tick(now)
             tickLater()
         }
     }
@@ -48,6 +52,7 @@ final class DatacenterDesk {
         schedulers.stop()
         operators.stop()
         dashboards.stop()
+        marathon.stop()
     }
 }
 

@@ -5,7 +5,8 @@ internal import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
 
-/// The node's HTTP port for people and frameworks: Mesos' scheduler, operator and older APIs.
+/// The node's HTTP port for people and frameworks: Mesos' scheduler, operator and older APIs, and
+/// Marathon's.
 package final class DatacenterServer: Sendable {
     private let access: DeskAccess
     private let group: MultiThreadedEventLoopGroup

@@ -17,6 +17,12 @@ struct SurfaceRequest: Sendable {
         return FormFields.first(name, in: target[target.index(after: mark)...])
     }
 
+    /// All parameters, decoded; nil where one is no percent-encoding.
+    var query: [(name: String, value: String)]? {
+        guard let mark = target.firstIndex(of: "?") else { return [] }
+        return FormFields.all(in: target[target.index(after: mark)...])
+    }
+
     /// All of one name, joined by commas.
     func header(_ name: HTTPField.Name) -> String? {
         let values = headers[values: name]
@@ -60,13 +66,32 @@ enum FormFields {
         return String(decoding: result, as: UTF8.self)
     }
 
+    /// All of them, decoded; nil where one is no percent-encoding.
+    static func all(in text: some StringProtocol) -> [(name: String, value: String)]? {
+        var found: [(name: String, value: String)] = []
+        for pair in text.split(separator: "&") {
+            let parts = pair.split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = decoded(parts[0]),
+                let value = parts.count > 1 ? decoded(parts[1]) : ""
+            else { return nil }
+            found.append((name, value))
+        }
+        return found
+    }
+
+    /// A path, in which a plus is a plus; nil for what is no percent-encoding.
+    static func decodedPath(_ text: some StringProtocol) -> String? {
+        decoded(text, plusIsSpace: false)
+    }
+
     /// Nil for what is no percent-encoding.
-    private static func decoded(_ text: some StringProtocol) -> String? {
+    private static func decoded(_ text: some StringProtocol, plusIsSpace: Bool = true) -> String? {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {
             switch byte {
-            case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
+            case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
             case UInt8(ascii: "%"):
                 let digits = String(decoding: rest.prefix(2), as: UTF8.self)
                 guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else {

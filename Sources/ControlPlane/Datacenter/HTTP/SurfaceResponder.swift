@@ -68,6 +68,9 @@ final class SurfaceResponder: Sendable {
                 .run(writer, channel, settings)
         case .streamDashboard:
             try await DashboardStream(access: access).run(writer, channel, settings)
+        case .subscribeEvents(let types, let after):
+            try await MarathonSubscription(access: access, types: types, after: after)
+                .run(writer, channel, settings)
         }
     }
 
@@ -76,6 +79,7 @@ final class SurfaceResponder: Sendable {
         case subscribeScheduler(SchedulerAPI.Checked)
         case subscribeOperator(MesosMessage.Encoding)
         case streamDashboard
+        case subscribeEvents([String], after: UInt64?)
     }
 
     private func step(_ route: SurfaceRoute, _ request: SurfaceRequest) async throws -> Step {
@@ -101,6 +105,17 @@ final class SurfaceResponder: Sendable {
         case .dashboard(.live) where request.method == "GET": return .streamDashboard
         case .dashboard(let page):
             return .answer(try await dashboard.answer(page, request))
+        case .marathon(let path):
+            let api = MarathonAPI(
+                access: access, settings: settings, identity: identity.with { $0 })
+            switch try await api.reply(request, path: path) {
+            case .answer(let answer): return .answer(answer)
+            case .events(let types, let after): return .subscribeEvents(types, after: after)
+            }
+        case .admin(let page):
+            let router = AdminRouter(
+                access: access, settings: settings, identity: identity.with { $0 })
+            return .answer(try await router.answer(page, request))
         }
     }
 
@@ -132,7 +147,8 @@ extension SurfaceRoute {
         switch self {
         case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
         case .dashboard(let page): page.isForEverybody
-        case .scheduler, .operators, .own: false
+        case .marathon(let path): MarathonRoute(path: path) == .ping
+        case .scheduler, .operators, .own, .admin: false
         }
     }
 
@@ -142,6 +158,8 @@ extension SurfaceRoute {
         case .dashboard: DashboardRoute.methods
         case .legacy(let endpoint): endpoint.methods
         case .own(let endpoint): endpoint.methods
+        case .marathon: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+        case .admin: ["GET", "HEAD"]
         }
     }
 }

@@ -11,6 +11,8 @@ package struct SurfaceSettings: Sendable {
     /// Names this node's master: the member's id, as text.
     package var memberName: String
     package var clusterName: String?
+    /// As text, for clients that tell clusters apart by it.
+    package var clusterID = ""
     /// The node's flags, as GET_FLAGS tells them.
     package var flags: [(name: String, value: String)] = []
     package var threadCount = 2
@@ -39,6 +41,13 @@ package struct SurfaceSettings: Sendable {
     package var streamBytesMax = 128 << 20
     /// A reader that takes nothing for so long, in seconds, while something waits, is cut off.
     package var stallSeconds: Int64 = 30
+    /// Marathon's events that are kept for clients that come back, and what they may take.
+    package var eventsMax = 20_000
+    package var eventsBytesMax = 16 << 20
+    /// What may wait for the reader of one stream of them: all that is kept, and more that comes.
+    package var eventStreamBytesMax = 32 << 20
+    /// How long a call waits for what the log makes of it, in seconds.
+    package var decisionSeconds: Int64 = 30
     package var heartbeatSeconds: Int64 = 15
     /// For what is in progress when the node stops, in seconds.
     package var stopSeconds: Int64 = 3

@@ -78,7 +78,12 @@ final class OperatorFeed {
         tasks = facade.table.tasks.mapValues { Known($0) }
         agents = facade.table.agents.mapValues(\.record.phase)
         frameworks = facade.table.frameworks.mapValues(\.record)
-        observer = facade.observe { [weak self] in self?.follow($0) }
+        observer = facade.observe { [weak self] entries in
+            guard let self else { return }
+            // What has changed is not known: they subscribe again, and get all of it.
+            guard let entries else { return stop() }
+            for entry in entries { follow(entry.changes) }
+        }
     }
 
     private func end() {

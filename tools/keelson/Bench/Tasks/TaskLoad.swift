@@ -2,11 +2,13 @@ internal import KeelsonClient
 internal import NIOCore
 internal import NIOPosix
 
-/// The target `tasks`: a fleet of agents without processes registers, one framework fills them
-/// with tasks, and all is held for a while.
+/// The targets `tasks` and `agents`: a fleet of agents without processes registers, one framework
+/// fills them with tasks or nobody does, and all is held for a while.
 struct TaskLoad {
     let agentCount: Int
     let tasksPerAgent: Int
+    /// Whether a framework of the benchmark's does it.
+    let isFilled: Bool
     let hold: Duration
     let endpoints: [Endpoint]
     let cluster: Cluster
@@ -30,20 +32,21 @@ struct TaskLoad {
         let fleet = AgentFleet(loop: loops.next(), endpoints: endpoints, resources: resources)
         let scheduler = TaskScheduler(
             cluster, timeout: timeout, loop: loops.next(), tasksPerAgent: tasksPerAgent)
-        var report = TaskReport(agents: agentCount, tasks: agentCount * tasksPerAgent)
+        var report = TaskReport(
+            agents: agentCount, tasks: isFilled ? agentCount * tasksPerAgent : 0)
         let begin = monotonicNanoseconds()
         fleet.start(agentCount)
         try await wait("agents registered", of: agentCount) {
             try await fleet.state().count.registered
         }
         report.registeredNanoseconds = monotonicNanoseconds() - begin
-        let following = Task { await scheduler.run() }
+        let following = isFilled ? Task { await scheduler.run() } : nil
         try await wait("tasks running", of: report.tasks) { await scheduler.seen.running }
         try await keep(fleet, scheduler)
         report.seen = await scheduler.seen
         (report.fleet, report.fleetFailures) = try await fleet.state()
         await scheduler.stop()
-        following.cancel()
+        following?.cancel()
         fleet.stop()
         return report
     }
