@@ -22,14 +22,18 @@ package struct Archive: Sendable {
     package private(set) var bases: [Base] = []
     package private(set) var logs: [LogFile] = []
     let fileSystem: any FileSystem
+    let seal: BackupSeal?
 
     /// Looks at names and sizes only.
     /// - Throws: ``BackupError/noArchive(path:)`` where there is nothing of an archive's in it, and
     ///   ``BackupError/noBase(path:)`` where there is log without a backup before it.
-    package init(_ directory: String, fileSystem: any FileSystem) throws(BackupError) {
+    package init(
+        _ directory: String, seal: BackupSeal? = nil, fileSystem: any FileSystem
+    ) throws(BackupError) {
         let directory = Paths.plain(directory)
         self.directory = directory
         self.fileSystem = fileSystem
+        self.seal = seal
         let names = try storing { () throws(StorageError) -> [String] in
             guard case .directory = try fileSystem.kind(of: directory) else {
                 throw .notFound(path: directory)
@@ -57,7 +61,7 @@ package struct Archive: Sendable {
     package func position(
         of base: Base
     ) throws(BackupError) -> (revision: Revision, clock: UInt64, cluster: ClusterID) {
-        var reader = try BackupReader(base.path, fileSystem: fileSystem)
+        var reader = try BackupReader(base.path, seal: seal, fileSystem: fileSystem)
         while let _ = try reader.next() {
             if let position = reader.position { return position }
         }
@@ -72,7 +76,7 @@ package struct Archive: Sendable {
     package func prune(keeping count: Int) throws(BackupError) -> [String] {
         let kept = bases.suffix(max(1, count))
         guard let oldest = kept.first, oldest != bases.first else { return [] }
-        var reader = try BackupReader(oldest.path, fileSystem: fileSystem)
+        var reader = try BackupReader(oldest.path, seal: seal, fileSystem: fileSystem)
         while try reader.next() != nil {}
         var doomed = bases.dropLast(kept.count).map(\.path)
         for (log, next) in zip(logs, logs.dropFirst()) where next.first <= oldest.index.next {

@@ -6,17 +6,19 @@ internal import Storage
 /// Bytes, little-endian:
 ///
 ///     0    "KEELALOG"
-///     8    u32  format, 1
+///     8    u32  format: 1, or 2 where it is encrypted
 ///     12   u64  cluster        20  u64  index of the first entry
-///     28   u32  CRC-32C of everything before it
-///     32   batches
+///     28   u64  fingerprint of the key; zero in format 1
+///     36   u32  CRC-32C of everything before it
+///     40   batches
 ///
 ///     batch
 ///     0    u32  bytes of the body      4   u32  bytes of the content, before compression
 ///     8    u64  first index            16  u32  entries
 ///     20   u64  milliseconds since 1970 when it was archived, by the archiver's clock
 ///     28   u64  the leader's clock as of its newest entry that has one; zero for none
-///     36   u8   encoding: 0 as it is, 1 LZ4       37  three zeros
+///     36   u8   encoding: bit 0 LZ4, and then bit 1 sealed (``BackupSeal``) with the head before
+///               its checksum and the checksum that it continues      37  three zeros
 ///     40   u32  CRC-32C of the head before this field, continuing from the body's of the batch
 ///          before, or from the file's head
 ///     44   u32  CRC-32C of the body, continuing from that
@@ -32,7 +34,8 @@ internal import Storage
 enum ArchiveFormat {
     static let magic: [UInt8] = Array("KEELALOG".utf8)
     static let version: UInt32 = 1
-    static let headByteCount = 32
+    static let sealedVersion: UInt32 = 2
+    static let headByteCount = 40
     static let batchHeadByteCount = 48
     /// Of the head, with its own checksum and without the body's.
     static let checkedHeadByteCount = 44
@@ -78,6 +81,10 @@ struct ArchiveBatchHead: Equatable {
     var archivedAt: UInt64
     var clock: UInt64
     var isCompressed: Bool
+    var isSealed: Bool
+
+    private static let compressed: UInt32 = 1
+    private static let sealed: UInt32 = 2
 
     private func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: ArchiveFormat.batchHeadByteCount)
@@ -87,13 +94,13 @@ struct ArchiveBatchHead: Equatable {
         writer.write(UInt32(entryCount))
         writer.write(archivedAt)
         writer.write(clock)
-        writer.write(UInt32(isCompressed ? 1 : 0))
+        writer.write((isCompressed ? Self.compressed : 0) | (isSealed ? Self.sealed : 0))
         return writer.bytes
     }
 
     /// Head, checksums and body, and the last checksum.
     static func batch(
-        _ entries: [LogEntry], archivedAt: UInt64, clock: UInt64, chain: UInt32
+        _ entries: [LogEntry], archivedAt: UInt64, clock: UInt64, chain: UInt32, _ seal: BackupSeal?
     ) -> (bytes: [UInt8], chain: UInt32) {
         var content = ByteWriter(
             capacity: entries.reduce(0) {
@@ -106,12 +113,15 @@ struct ArchiveBatchHead: Equatable {
         }
         let packed = LZ4.compress(content.bytes)
         let isCompressed = packed.map { $0.count < content.bytes.count } ?? false
-        let body = isCompressed ? packed ?? content.bytes : content.bytes
+        let plain = isCompressed ? packed ?? content.bytes : content.bytes
+        let overhead = seal == nil ? 0 : BackupSeal.overheadByteCount
         let head = ArchiveBatchHead(
-            bodyByteCount: body.count, contentByteCount: content.bytes.count,
+            bodyByteCount: plain.count + overhead, contentByteCount: content.bytes.count,
             first: entries.first?.index ?? .zero, entryCount: entries.count,
-            archivedAt: archivedAt, clock: clock, isCompressed: isCompressed
+            archivedAt: archivedAt, clock: clock, isCompressed: isCompressed,
+            isSealed: seal != nil
         ).encode()
+        let body = seal?.seal(plain, context(head, chain: chain)) ?? plain
         let headSum = Checksum.crc32c(head, seed: chain)
         let sum = Checksum.crc32c(body, seed: headSum)
         var writer = ByteWriter(capacity: ArchiveFormat.batchHeadByteCount + body.count)
@@ -120,6 +130,14 @@ struct ArchiveBatchHead: Equatable {
         writer.write(sum)
         writer.write(body)
         return (writer.bytes, sum)
+    }
+
+    /// What is authenticated with a batch.
+    private static func context(_ head: [UInt8], chain: UInt32) -> [UInt8] {
+        var writer = ByteWriter(capacity: head.count + 4)
+        writer.write(head)
+        writer.write(chain)
+        return writer.bytes
     }
 
     /// Of a head with its checksum; nil where it is none behind what `chain` was computed of.
@@ -136,18 +154,22 @@ struct ArchiveBatchHead: Equatable {
             archivedAt = try reader.read()
             clock = try reader.read()
             let encoding = try reader.read(UInt32.self)
-            guard encoding <= 1, first.rawValue < 1 << 62, entryCount > 0,
+            isCompressed = encoding & Self.compressed != 0
+            isSealed = encoding & Self.sealed != 0
+            let overhead = isSealed ? BackupSeal.overheadByteCount : 0
+            guard encoding <= Self.compressed | Self.sealed, first.rawValue < 1 << 62,
+                entryCount > 0,
                 contentByteCount <= ArchiveFormat.contentBytesMax,
-                bodyByteCount <= contentByteCount, contentByteCount / 256 <= bodyByteCount,
+                bodyByteCount <= contentByteCount + overhead,
+                contentByteCount / 256 <= bodyByteCount,
                 entryCount <= contentByteCount / ArchiveFormat.entryHeadByteCount
             else { return nil }
-            isCompressed = encoding == 1
         } catch { return nil }
     }
 
     private init(
         bodyByteCount: Int, contentByteCount: Int, first: LogIndex, entryCount: Int,
-        archivedAt: UInt64, clock: UInt64, isCompressed: Bool
+        archivedAt: UInt64, clock: UInt64, isCompressed: Bool, isSealed: Bool
     ) {
         self.bodyByteCount = bodyByteCount
         self.contentByteCount = contentByteCount
@@ -156,10 +178,19 @@ struct ArchiveBatchHead: Equatable {
         self.archivedAt = archivedAt
         self.clock = clock
         self.isCompressed = isCompressed
+        self.isSealed = isSealed
     }
 
-    /// The entries in `body`; nil where it is not what the head says.
-    func entries(_ body: [UInt8]) -> [LogEntry]? {
+    /// The entries in `body`; nil where it is not what the head says, or was not sealed so.
+    func entries(_ body: [UInt8], chain: UInt32, _ seal: BackupSeal?) -> [LogEntry]? {
+        var body = body
+        guard isSealed == (seal != nil) else { return nil }
+        if let seal {
+            guard let plain = seal.open(body, Self.context(encode(), chain: chain)) else {
+                return nil
+            }
+            body = plain
+        }
         let content =
             isCompressed ? LZ4.decompress(body, byteCount: contentByteCount) : body
         guard let content, content.count == contentByteCount else { return nil }

@@ -20,11 +20,16 @@ package struct ArchiveLogReader {
     package private(set) var batchCount = 0
     private let file: any StorageFile
     private let byteCount: Int
+    private let seal: BackupSeal?
 
     /// - Throws: ``BackupError/foreign(path:)``, ``BackupError/newerFormat(path:found:supported:)``
     ///   and ``BackupError/damaged(path:block:offset:reason:)`` for a file that does not begin so.
-    package init(_ path: String, fileSystem: any FileSystem) throws(BackupError) {
+    /// - Parameter seal: with which it has to be encrypted; nil: it must not be.
+    package init(
+        _ path: String, seal: BackupSeal? = nil, fileSystem: any FileSystem
+    ) throws(BackupError) {
         self.path = path
+        self.seal = seal
         let (file, size, head) = try storing { () throws(StorageError) in
             let file = try fileSystem.open(path, .read)
             return (file, try file.size(), try file.read(ArchiveFormat.headByteCount, at: 0))
@@ -41,29 +46,34 @@ package struct ArchiveLogReader {
         }
         var reader = ByteReader(head, from: ArchiveFormat.magic.count, to: head.count)
         var format: UInt32 = 0
+        var key: UInt64 = 0
         do throws(DecodingError) {
             format = try reader.read()
             clusterID = ClusterID(try reader.read())
             next = LogIndex(try reader.read())
+            key = try reader.read()
             chain = try reader.read()
         } catch { throw .truncated(path: path, offset: size) }
-        guard format <= ArchiveFormat.version else {
-            throw .newerFormat(path: path, found: format, supported: ArchiveFormat.version)
+        guard format <= ArchiveFormat.sealedVersion else {
+            throw .newerFormat(path: path, found: format, supported: ArchiveFormat.sealedVersion)
         }
         let sum = Checksum.crc32c(Array(head[..<(ArchiveFormat.headByteCount - 4)]))
         guard chain == sum, next > .zero, next.rawValue < 1 << 62 else {
             throw .damaged(
                 path: path, block: -1, offset: 0, reason: "its head does not have its checksum")
         }
+        let isSealed = format == ArchiveFormat.sealedVersion
+        try BackupSeal.check(seal, key: isSealed ? key : nil, path: path)
         offset = ArchiveFormat.headByteCount
     }
 
-    static func head(_ cluster: ClusterID, first: LogIndex) -> [UInt8] {
+    static func head(_ cluster: ClusterID, first: LogIndex, _ seal: BackupSeal?) -> [UInt8] {
         var writer = ByteWriter(capacity: ArchiveFormat.headByteCount)
         writer.write(ArchiveFormat.magic)
-        writer.write(ArchiveFormat.version)
+        writer.write(seal == nil ? ArchiveFormat.version : ArchiveFormat.sealedVersion)
         writer.write(cluster.rawValue)
         writer.write(first.rawValue)
+        writer.write(seal?.fingerprint ?? 0)
         writer.write(Checksum.crc32c(writer.bytes))
         return writer.bytes
     }
@@ -86,8 +96,9 @@ package struct ArchiveLogReader {
         guard sum == integer32(head.suffix(4)) else {
             throw damaged("a batch does not have its checksum")
         }
-        guard decoded.first == next, let entries = decoded.entries(body) else {
-            throw damaged("a batch does not follow the one before")
+        guard decoded.first == next, let entries = decoded.entries(body, chain: chain, seal)
+        else {
+            throw damaged("a batch does not follow the one before, or was not sealed with this key")
         }
         chain = sum
         offset += ArchiveFormat.batchHeadByteCount + body.count

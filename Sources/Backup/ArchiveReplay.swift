@@ -68,7 +68,8 @@ struct ArchiveReplay {
     private mutating func replay(
         from base: Archive.Base, _ progress: (Double) -> Void
     ) throws(BackupError) -> BackupState {
-        let start = try BackupState.load(base.path, fileSystem: archive.fileSystem)
+        let start = try BackupState.load(
+            base.path, seal: archive.seal, fileSystem: archive.fileSystem)
         guard case .backup(let summary) = start.origin else {
             throw .foreign(path: base.path)
         }
@@ -104,7 +105,8 @@ struct ArchiveReplay {
     ) throws(BackupError) {
         var reader: ArchiveLogReader
         do throws(BackupError) {
-            reader = try ArchiveLogReader(log.path, fileSystem: archive.fileSystem)
+            reader = try ArchiveLogReader(
+                log.path, seal: archive.seal, fileSystem: archive.fileSystem)
         } catch {
             // The newest file may have been made and not written when the power failed.
             if case .truncated = error, follower == nil { return }

@@ -36,7 +36,7 @@ extension Archive {
         var isDone = false
         for log in logs where !isDone {
             _ = try Self.fault { () throws(BackupError) in
-                var reader = try ArchiveLogReader(log.path, fileSystem: fileSystem)
+                var reader = try ArchiveLogReader(log.path, seal: seal, fileSystem: fileSystem)
                 while !isDone, let batch = try reader.nextBatch() {
                     for entry in batch.entries where entry.index > last && !isDone {
                         last = entry.index
@@ -60,7 +60,7 @@ extension Archive {
         var read = 0
         for base in bases {
             if let fault = try Self.fault({ () throws(BackupError) in
-                var reader = try BackupReader(base.path, fileSystem: fileSystem)
+                var reader = try BackupReader(base.path, seal: seal, fileSystem: fileSystem)
                 while try reader.next() != nil {}
             }) {
                 survey.faults.append(fault)
@@ -90,7 +90,7 @@ extension Archive {
         var last = log.first.previous
         var count: UInt64 = 0
         let fault = try Self.fault { () throws(BackupError) in
-            var reader = try ArchiveLogReader(log.path, fileSystem: fileSystem)
+            var reader = try ArchiveLogReader(log.path, seal: seal, fileSystem: fileSystem)
             while let batch = try reader.nextBatch() {
                 count += UInt64(batch.entries.count)
                 last = reader.next.previous

@@ -5,6 +5,7 @@ package import Storage
 package final class ArchiveWriter {
     package let directory: String
     private let fileSystem: any FileSystem
+    private let seal: BackupSeal?
     /// Held as long as this lives.
     private let lock: any StorageFile
     /// Of the cluster that is archived; nil before the first base.
@@ -29,10 +30,13 @@ package final class ArchiveWriter {
     /// short is cut off; what is damaged otherwise is left as it is, and gone around.
     /// - Throws: ``StorageError/locked(path:)`` while another process follows,
     ///   ``BackupError/noBase(path:)`` where there is log without a backup.
-    package init(_ directory: String, fileSystem: any FileSystem) throws(BackupError) {
+    package init(
+        _ directory: String, seal: BackupSeal? = nil, fileSystem: any FileSystem
+    ) throws(BackupError) {
         let directory = Paths.plain(directory)
         self.directory = directory
         self.fileSystem = fileSystem
+        self.seal = seal
         lock = try storing { () throws(StorageError) in
             if try !fileSystem.exists(directory) {
                 try fileSystem.makeDirectory(directory)
@@ -50,7 +54,7 @@ package final class ArchiveWriter {
         }
         let archive: Archive
         do throws(BackupError) {
-            archive = try Archive(directory, fileSystem: fileSystem)
+            archive = try Archive(directory, seal: seal, fileSystem: fileSystem)
         } catch {
             if case .noArchive = error { return }
             throw error
@@ -63,7 +67,7 @@ package final class ArchiveWriter {
             clusterID = try archive.position(of: base).cluster
             newestBase = base.index
             newestBaseTakenAt =
-                try BackupReader(base.path, fileSystem: fileSystem).description.takenAt
+                try BackupReader(base.path, seal: seal, fileSystem: fileSystem).description.takenAt
             lastIndex = base.index
         }
         for log in archive.logs.reversed() {
@@ -76,7 +80,7 @@ package final class ArchiveWriter {
     private func resume(_ log: Archive.LogFile) throws(BackupError) -> Bool {
         var reader: ArchiveLogReader
         do throws(BackupError) {
-            reader = try ArchiveLogReader(log.path, fileSystem: fileSystem)
+            reader = try ArchiveLogReader(log.path, seal: seal, fileSystem: fileSystem)
         } catch {
             guard case .truncated = error else { throw error }
             try storing { () throws(StorageError) in
@@ -181,7 +185,7 @@ package final class ArchiveWriter {
         var current: Open
         if let open { current = open } else { current = try begin(clusterID, first.index) }
         let (bytes, chain) = ArchiveBatchHead.batch(
-            entries, archivedAt: archivedAt, clock: clock, chain: current.chain)
+            entries, archivedAt: archivedAt, clock: clock, chain: current.chain, seal)
         // What is half written, or not known to be on the disk, is not built upon.
         open = nil
         let file = current.file
@@ -202,7 +206,7 @@ package final class ArchiveWriter {
         _ cluster: ClusterID, _ first: LogIndex
     ) throws(BackupError) -> Open {
         let path = directory + "/" + ArchiveFormat.logName(first)
-        let head = ArchiveLogReader.head(cluster, first: first)
+        let head = ArchiveLogReader.head(cluster, first: first, seal)
         let file = try storing { () throws(StorageError) in
             // Nothing that can be read is in it, or the log would go on behind that.
             if try fileSystem.exists(path) {

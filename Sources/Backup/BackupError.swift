@@ -21,6 +21,11 @@ package enum BackupError: Error, Equatable, Sendable {
     /// What etcd holds cannot be held here.
     case notImportable(path: String, reason: String)
     case notRestorable(path: String, RestorationError)
+    /// It is encrypted, and no key was named.
+    case sealed(path: String)
+    /// A key was named, and it is not encrypted.
+    case notSealed(path: String)
+    case otherKey(path: String)
     /// The directory holds no backup to begin with.
     case noArchive(path: String)
     /// There is log in the directory, and no backup before it.
@@ -46,7 +51,9 @@ package enum BackupError: Error, Equatable, Sendable {
         switch self {
         case .storage(let error): error.exitStatus
         case .etcd(_, .unreadable): 74
-        case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall), .outsideArchive: 64
+        case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall), .outsideArchive,
+            .sealed, .notSealed, .otherKey:
+            64
         case .noMember, .noArchive, .noBase, .brokenArchive, .entryTooLarge, .otherCluster,
             .newerEntry, .foreign, .newerFormat, .truncated, .damaged, .notAState, .etcd,
             .notImportable, .notRestorable:
@@ -63,7 +70,7 @@ extension BackupError {
         case .storage(let error): error.exitStatus == 65
         case .newerFormat, .etcd, .notImportable, .notRestorable, .noArchive, .noBase,
             .outsideArchive, .brokenArchive, .entryTooLarge, .otherCluster, .newerEntry, .noMember,
-            .targetNotEmpty, .badMembers:
+            .targetNotEmpty, .badMembers, .sealed, .notSealed, .otherKey:
             false
         }
     }
@@ -102,6 +109,8 @@ extension BackupError: CustomStringConvertible {
             return "a step of \(step) revisions is too small: whoever met the old cluster after"
                 + " the backup may know higher ones. Take at least"
                 + " \(RestorationStep.revisionsMin)"
+        case .sealed(let path), .notSealed(let path), .otherKey(let path):
+            return "\(path) \(keyProblem)"
         case .noArchive(let path):
             return
                 "\(path) holds no backup: it is no archive of `keelson backup follow`, or one that"
@@ -134,6 +143,18 @@ extension BackupError: CustomStringConvertible {
                 + " left may be removed"
         case .badMembers(let reason): return reason
         }
+    }
+
+    /// What is wrong with the key that was given, or with none.
+    private var keyProblem: String {
+        if case .sealed = self {
+            return "is encrypted. Name the file with its key: --key-file"
+        }
+        if case .otherKey = self {
+            return "is encrypted with another key. Name the one that it was made with"
+        }
+        return "is not encrypted, and may be anybody's. Leave --key-file away if you know where it"
+            + " is from"
     }
 }
 

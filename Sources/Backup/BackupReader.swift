@@ -10,6 +10,8 @@ package struct BackupReader {
     package let description: BackupDescription
     private let file: any StorageFile
     private let fileByteCount: Int
+    private let seal: BackupSeal?
+    private let head: [UInt8]
     private var hash = RunningHash()
     private var tally = StreamTally()
     private var offset: Int
@@ -17,9 +19,13 @@ package struct BackupReader {
     /// Present once the whole file was read and is whole.
     package private(set) var summary: BackupSummary?
 
+    /// - Parameter seal: with which it has to be encrypted; nil: it must not be.
     /// - Throws: ``BackupError/foreign(path:)`` where it does not begin as a backup does.
-    package init(_ path: String, fileSystem: any FileSystem) throws(BackupError) {
+    package init(
+        _ path: String, seal: BackupSeal? = nil, fileSystem: any FileSystem
+    ) throws(BackupError) {
         self.path = path
+        self.seal = seal
         let (file, size, head) = try storing { () throws(StorageError) in
             let file = try fileSystem.open(path, .read)
             return (
@@ -38,10 +44,12 @@ package struct BackupReader {
         var reader = ByteReader(head, from: magic.count, to: head.count)
         let format = (try? reader.read(UInt32.self)) ?? 0
         let count = Int((try? reader.read(UInt32.self)) ?? 0)
-        guard format <= BackupFormat.version else {
-            throw .newerFormat(path: path, found: format, supported: BackupFormat.version)
+        let isSealed = format == BackupFormat.sealedVersion
+        guard format <= BackupFormat.sealedVersion else {
+            throw .newerFormat(path: path, found: format, supported: BackupFormat.sealedVersion)
         }
-        guard format == BackupFormat.version, count <= BackupFormat.descriptionBytesMax else {
+        guard format == BackupFormat.version || isSealed, count <= BackupFormat.descriptionBytesMax
+        else {
             throw .damaged(path: path, block: -1, offset: 8, reason: "its head is none")
         }
         let rest = try storing { () throws(StorageError) in
@@ -51,12 +59,14 @@ package struct BackupReader {
         var tail = ByteReader(rest, from: count, to: rest.count)
         let all = head + rest[..<count]
         guard (try? tail.read(UInt32.self)) == Checksum.crc32c(all),
-            let found = try? BackupDescription.decode(Array(rest[..<count]))
+            let found = try? BackupDescription.decode(Array(rest[..<count]), isSealed: isSealed)
         else {
             throw .damaged(
                 path: path, block: -1, offset: 0, reason: "its head does not have its checksum")
         }
-        description = found
+        try BackupSeal.check(seal, key: found.key, path: path)
+        description = found.description
+        self.head = head + rest
         offset = head.count + rest.count
         hash.update(head)
         hash.update(rest)
@@ -83,7 +93,16 @@ package struct BackupReader {
             throw damaged("a block of \(length) bytes, \(BackupFormat.blockBytesMax) are the most")
         }
         let start = offset
-        let chunk = try take(length)
+        var chunk = try take(length)
+        if let seal {
+            let context = BackupSeal.context(ofBlock: blockCount, head: head)
+            guard let content = seal.open(chunk, context) else {
+                throw .damaged(
+                    path: path, block: Int(blockCount), offset: start,
+                    reason: "it was not sealed with this key, in this place of this file")
+            }
+            chunk = content
+        }
         do throws(StorageError) {
             let rows = try tally.accept(chunk)
             blockCount += 1

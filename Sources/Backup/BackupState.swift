@@ -42,10 +42,12 @@ package struct BackupState {
     /// Nothing is believed before the last byte was checked. Memory: the state, as a member has it.
     /// - Parameters:
     ///   - cut: of an archive, up to where.
+    ///   - seal: with which it has to be encrypted; nil: it must not be.
     ///   - progress: is given how much was read, from 0 to 1.
     /// - Throws: ``BackupError/outsideArchive(path:reason:)`` where there is no such moment.
     package static func load(
-        _ path: String, cut: ArchiveCut = .end, fileSystem: any FileSystem,
+        _ path: String, cut: ArchiveCut = .end, seal: BackupSeal? = nil,
+        fileSystem: any FileSystem,
         progress: (Double) -> Void = { _ in }
     ) throws(BackupError) -> BackupState {
         let kind = try FileKind.of(path, fileSystem: fileSystem)
@@ -56,10 +58,12 @@ package struct BackupState {
         }
         switch kind {
         case .archive:
-            var replay = ArchiveReplay(try Archive(path, fileSystem: fileSystem), cut)
+            var replay = ArchiveReplay(try Archive(path, seal: seal, fileSystem: fileSystem), cut)
             return try replay.run(progress)
-        case .backup: return try loadBackup(path, fileSystem: fileSystem, progress: progress)
+        case .backup:
+            return try loadBackup(path, seal, fileSystem: fileSystem, progress: progress)
         case .etcd:
+            if seal != nil { throw .notSealed(path: path) }
             let file: BoltDiskFile
             do throws(BoltFileError) { file = try BoltDiskFile(path: path) } catch {
                 throw .etcd(path: path, error)
@@ -69,9 +73,10 @@ package struct BackupState {
     }
 
     private static func loadBackup(
-        _ path: String, fileSystem: any FileSystem, progress: (Double) -> Void
+        _ path: String, _ seal: BackupSeal?, fileSystem: any FileSystem,
+        progress: (Double) -> Void
     ) throws(BackupError) -> BackupState {
-        var reader = try BackupReader(path, fileSystem: fileSystem)
+        var reader = try BackupReader(path, seal: seal, fileSystem: fileSystem)
         var loader = StoreLoader()
         // Whether the file is damaged says more than what that does to its state.
         var fault: StoreLoadError?

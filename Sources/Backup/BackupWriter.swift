@@ -5,6 +5,8 @@ package import Storage
 package struct BackupWriter {
     private let file: PartFile
     private let description: BackupDescription
+    private let seal: BackupSeal?
+    private let head: [UInt8]
     private var tally = StreamTally()
     private var hash = RunningHash()
     private var blockCount: UInt64 = 0
@@ -14,13 +16,17 @@ package struct BackupWriter {
     /// Bytes of rows so far, before compression.
     package var contentByteCount: UInt64 { tally.contentByteCount }
 
+    /// - Parameter seal: encrypts what is in it.
     /// - Throws: as ``PartFile`` does.
     package init(
-        _ path: String, _ description: BackupDescription, fileSystem: any FileSystem
+        _ path: String, _ description: BackupDescription, seal: BackupSeal? = nil,
+        fileSystem: any FileSystem
     ) throws(BackupError) {
         file = try PartFile(path, fileSystem: fileSystem)
         self.description = description
-        try put(description.encode())
+        self.seal = seal
+        head = description.encode(seal)
+        try put(head)
     }
 
     /// Adds the next chunk.
@@ -30,10 +36,12 @@ package struct BackupWriter {
                 path: file.path, block: Int(blockCount), offset: byteCount,
                 reason: "the server sent what is no snapshot: \(error)")
         }
+        let context = BackupSeal.context(ofBlock: blockCount, head: head)
+        let block = seal?.seal(chunk, context) ?? chunk
         var length = ByteWriter(capacity: 4)
-        length.write(UInt32(chunk.count))
+        length.write(UInt32(block.count))
         try put(length.bytes)
-        try put(chunk)
+        try put(block)
         blockCount += 1
     }
 

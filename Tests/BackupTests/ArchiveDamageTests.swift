@@ -77,7 +77,7 @@ struct ArchiveDamageTests {
         #expect(Bool(false), "it never ended")
     }
 
-    @Test("a file that was made and not written takes no other with it", arguments: [0, 7, 32])
+    @Test("a file that was made and not written takes no other with it", arguments: [0, 7, 32, 40])
     func headlessFile(byteCount: Int) throws {
         let last: LogIndex
         do {

@@ -168,6 +168,7 @@ struct ArchiveTests {
         head.write(Array(try #require(trial.disk.contents(of: log.path))[..<12]))
         head.write(UInt64(0xBAD))
         head.write(UInt64(11))
+        head.write(UInt64(0))
         head.write(Checksum.crc32c(head.bytes))
         trial.disk.corrupt(log.path, at: 0, with: head.bytes)
         guard case .otherCluster? = BackupFixture.error({ _ = try trial.load(.end) }) else {

@@ -80,9 +80,9 @@ struct BackupFileTests {
     @Test("a newer format, another kind of file and none at all are told apart")
     func otherFiles() throws {
         try BackupFixture.write(BackupFixture.filled(keyCount: 4).store, to: "/b.kbk", disk)
-        disk.corrupt("/b.kbk", at: 8, with: [2, 0, 0, 0])
+        disk.corrupt("/b.kbk", at: 8, with: [3, 0, 0, 0])
         let newer = BackupFixture.error { _ = try load() }
-        #expect(newer == .newerFormat(path: "/b.kbk", found: 2, supported: 1))
+        #expect(newer == .newerFormat(path: "/b.kbk", found: 3, supported: 2))
         #expect(newer?.exitStatus == 65)
         try disk.open("/other", .createNew).write(Array("SQLite format 3".utf8), at: 0)
         #expect(BackupFixture.error { _ = try load("/other") } == .foreign(path: "/other"))

@@ -39,7 +39,7 @@ enum ImportTable {
             "Replication": ["RaftCore", "Storage", "StateMachine", "Primitives"],
             "Backup": [
                 "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot", "Primitives",
-                "Crypto",
+                "Crypto", "FoundationEssentials",
             ],
             "Scheduling": ["StateMachine", "API", "Primitives"],
             "Simulation": [

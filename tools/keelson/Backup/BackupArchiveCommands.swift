@@ -22,9 +22,12 @@ struct BackupListCommand: ParsableCommand {
         help: ArgumentHelp("How to print.", valueName: "format"))
     var format = OutputFormat.text
 
+    @OptionGroup var key: KeyFileOptions
+
     func run() throws {
+        let seal = try key.seal()
         let archive = try Failure.describing { () throws(BackupError) in
-            try Archive(directory, fileSystem: PosixFileSystem())
+            try Archive(directory, seal: seal, fileSystem: PosixFileSystem())
         }
         var rows: [(Archive.Base, revision: Revision, clock: UInt64)] = []
         for base in archive.bases {
@@ -86,13 +89,16 @@ struct BackupPruneCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How many of the newest backups stay.", valueName: "count"))
     var keep: Int
 
+    @OptionGroup var key: KeyFileOptions
+
     func validate() throws {
         guard keep >= 1 else { throw ValidationError("--keep must be at least 1") }
     }
 
     func run() throws {
+        let seal = try key.seal()
         let gone = try Failure.describing { () throws(BackupError) in
-            try Archive(directory, fileSystem: PosixFileSystem()).prune(keeping: keep)
+            try Archive(directory, seal: seal, fileSystem: PosixFileSystem()).prune(keeping: keep)
         }
         var output = Output()
         for path in gone { output.line("removed \(path)") }

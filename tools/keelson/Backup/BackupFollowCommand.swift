@@ -43,6 +43,7 @@ struct BackupFollowCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Read backups at most so many MiB a second.", valueName: "rate"))
     var limitRate: Double?
 
+    @OptionGroup var key: KeyFileOptions
     @OptionGroup var cluster: ClusterOptions
 
     func validate() throws {
@@ -52,11 +53,12 @@ struct BackupFollowCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let seal = try key.seal()
         let archive = try Failure.describing { () throws(BackupError) in
-            try ArchiveWriter(to, fileSystem: PosixFileSystem())
+            try ArchiveWriter(to, seal: seal, fileSystem: PosixFileSystem())
         }
         let following = LogFollower(
-            archive, baseEvery: baseEvery.duration,
+            archive, seal: seal, baseEvery: baseEvery.duration,
             bytesPerSecond: limitRate.map { $0 * 1_048_576 })
         let stop = StopSignal(after: limit?.duration)
         try await cluster.withCluster { try await following.run($0, until: stop) }

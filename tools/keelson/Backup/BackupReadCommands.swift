@@ -7,11 +7,14 @@ internal import Storage
 
 /// Reading a file whole, with a line of progress.
 enum BackupLoading {
-    static func load(_ path: String, cut: ArchiveCut = .end) throws -> BackupState {
+    static func load(
+        _ path: String, cut: ArchiveCut = .end, _ key: KeyFileOptions
+    ) throws -> BackupState {
+        let seal = try key.seal()
         var progress = ProgressLine("reading")
         defer { progress.clear() }
         return try Failure.describing { () throws(BackupError) in
-            try BackupState.load(path, cut: cut, fileSystem: PosixFileSystem()) {
+            try BackupState.load(path, cut: cut, seal: seal, fileSystem: PosixFileSystem()) {
                 progress.show($0)
             }
         }
@@ -40,8 +43,10 @@ struct BackupVerifyCommand: ParsableCommand {
         help: ArgumentHelp("How to print.", valueName: "format"))
     var format = OutputFormat.text
 
+    @OptionGroup var key: KeyFileOptions
+
     func run() throws {
-        var state = try BackupLoading.load(file)
+        var state = try BackupLoading.load(file, key)
         if case .archive = state.origin {
             let survey = try survey()
             if let fault = survey.faults.first {
@@ -91,8 +96,11 @@ struct BackupVerifyCommand: ParsableCommand {
     private func survey() throws -> ArchiveSurvey {
         var progress = ProgressLine("checking")
         defer { progress.clear() }
+        let seal = try key.seal()
         return try Failure.describing { () throws(BackupError) in
-            try Archive(file, fileSystem: PosixFileSystem()).survey { progress.show($0) }
+            try Archive(file, seal: seal, fileSystem: PosixFileSystem()).survey {
+                progress.show($0)
+            }
         }
     }
 
@@ -139,9 +147,10 @@ struct BackupOpenCommand: ParsableCommand {
     var out: String
 
     @OptionGroup var moment: ArchiveMomentOptions
+    @OptionGroup var key: KeyFileOptions
 
     func run() throws {
-        let state = try BackupLoading.load(file, cut: try moment.cut())
+        let state = try BackupLoading.load(file, cut: try moment.cut(), key)
         try Failure.describing { () throws(BackupError) in
             try BackupDatabase.write(state, to: out, fileSystem: PosixFileSystem())
         }
@@ -169,11 +178,12 @@ struct BackupExportCommand: ParsableCommand {
     var out: String
 
     @OptionGroup var moment: ArchiveMomentOptions
+    @OptionGroup var key: KeyFileOptions
 
     private static let pieceBytes = 1 << 20
 
     func run() throws {
-        let state = try BackupLoading.load(etcd, cut: try moment.cut())
+        let state = try BackupLoading.load(etcd, cut: try moment.cut(), key)
         var snapshot = try SnapshotFile(state.store.freeze())
         let file = try Failure.describing { () throws(BackupError) in
             try PartFile(out, fileSystem: PosixFileSystem())

@@ -30,6 +30,7 @@ struct BackupTakeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("At most so many MiB a second.", valueName: "rate"))
     var limitRate: Double?
 
+    @OptionGroup var key: KeyFileOptions
     @OptionGroup var cluster: ClusterOptions
 
     func validate() throws {
@@ -41,9 +42,10 @@ struct BackupTakeCommand: AsyncParsableCommand {
     func run() async throws {
         let description = BackupDescription(
             takenAt: TimeOfDay.milliseconds(), program: "keelson \(KeelsonVersion.keelson)")
+        let seal = try key.seal()
         let file = BackupFile(
             try Failure.describing { () throws(BackupError) in
-                try BackupWriter(out, description, fileSystem: PosixFileSystem())
+                try BackupWriter(out, description, seal: seal, fileSystem: PosixFileSystem())
             }, bytesPerSecond: limitRate.map { $0 * 1_048_576 })
         let summary: BackupSummary
         do {

@@ -64,14 +64,19 @@ struct InspectLogCommand: ParsableCommand {
         help: ArgumentHelp("How to print: json gives a line an entry.", valueName: "format"))
     var format = OutputFormat.text
 
+    @OptionGroup var keyFile: KeyFileOptions
+
     func run() throws {
+        let seal = try keyFile.seal()
         var printer = EntryPrinter(
             indexes: index?.range, terms: term?.range, key: key.map { Array($0.utf8) },
             format: format)
         let fileSystem = PosixFileSystem()
         try Failure.describing { () throws(BackupError) in
             if try Archive.isThere(path, fileSystem: fileSystem) {
-                try Archive(path, fileSystem: fileSystem).forEachEntry { printer.take($0) }
+                try Archive(path, seal: seal, fileSystem: fileSystem).forEachEntry {
+                    printer.take($0)
+                }
             } else {
                 try MemberDirectory(path, fileSystem: fileSystem).forEachEntry { printer.take($0) }
             }

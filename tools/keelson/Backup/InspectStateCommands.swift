@@ -47,10 +47,11 @@ struct InspectBackupCommand: ParsableCommand {
     var path: String
 
     @OptionGroup var moment: ArchiveMomentOptions
+    @OptionGroup var keyFile: KeyFileOptions
     @OptionGroup var options: InspectStateOptions
 
     func run() throws {
-        try options.print(try BackupLoading.load(path, cut: try moment.cut()))
+        try options.print(try BackupLoading.load(path, cut: try moment.cut(), keyFile))
     }
 }
 

@@ -8,6 +8,7 @@ internal import Storage
 /// Brings a cluster's log into an archive, whatever happens to single members.
 actor LogFollower {
     private let archive: ArchiveWriter
+    private let seal: BackupSeal?
     private let baseEvery: Duration
     private let bytesPerSecond: Double?
     private var nextBase: ContinuousClock.Instant
@@ -33,7 +34,11 @@ actor LogFollower {
     private static let baseRetryPause: Duration = .seconds(5)
 
     /// - Parameter bytesPerSecond: how fast backups are read, at most.
-    init(_ archive: sending ArchiveWriter, baseEvery: Duration, bytesPerSecond: Double?) {
+    init(
+        _ archive: sending ArchiveWriter, seal: BackupSeal?, baseEvery: Duration,
+        bytesPerSecond: Double?
+    ) {
+        self.seal = seal
         self.baseEvery = baseEvery
         self.bytesPerSecond = bytesPerSecond
         let now = TimeOfDay.milliseconds()
@@ -78,10 +83,10 @@ actor LogFollower {
     private func startBase(_ cluster: Cluster) {
         archive.beginFile()
         let path = archive.incomingPath
-        let rate = bytesPerSecond
+        let (rate, seal) = (bytesPerSecond, self.seal)
         baseTask = Task {
             do {
-                baseResult = .success(try await Self.takeBase(cluster, to: path, rate))
+                baseResult = .success(try await Self.takeBase(cluster, to: path, seal, rate))
             } catch {
                 baseResult = .failure(error)
             }
@@ -89,13 +94,13 @@ actor LogFollower {
     }
 
     private static func takeBase(
-        _ cluster: Cluster, to path: String, _ bytesPerSecond: Double?
+        _ cluster: Cluster, to path: String, _ seal: BackupSeal?, _ bytesPerSecond: Double?
     ) async throws -> BackupSummary {
         let description = BackupDescription(
             takenAt: TimeOfDay.milliseconds(), program: "keelson \(KeelsonVersion.keelson)")
         let file = BackupFile(
             try Failure.describing { () throws(BackupError) in
-                try BackupWriter(path, description, fileSystem: PosixFileSystem())
+                try BackupWriter(path, description, seal: seal, fileSystem: PosixFileSystem())
             }, bytesPerSecond: bytesPerSecond)
         do {
             try await cluster.backup(isSerializable: false) { try await file.append($0) }

@@ -35,6 +35,7 @@ struct RestoreCommand: ParsableCommand {
     var file: String
 
     @OptionGroup var moment: ArchiveMomentOptions
+    @OptionGroup var key: KeyFileOptions
 
     @Option(help: "This member's name.")
     var name: String
@@ -73,7 +74,7 @@ struct RestoreCommand: ParsableCommand {
             name: name, directory: dataDir, cluster: initialCluster,
             peerURLs: initialAdvertisePeerUrls, token: initialClusterToken, nonce: nonce,
             revisionStep: bumpRevision)
-        let state = try BackupLoading.load(file, cut: try moment.cut())
+        let state = try BackupLoading.load(file, cut: try moment.cut(), key)
         let plan = try Failure.describing { () throws(BackupError) in
             try RestorePlan(state, order)
         }
