@@ -95,7 +95,7 @@ class Datacenter:
             n: self._member(n, binary, [
                 "agent", "--endpoints", endpoints, "--work-dir", str(folder / n),
                 "--listen-url", f"http://{self._address(n, ports.pop())}", "--hostname", n,
-                "--resources", resources, "--attributes", f"rack:r{i % 2}",
+                "--resources", resources, "--attributes", f"rack:r{i % 2};name:{n}",
             ]) for i, n in enumerate(f"agent{i + 1}" for i in range(agents))
         }
 
