@@ -152,6 +152,8 @@ class Recorder:
     def __init__(self, addresses: list[str], history: History, random: random.Random):
         self.addresses, self.history, self.random = addresses, history, random
         self.revision = 0
+        # Of what listeners of /v2/events hear.
+        self.newest = 0
         self._known: dict[tuple[str, str], dict] = {}
         self._task: asyncio.Task | None = None
 
@@ -162,6 +164,10 @@ class Recorder:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def names(self, kind: str) -> list[str]:
+        """Of the records of a kind that are there, sorted."""
+        return sorted(name for known, name in self._known if known == kind)
 
     async def _follow(self) -> None:
         while True:
@@ -208,6 +214,8 @@ class Recorder:
                 found.append(change)
         for revision in sorted(changes):
             self.revision = max(self.revision, revision)
+            if any(change[0] in ("instance", "deployment") for change in changes[revision]):
+                self.newest = revision
             if changes[revision]:
                 self.history.write("records", revision=revision, changes=changes[revision])
 
