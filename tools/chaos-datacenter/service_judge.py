@@ -2,7 +2,7 @@
 
 import collections
 
-from service_calls import Calls
+from service_calls import LATE_NANOSECONDS, Calls
 from service_heard import Heard
 from service_walk import Walk
 
@@ -24,7 +24,7 @@ class Judge:
         kills = [
             (call["service"], call["start"],
              call["time"] + (UNKNOWN_NANOSECONDS if call["outcome"] == "unknown" else 0)
-             + CLOCK_NANOSECONDS * 20)
+             + LATE_NANOSECONDS)
             for call in self.kinds["call"] if call["op"] == "kill"]
         self.walk = Walk(setup.get("racks", {}), kills, self._say)
 

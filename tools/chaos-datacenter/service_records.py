@@ -1,5 +1,5 @@
-"""The datacenter's records, in short, as a watch of etcd's API tells of them: one line of the
-history for each revision. Field numbers are those of Proto/keelson."""
+"""The datacenter's records, in short: one line of the history for each revision. Field numbers are
+those of Proto/keelson."""
 
 import asyncio
 import base64
@@ -11,8 +11,14 @@ import mesos_http
 from history import History
 
 PREFIX = "/keelson/local/"
-# While something runs there is always news; who is silent may be cut off.
-SILENCE_SECONDS_MAX = 6
+RANGE = {
+    "key": base64.b64encode(PREFIX.encode()).decode(),
+    "range_end": base64.b64encode(PREFIX[:-1].encode() + b"0").decode(),
+}
+# Revisions that one call asks for.
+REVISIONS_MAX = 60
+POLL_SECONDS = 0.2
+CALL_SECONDS_MAX = 6
 OPERATORS = ["", "UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"]
 ACTIONS = ["", "start", "scale", "restart", "stop"]
 # mesos.v1.TaskState
@@ -147,14 +153,17 @@ def short(key: str, value: bytes | None) -> tuple[str, str, dict | None] | None:
 
 
 class Recorder:
-    """Follows all records from the first one on, at whichever server answers."""
+    """Reads what each revision changed, from the first one on, at whichever server answers. No
+    watch sees these records, but a range at a revision does."""
 
     def __init__(self, addresses: list[str], history: History, random: random.Random):
         self.addresses, self.history, self.random = addresses, history, random
         self.revision = 0
         # Of what listeners of /v2/events hear.
         self.newest = 0
+        # Values by kind and name, as of that revision; and the keys that were there.
         self._known: dict[tuple[str, str], dict] = {}
+        self._keys: set[bytes] = set()
         self._task: asyncio.Task | None = None
 
     def start(self) -> None:
@@ -172,7 +181,11 @@ class Recorder:
     async def _follow(self) -> None:
         while True:
             try:
-                await self._watch(self.random.choice(self.addresses))
+                address = self.random.choice(self.addresses)
+                newest = await self._newest(address)
+                while self.revision < newest:
+                    await self._read(address, min(newest, self.revision + REVISIONS_MAX))
+                await asyncio.sleep(POLL_SECONDS)
             except (mesos_http.NotSent, mesos_http.Malformed, OSError, EOFError,
                     asyncio.TimeoutError):
                 await asyncio.sleep(self.random.uniform(0.02, 0.2))
@@ -180,44 +193,63 @@ class Recorder:
                 self.history.violation("tool", f"the recorder: {error!r}")
                 await asyncio.sleep(1)
 
-    async def _watch(self, address: str) -> None:
-        key = PREFIX.encode()
-        request = {
-            "key": base64.b64encode(key).decode(),
-            "range_end": base64.b64encode(key[:-1] + b"0").decode(),
-            "start_revision": str(self.revision + 1),
-        }
-        async with asyncio.timeout(SILENCE_SECONDS_MAX):
-            response, writer = await mesos_http.send(
-                address, "/v3/watch", {"create_request": request}, {})
-        try:
-            lines = response.lines()
-            while True:
-                async with asyncio.timeout(SILENCE_SECONDS_MAX):
-                    line = await anext(lines)
-                self._take(json.loads(line).get("result", {}))
-        finally:
-            writer.transport.abort()
+    async def _post(self, address: str, path: str, body: dict) -> dict:
+        status, _, text = await mesos_http.post(address, path, body, seconds=CALL_SECONDS_MAX)
+        if status != 200:
+            raise EOFError(f"status {status}: {text[:200]}")
+        return json.loads(text)
 
-    def _take(self, result: dict) -> None:
-        if result.get("canceled") or result.get("compact_revision"):
-            raise mesos_http.Malformed(f"the watch was cancelled: {result}")
-        changes: dict[int, list] = {}
-        for event in result.get("events", []):
-            kv = event["kv"]
-            value = None if event.get("type") == "DELETE" else base64.b64decode(
-                kv.get("value", ""))
-            revision = int(kv["mod_revision"])
-            found = changes.setdefault(revision, [])
-            change = short(base64.b64decode(kv["key"]).decode(), value)
+    async def _newest(self, address: str) -> int:
+        answer = await self._post(address, "/v3/kv/range", {
+            **RANGE, "limit": "1", "keys_only": True})
+        return int(answer["header"]["revision"])
+
+    async def _ranges(self, address: str, requests: list[dict]) -> list[dict]:
+        """Many at once."""
+        body = {"success": [{"request_range": {**RANGE, **request}} for request in requests]}
+        answer = await self._post(address, "/v3/kv/txn", body)
+        return [part.get("response_range", {}) for part in answer["responses"]]
+
+    async def _read(self, address: str, through: int) -> None:
+        """The next revisions. Only what one wrote is asked for; where there are fewer keys than
+        that explains, all keys of the revision tell which are gone."""
+        revisions = range(self.revision + 1, through + 1)
+        found = await self._ranges(address, [
+            {"revision": str(r), "min_mod_revision": str(r)} for r in revisions])
+        keys, written, short_of = set(self._keys), {}, []
+        count = len(keys)
+        for revision, answer in zip(revisions, found):
+            written[revision] = {
+                base64.b64decode(kv["key"]): kv for kv in answer.get("kvs", [])}
+            created = sum(
+                int(kv["create_revision"]) == revision for kv in answer.get("kvs", []))
+            now = int(answer.get("count", 0))
+            if now != count + created:
+                short_of.append(revision)
+            count = now
+        listed = await self._ranges(address, [
+            {"revision": str(r), "keys_only": True} for r in short_of]) if short_of else []
+        there = {
+            revision: {base64.b64decode(kv["key"]) for kv in answer.get("kvs", [])}
+            for revision, answer in zip(short_of, listed)}
+        for revision in revisions:
+            gone = sorted(keys - there[revision]) if revision in there else []
+            keys = there.get(revision, keys | set(written[revision]))
+            self._take(revision, written[revision], gone)
+        self._keys = keys
+
+    def _take(self, revision: int, written: dict[bytes, dict], gone: list[bytes]) -> None:
+        changes = []
+        values = {key: base64.b64decode(kv.get("value", "")) for key, kv in written.items()}
+        for key, value in [*sorted(values.items()), *((key, None) for key in gone)]:
+            change = short(key.decode(), value)
             if change is not None and self._is_news(*change):
-                found.append(change)
-        for revision in sorted(changes):
-            self.revision = max(self.revision, revision)
-            if any(change[0] in ("instance", "deployment") for change in changes[revision]):
-                self.newest = revision
-            if changes[revision]:
-                self.history.write("records", revision=revision, changes=changes[revision])
+                changes.append(change)
+        self.revision = revision
+        if any(change[0] in ("instance", "deployment") for change in changes):
+            self.newest = revision
+        if changes:
+            self.history.write("records", revision=revision, changes=changes)
 
     def _is_news(self, kind: str, name: str, value: dict | None) -> bool:
         if self._known.get((kind, name)) == value:

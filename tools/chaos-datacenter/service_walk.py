@@ -2,12 +2,27 @@
 
 import collections
 from collections.abc import Callable
+from typing import NamedTuple
 
 from service_state import State, allows, maximum_total, minimum_healthy
 
 # A decision is made in view of what was there before it is on record. What happens between by
-# itself (a task that dies, an agent that is back) is not its fault.
+# itself (a task that dies, an agent that is back) is not its fault. While no server answers, the
+# time of a revision is not known.
 VIEW_NANOSECONDS = 3_000_000_000
+VIEW_REVISIONS = 20
+
+
+class Moment(NamedTuple):
+    time: int
+    revision: int
+
+    def is_recent(self, now: "Moment") -> bool:
+        return now.time - self.time < VIEW_NANOSECONDS or (
+            now.revision - self.revision <= VIEW_REVISIONS)
+
+
+NEVER = Moment(-(1 << 62), -(1 << 62))
 
 
 class Walk:
@@ -25,17 +40,18 @@ class Walk:
         # By service and number.
         self.versions: dict[tuple[str, int], dict] = {}
         self._ended_tasks: set[str] = set()
-        # When each was so last, in nanoseconds.
-        self._healthy_at: dict[str, int] = {}
-        self._unreachable_at: dict[str, int] = {}
-        self._converged_at: dict[str, int] = {}
+        # When each was so last.
+        self._healthy_at: dict[str, Moment] = {}
+        self._unreachable_at: dict[str, Moment] = {}
+        self._converged_at: dict[str, Moment] = {}
         # Instances that ended although nobody asked, by service.
         self._died: dict[str, set[str]] = collections.defaultdict(set)
         # Versions as clients see them, with the moment from which on: None, none.
         self.latest: dict[str, list[tuple[int, dict | None]]] = collections.defaultdict(list)
 
     def step(self, line: dict) -> None:
-        state, now, changes = self.state, line["time"], line["changes"]
+        state, changes = self.state, line["changes"]
+        now = Moment(line["time"], line["revision"])
         touched = {s for kind, name, value in changes for s in self._services(kind, name, value)}
         before = {service: self._before(service) for service in touched}
         tasks = {name: state.tasks.get(name) for kind, name, _ in changes if kind == "task"}
@@ -55,15 +71,15 @@ class Walk:
             if kind == "version" and value is not None:
                 self.versions[name.rsplit(":", 1)[0], value["number"]] = value
             if kind == "instance":
-                self._instance(name, value, now, name in was_waiting, launched)
+                self._instance(name, value, name in was_waiting, launched)
         for service, names in launched.items():
             self._placed(service, sorted(names), line["revision"])
         for service in sorted(touched):
-            self._scheduled(service, before[service], line)
+            self._scheduled(service, before[service], now)
             latest = state.versions[service].get(
                 state.services.get(service, {}).get("latest", 0))
             if not self.latest[service] or self.latest[service][-1][1] != latest:
-                self.latest[service].append((now, latest))
+                self.latest[service].append((now.time, latest))
         for name, deployment in known.items():
             self._deployment(name, deployment, state.deployments.get(name), now)
 
@@ -93,7 +109,7 @@ class Walk:
 
     # One instance
 
-    def _task(self, name: str, before: dict | None, after: dict | None, now: int) -> None:
+    def _task(self, name: str, before: dict | None, after: dict | None, now: Moment) -> None:
         """Launched once, and nothing behind an end."""
         if after is None:
             return
@@ -105,15 +121,14 @@ class Walk:
             self._say("final", f"{name} was {before['state']}, and is {after['state']}")
         if after["ended"]:
             self._ended_tasks.add(name)
-            self.ends.setdefault(name, now)
+            self.ends.setdefault(name, now.time)
             if not after["killed"] and name in self.instances:
                 self._died[self.instances[name]["service"]].add(name)
             if name in self.state.instances:
                 self._say("final", f"{name} has ended, and is an instance still")
 
     def _instance(
-        self, name: str, value: dict | None, now: int, was_waiting: bool,
-        launched: dict[str, list[str]],
+        self, name: str, value: dict | None, was_waiting: bool, launched: dict[str, list[str]],
     ) -> None:
         if value is None:
             return
@@ -149,8 +164,8 @@ class Walk:
 
     # One service
 
-    def _scheduled(self, service: str, before: dict, line: dict) -> None:
-        state, now = self.state, line["time"]
+    def _scheduled(self, service: str, before: dict, now: Moment) -> None:
+        state = self.state
         members, active = state.members[service], state.active(service)
         if state.is_converged(service):
             self._converged_at[service] = now
@@ -164,60 +179,56 @@ class Walk:
             return
         begun = members - before["members"]
         if begun:
-            self._begun(service, active, begun, before, line)
+            self._begun(service, active, begun, before, now)
         stopped = {m for m in members if state.is_stopping(m)} - before["stopping"]
         ended = {m for m in before["members"] - members if m not in state.tasks}
-        self._ended(service, active, (stopped | ended) & before["old"], before, line)
+        self._ended(service, active, (stopped | ended) & before["old"], before, now)
 
     def _begun(
-        self, service: str, active: dict, begun: set[str], before: dict, line: dict
+        self, service: str, active: dict, begun: set[str], before: dict, now: Moment
     ) -> None:
         """No more than are wanted, nor than fit beside those that go."""
         state = self.state
         there = {m for m in state.members[service] if not state.is_unreachable(m)}
         new = {m for m in there if not state.is_old(m) and not state.is_stopping(m)}
-        back = any(
-            line["time"] - self._unreachable_at.get(m, -VIEW_NANOSECONDS) < VIEW_NANOSECONDS
-            for m in there)
+        back = any(self._unreachable_at.get(m, NEVER).is_recent(now) for m in there)
         if len(new) > active["instances"] and not back:
             self._say(
                 "surplus", f"{service} has {len(new)} instances and is to have"
-                f" {active['instances']}: {sorted(begun)} were begun, revision"
-                f" {line['revision']}")
+                f" {active['instances']}: {sorted(begun)} were begun, revision {now.revision}")
         if before["old"] and len(there) > maximum_total(active) and not back:
             self._say(
                 "surplus", f"{service} has {len(there)} instances during an update, at most"
-                f" {maximum_total(active)} may be there: revision {line['revision']}")
+                f" {maximum_total(active)} may be there: revision {now.revision}")
 
     def _ended(
-        self, service: str, active: dict, stopped: set[str], before: dict, line: dict
+        self, service: str, active: dict, stopped: set[str], before: dict, now: Moment
     ) -> None:
         """An update ends none that is well where too few would be left."""
-        state, now = self.state, line["time"]
+        state = self.state
         well = stopped & before["healthy"]
         if not well or state.services[service]["ending"] or any(
-                service == name and start <= now <= end for name, start, end in self.kills):
+                service == name and start <= now.time <= end for name, start, end in self.kills):
             return
         there = {m for m in state.members[service] - stopped if not state.is_stopping(m)}
         left = {
             m for m in there | self._died[service]
-            if now - self._healthy_at.get(m, -VIEW_NANOSECONDS) < VIEW_NANOSECONDS}
+            if self._healthy_at.get(m, NEVER).is_recent(now)}
         if len(left) < minimum_healthy(active):
             self._say(
                 "minimum", f"{service}: {sorted(well)} were ended, {len(left)} are left that are"
-                f" well, at least {minimum_healthy(active)} have to be: revision"
-                f" {line['revision']}")
+                f" well, at least {minimum_healthy(active)} have to be: revision {now.revision}")
 
     # One deployment
 
-    def _note_converged(self, deployment: dict | None, now: int) -> None:
+    def _note_converged(self, deployment: dict | None, now: Moment) -> None:
         """A step's services may be well for long without a change."""
         for service, *_ in (deployment or {}).get("parts", []):
             if self.state.is_converged(service):
                 self._converged_at[service] = now
 
     def _deployment(
-        self, name: str, before: dict | None, after: dict | None, now: int
+        self, name: str, before: dict | None, after: dict | None, now: Moment
     ) -> None:
         known = self.deployments.get(name)
         if before is None and after is not None:
@@ -226,14 +237,14 @@ class Walk:
             if after["step"] != 0:
                 self._say("deployments", f"{name} is begun at step {after['step']}")
             self.deployments[name] = {
-                **after, "began": now, "ended": None, "done": False,
+                **after, "began": now.time, "ended": None, "done": False,
                 "changes": [self._change(*part) for part in after["parts"]]}
             return
         if known is None or before is None:
             return
         last = max(part[4] for part in before["parts"])
         if after is None:
-            known["ended"] = now
+            known["ended"] = now.time
             known["done"] = before["step"] == last and self._is_done(before, now)
             return
         if after["parts"] != before["parts"]:
@@ -251,8 +262,8 @@ class Walk:
             "service": service, "action": action, "from": versions.get(old),
             "to": versions.get(new)}
 
-    def _is_done(self, deployment: dict, now: int) -> bool:
+    def _is_done(self, deployment: dict, now: Moment) -> bool:
         """All that its step asked for is there, or was a moment ago."""
         return all(
-            now - self._converged_at.get(service, -VIEW_NANOSECONDS) < VIEW_NANOSECONDS
+            self._converged_at.get(service, NEVER).is_recent(now)
             for service, _, _, _, step in deployment["parts"] if step == deployment["step"])
