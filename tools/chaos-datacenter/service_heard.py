@@ -3,7 +3,7 @@ made up."""
 
 from collections.abc import Callable
 
-from service_calls import number
+from service_calls import LATE_NANOSECONDS, number
 from service_state import State
 
 
@@ -33,6 +33,9 @@ class Heard:
         # The first and the last index that a listener is to know.
         self.ends: dict[str, tuple[int, int]] = {}
         self.successes: set[str] = set()
+        # When each server was started last, and when a revision was known of.
+        self._started: dict[str, int] = {}
+        self._known_at: dict[int, int] = {}
         for line in lines:
             self._take(line)
 
@@ -46,8 +49,22 @@ class Heard:
                 if event["kind"] == "deployment_success")
             first, last = self.ends.get(name, (line["index"], 0))
             self.ends[name] = first, max(last, line["index"])
-        elif line["type"] == "stream" and line["what"] == "gap" and line["final"]:
-            self.gaps.setdefault(name, []).append((line["after"], line["until"]))
+        elif line["type"] == "stream" and line["what"] == "gap":
+            self._forgot(line)
+            if line["final"]:
+                self.gaps.setdefault(name, []).append((line["after"], line["until"]))
+        elif line["type"] == "fault" and line["kind"] == "start":
+            self._started[line["what"]] = line["time"]
+        elif line["type"] == "records":
+            self._known_at.setdefault(line["revision"], line["time"])
+
+    def _forgot(self, line: dict) -> None:
+        """Only a server that was started since may have forgotten what came behind an event."""
+        known = self._known_at.get(line["after"])
+        if known is not None and self._started.get(line["node"], 0) < known - LATE_NANOSECONDS:
+            self._say(
+                "events", f"{line['node']} has forgotten what came after {line['after']}, and was"
+                " not started again")
 
     def expect(self, line: dict, state: State) -> None:
         """`state`: before the changes of the line."""

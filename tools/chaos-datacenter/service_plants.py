@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterator
 
 from service_calls import number
-from service_state import State
+from service_state import State, minimum_healthy
 
 
 def _walked(lines: list[dict]) -> Iterator[tuple[int, dict, State]]:
@@ -20,6 +20,10 @@ def _insert(lines: list[dict], place: int, *changes: list) -> list[dict]:
     """A revision of its own, behind the line at `place`."""
     line = {**lines[place], "changes": list(changes)}
     return lines[:place + 1] + [line] + lines[place + 1:]
+
+
+def _nowhere() -> list[dict]:
+    raise LookupError("nothing in this history can be changed so")
 
 
 def _rests(lines: list[dict]) -> list[dict]:
@@ -43,7 +47,7 @@ def relaunched(lines: list[dict]) -> list[dict]:
             if kind == "task" and value and value["state"] == "RUNNING":
                 return _insert(
                     lines, place, [kind, name, {**value, "sequence": value["sequence"] + 1}])
-    return []
+    return _nowhere()
 
 
 def repeated(lines: list[dict]) -> list[dict]:
@@ -56,7 +60,7 @@ def repeated(lines: list[dict]) -> list[dict]:
                     [kind, f"{name}-{i}", value]
                     for i in range(state.active(value["service"])["instances"])]
                 return _insert(lines, place, *others)
-    return []
+    return _nowhere()
 
 
 def crowded(lines: list[dict]) -> list[dict]:
@@ -74,11 +78,12 @@ def crowded(lines: list[dict]) -> list[dict]:
             if service == "/unique" and others and name not in state.tasks:
                 value["agent"] = others[0]["agent"]
                 return lines
-    return []
+    return _nowhere()
 
 
 def undercut(lines: list[dict]) -> list[dict]:
     """An update ends all at once."""
+    killed = {line["service"] for line in lines if line["type"] == "call" and line["op"] == "kill"}
     for place, line, state in _walked(lines):
         for kind, name, value in line["changes"]:
             if kind != "service" or not value or name not in state.services or (
@@ -88,12 +93,12 @@ def undercut(lines: list[dict]) -> list[dict]:
             active = state.versions[name].get(value["active"]) or next(
                 (v for k, n, v in line["changes"] if k == "version" and v
                  and n.startswith(name + ":") and v["number"] == value["active"]), None)
-            if name == "/plain" and active and well and active["instances"] and all(
+            if name not in killed and active and well and minimum_healthy(active) and all(
                     state.instances[m]["configuration"] != active["configuration"]
                     for m in well):
                 return _insert(lines, place, *(
                     ["task", m, {**state.tasks[m], "killed": True}] for m in sorted(well)))
-    return []
+    return _nowhere()
 
 
 def hasty(lines: list[dict]) -> list[dict]:
@@ -108,7 +113,7 @@ def hasty(lines: list[dict]) -> list[dict]:
                 later["step"] = 1
                 # Nobody hears of it either.
                 return _insert(lines, place, [kind, name, later])
-    return []
+    return _nowhere()
 
 
 def _acknowledged(lines: list[dict], *ops: str) -> list[dict]:
