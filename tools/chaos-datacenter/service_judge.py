@@ -42,6 +42,7 @@ class Judge:
                 self.walk.step(line)
             elif line["type"] == "rest":
                 self._rest(line)
+        self.walk.check_groups(float("inf"))
         Calls(self.kinds["call"], self.walk, self._say).judge()
         heard.judge(self.walk.deployments)
         self._executed()

@@ -81,6 +81,18 @@ def crowded(lines: list[dict]) -> list[dict]:
     return _nowhere()
 
 
+def lopsided(lines: list[dict]) -> list[dict]:
+    """All instances of a group are in one place."""
+    home = None
+    for line in lines:
+        for change in line["changes"] if line["type"] == "records" else []:
+            kind, name, value = change
+            if kind == "task" and value and name.startswith("spread."):
+                home = home or value["agent"]
+                value["agent"] = home
+    return lines
+
+
 def undercut(lines: list[dict]) -> list[dict]:
     """An update ends all at once."""
     killed = {line["service"] for line in lines if line["type"] == "call" and line["op"] == "kill"}
@@ -209,6 +221,6 @@ def left(lines: list[dict]) -> list[dict]:
 PLANTS: dict[str, Callable[[list[dict]], list[dict]]] = {
     plant.__name__: plant
     for plant in (
-        twice, relaunched, repeated, crowded, undercut, hasty, lost, endless, unasked, other,
+        twice, relaunched, repeated, crowded, lopsided, undercut, hasty, lost, endless, unasked, other,
         missed, made_up, differ, missing, stray, leak, left)
 }

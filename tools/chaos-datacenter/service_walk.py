@@ -25,6 +25,22 @@ class Moment(NamedTuple):
 NEVER = Moment(-(1 << 62), -(1 << 62))
 
 
+class Launch(NamedTuple):
+    service: str
+    name: str
+    revision: int
+    constraint: list
+    # What the constraint compares, of the instance and of the others that were there.
+    places: dict[str, str | None]
+    # Those that were begun before it and had no place yet.
+    waiting: set[str]
+
+    @property
+    def until(self) -> int:
+        """From then on the round is over."""
+        return self.revision + VIEW_REVISIONS
+
+
 class Walk:
     def __init__(self, racks: dict[str, str], kills: list[tuple[str, int, int]], say: Callable):
         """
@@ -44,6 +60,8 @@ class Walk:
         self._healthy_at: dict[str, Moment] = {}
         self._unreachable_at: dict[str, Moment] = {}
         self._converged_at: dict[str, Moment] = {}
+        # Those whose groups are to be compared.
+        self._launches: list[Launch] = []
         # Instances that ended although nobody asked, by service.
         self._died: dict[str, set[str]] = collections.defaultdict(set)
         # Versions as clients see them, with the moment from which on: None, none.
@@ -72,6 +90,7 @@ class Walk:
                 self.versions[name.rsplit(":", 1)[0], value["number"]] = value
             if kind == "instance":
                 self._instance(name, value, name in was_waiting, launched)
+        self.check_groups(line["revision"])
         for service, names in launched.items():
             self._placed(service, sorted(names), line["revision"])
         for service in sorted(touched):
@@ -152,15 +171,42 @@ class Walk:
             m for m in state.members[service]
             if m not in names and state.is_launched(m) and m in state.tasks]
         for name in names:
+            waiting = {
+                m for m in state.members[service] if m < name and not state.is_launched(m)}
             for constraint in active["constraints"]:
-                field = constraint[0]
-                value = state.place(name, field, self.racks)
-                there = [state.place(other, field, self.racks) for other in others]
-                if not allows(constraint, value, there):
-                    self._say(
-                        "constraints", f"{name} was launched at {field} {value} while others are"
-                        f" at {sorted(map(str, there))}: {constraint}, revision {revision}")
+                places = {m: state.place(m, constraint[0], self.racks) for m in [*others, name]}
+                launch = Launch(service, name, revision, constraint, places, waiting)
+                if constraint[1] == "GROUP_BY":
+                    self._launches.append(launch)
+                else:
+                    self._check(launch)
             others.append(name)
+
+    def _check(self, launch: Launch) -> None:
+        others = [value for name, value in launch.places.items() if name != launch.name]
+        if not allows(launch.constraint, launch.places[launch.name], others):
+            self._say(
+                "constraints", f"{launch.name} was launched at {launch.places[launch.name]} while"
+                f" others are at {sorted(map(str, others))}: {launch.constraint}, revision"
+                f" {launch.revision}")
+
+    def check_groups(self, revision: float) -> None:
+        """Instances get their places one after the other, and all of a round are launched at once,
+        agent by agent. So whether groups are alike is known when a round is over."""
+        due = [launch for launch in self._launches if revision > launch.until]
+        for launch in due:
+            round_ = [
+                one for one in self._launches if one.service == launch.service
+                and abs(one.revision - launch.revision) <= VIEW_REVISIONS]
+            later = {one.name for one in round_ if one.name > launch.name}
+            earlier = {
+                one.name: one.places[one.name] for one in round_ if one.name < launch.name}
+            places = {n: v for n, v in launch.places.items() if n not in later} | earlier
+            # A launch of the round that was refused, for its agent has gone, left its group short.
+            if launch.waiting <= set(earlier):
+                self._check(launch._replace(places=places))
+        self._launches = [
+            one for one in self._launches if revision <= one.until + VIEW_REVISIONS]
 
     # One service
 
