@@ -12,7 +12,7 @@ from service_definitions import BY_ID, SERVICES, SHOP, Service, app, command
 CALL_SECONDS_MAX = 12
 REDIRECTS_MAX = 3
 # Between two calls of one client.
-PAUSE_SECONDS = (2, 10)
+PAUSE_SECONDS = (1, 8)
 WEIGHTS = {
     "update": 6, "command": 2, "scale": 5, "suspend": 2, "restart": 2, "version": 2,
     "rollback": 2, "cancel": 1, "delete": 2, "kill": 2,

@@ -221,6 +221,6 @@ def left(lines: list[dict]) -> list[dict]:
 PLANTS: dict[str, Callable[[list[dict]], list[dict]]] = {
     plant.__name__: plant
     for plant in (
-        twice, relaunched, repeated, crowded, lopsided, undercut, hasty, lost, endless, unasked, other,
-        missed, made_up, differ, missing, stray, leak, left)
+        twice, relaunched, repeated, crowded, lopsided, undercut, hasty, lost, endless, unasked,
+        other, missed, made_up, differ, missing, stray, leak, left)
 }

@@ -62,6 +62,8 @@ class Walk:
         self._converged_at: dict[str, Moment] = {}
         # Those whose groups are to be compared.
         self._launches: list[Launch] = []
+        # Whose rounds were over by then.
+        self._compared: float = 0
         # Instances that ended although nobody asked, by service.
         self._died: dict[str, set[str]] = collections.defaultdict(set)
         # Versions as clients see them, with the moment from which on: None, none.
@@ -193,7 +195,8 @@ class Walk:
     def check_groups(self, revision: float) -> None:
         """Instances get their places one after the other, and all of a round are launched at once,
         agent by agent. So whether groups are alike is known when a round is over."""
-        due = [launch for launch in self._launches if revision > launch.until]
+        due = [one for one in self._launches if self._compared < one.until < revision]
+        self._compared = revision - 1
         for launch in due:
             round_ = [
                 one for one in self._launches if one.service == launch.service
