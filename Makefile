@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks bench-services docs chaos-archive clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks bench-services docs chaos-archive clean chaos-services
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -44,6 +44,9 @@ chaos: ## real servers under a nemesis for MINUTES=3, every answer and event che
 
 chaos-tasks: ## real agents and frameworks under a nemesis for MINUTES=3, every task accounted for
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos-tasks.sh
+
+chaos-services: ## real services under a nemesis for MINUTES=3, changed all the time, all converge
+	@MINUTES=$(or $(MINUTES),3) scripts/chaos-services.sh
 
 runbooks: ## runs every command of docs/runbooks against real servers
 	@scripts/setup.sh build test

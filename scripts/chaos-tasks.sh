@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh build test
 swift build -c release --product keelson
-exec python3 tools/chaos-tasks/chaos_tasks.py --seconds "$((${MINUTES:-3} * 60))" "$@"
+exec python3 tools/chaos-datacenter/chaos_tasks.py --seconds "$((${MINUTES:-3} * 60))" "$@"

@@ -10,7 +10,7 @@ struct TaskChaosTests {
     func everyTaskIsAccountedFor() throws {
         let program = try ServerProgram.underTest()
         let root = ServerProgram.repositoryRoot
-        let script = root.appending(path: "tools/chaos-tasks/chaos_tasks.py").path
+        let script = root.appending(path: "tools/chaos-datacenter/chaos_tasks.py").path
         let history = ServerCluster.folder("chaos-tasks-test").path + ".jsonl"
         let output = try Command.run(
             try ServerProgram.python(),

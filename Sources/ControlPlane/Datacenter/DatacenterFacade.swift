@@ -68,10 +68,13 @@ package struct AppliedChanges: Sendable {
     /// That it made: the same on every node.
     package var revision: Int64
     package var changes: [DatacenterChange]
+    /// As it wrote and deleted them: the tables may have come further.
+    package var records: [Record]
 
-    package init(revision: Int64, changes: [DatacenterChange]) {
+    package init(revision: Int64, changes: [DatacenterChange], records: [Record]) {
         self.revision = revision
         self.changes = changes
+        self.records = records
     }
 }
 

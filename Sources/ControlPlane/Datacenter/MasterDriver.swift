@@ -110,7 +110,9 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func applied(_ batch: [Applied]) {
         let entries = batch.filter { !$0.datacenterChanges.isEmpty }.map {
-            AppliedChanges(revision: $0.revision.rawValue, changes: $0.datacenterChanges)
+            AppliedChanges(
+                revision: $0.revision.rawValue, changes: $0.datacenterChanges,
+                records: $0.events)
         }
         guard !entries.isEmpty else { return }
         let changes = entries.flatMap(\.changes)

@@ -24,26 +24,27 @@ package struct MarathonEvent: Equatable, Sendable {
 extension MarathonView {
     /// What the changes of one entry are to those who listen, in their order.
     /// - Parameters:
+    ///   - records: as the entry left them; this view may be of a later moment.
+    ///   - owners: of instances that are not on record any more.
     ///   - index: the revision that the entry made.
     ///   - clock: the leader's time of day in milliseconds.
     package func events(
-        _ changes: [DatacenterChange], index: UInt64, clock: UInt64
+        _ changes: [DatacenterChange], of records: EntryRecords,
+        owners: [InstanceID: ServiceID], index: UInt64, clock: UInt64
     ) -> [MarathonEvent] {
-        // Of instances that the same entry ends.
-        var owners: [InstanceID: ServiceID] = [:]
-        for case .instance(let id, let service) in changes { owners[id] = service }
-        return changes.flatMap { change -> [MarathonEvent] in
+        changes.flatMap { change -> [MarathonEvent] in
             switch change {
             case .task(let key) where key.framework == ServiceFramework.id:
-                guard let task = table.tasks[key] else { return [] }
+                guard let task = records.task(key) else { return [] }
                 return [statusUpdate(task, of: owners[key.task], index, clock)]
             case .instance(let id, let service):
-                guard let instance = services.instances[id], instance.phase == .waiting else {
+                guard let instance = records.instance(id), instance.phase == .waiting else {
                     return []
                 }
                 return [instanceChanged(instance, of: service, index, clock)]
-            case .deployment(let id, let event): return [deployment(id, event, index, clock)]
-            case .service(let id) where services.services[id] == nil:
+            case .deployment(let id, let event):
+                return [deployment(id, records.deployment(id), event, index, clock)]
+            case .service(let id) where !records.hasService(id):
                 return [
                     self.event(
                         "app_terminated_event", index, clock, [("appId", .text(id.path.text))])
@@ -119,9 +120,9 @@ extension MarathonView {
     }
 
     private func deployment(
-        _ id: DeploymentID, _ change: DeploymentEvent, _ index: UInt64, _ clock: UInt64
+        _ id: DeploymentID, _ record: DeploymentRecord?, _ change: DeploymentEvent,
+        _ index: UInt64, _ clock: UInt64
     ) -> MarathonEvent {
-        let record = services.deployments[id]
         let group = { (clock: UInt64) -> MarathonJSON in
             .object(
                 ("id", "/"), ("apps", []), ("groups", []), ("pods", []), ("dependencies", []),

@@ -55,6 +55,8 @@ package struct ServiceScheduler: Sendable {
     private var advancing: Set<DeploymentID> = []
     private var converged: Set<ServiceID> = []
     private var wakes = Heap<Wake>()
+    /// Those that were not allowed to go on, and the cluster's time at which they try again.
+    private var retries: [DeploymentID: UInt64] = [:]
 
     // Offers.
     /// Services with instances that wait, as they were looked at last.
@@ -174,7 +176,11 @@ package struct ServiceScheduler: Sendable {
             }
         case .advance(let deployment):
             advancing.remove(deployment)
-            if !isRefused { changedDeployments.insert(deployment) }
+            if isRefused {
+                retries[deployment] = retryAt
+            } else {
+                changedDeployments.insert(deployment)
+            }
         }
     }
 
@@ -189,6 +195,11 @@ package struct ServiceScheduler: Sendable {
             wakes.removeMin()
             if waiting[wake.service] != nil { needsRevival = true }
             look(at: wake.service)
+        }
+        let time = clusterTime
+        for id in retries.filter({ $0.value <= time }).keys.sorted() {
+            retries[id] = nil
+            changedDeployments.insert(id)
         }
         for id in changedServices.sorted() where !adjusting.contains(id) {
             changedServices.remove(id)

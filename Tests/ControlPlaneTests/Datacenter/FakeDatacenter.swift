@@ -121,7 +121,8 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
             payload: Command.encode(header, body: command.encode()))
         let applied = store.apply(entry)
         let changes = AppliedChanges(
-            revision: applied.revision.rawValue, changes: applied.datacenterChanges)
+            revision: applied.revision.rawValue, changes: applied.datacenterChanges,
+            records: applied.events)
         if !changes.changes.isEmpty { for observer in observers.values { observer([changes]) } }
         switch applied.outcome {
         case .datacenter(let outcome): return (applied.datacenterChanges, .done(outcome))

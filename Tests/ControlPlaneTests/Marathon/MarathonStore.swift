@@ -8,6 +8,7 @@ import Testing
 final class MarathonStore {
     let store = Store()
     var changes: [DatacenterChange] = []
+    var records = EntryRecords([])
     private var sequence: UInt64 = 0
     var clock: UInt64 = 1_709_296_200_000
 
@@ -38,6 +39,7 @@ final class MarathonStore {
                 index: store.appliedIndex.next, term: Term(1), kind: .command,
                 payload: Command.encode(header, body: command.encode())))
         changes = applied.datacenterChanges
+        records = EntryRecords(applied.events)
         switch applied.outcome {
         case .datacenter(let outcome): return .done(outcome)
         case .failed(.datacenter(let error)): return .refused(error)
@@ -45,6 +47,11 @@ final class MarathonStore {
             .member, .auth, .downgrade, .failed:
             return .refused(nil)
         }
+    }
+
+    /// Of the entry that was applied last.
+    func events(index: UInt64) -> [MarathonEvent] {
+        view.events(changes, of: records, owners: [:], index: index, clock: 1_000)
     }
 
     @discardableResult

@@ -179,17 +179,15 @@ struct MarathonViewTests {
     @Test("events have the index that they follow from, in the form of server-sent events")
     func events() throws {
         let id = try store.create(#"{"id": "/web", "cmd": "x"}"#)
-        let events = store.view.events(store.changes, index: 7, clock: 1_000)
+        let events = store.events(index: 7)
         #expect(events.map(\.type) == ["deployment_info"])
         let frame = String(decoding: try #require(events.first).frame, as: UTF8.self)
         #expect(frame.hasPrefix("event: deployment_info\ndata: {\"eventType\":"))
         #expect(frame.hasSuffix("}\n\n"))
         store.finish(id)
-        #expect(
-            store.view.events(store.changes, index: 8, clock: 1).map(\.type)
-                == ["deployment_success"])
+        #expect(store.events(index: 8).map(\.type) == ["deployment_success"])
         _ = try store.run("/web", "cpus:1")
-        let update = try #require(store.view.events(store.changes, index: 9, clock: 1).first)
+        let update = try #require(store.events(index: 9).first)
         #expect(update.type == "status_update_event" && update.body["appId"] == "/web")
         #expect(update.body["taskStatus"] == "TASK_RUNNING")
         #expect(MarathonEvent.idLine(9) == Array("id: 9\n".utf8))
@@ -200,5 +198,15 @@ struct MarathonViewTests {
         let info = store.view.info(leader: "h:5050", version: "1")
         #expect(info["elected"] == true && info["leader"] == "h:5050")
         #expect(MarathonView.leader("h:5050")["leader"] == "h:5050")
+    }
+
+    @Test("an entry's events are of the records as it left them, though later entries changed them")
+    func eventsOfEarlierEntries() throws {
+        let id = try store.create(#"{"id": "/web", "cmd": "x"}"#)
+        let (changes, records) = (store.changes, store.records)
+        store.finish(id)
+        let late = store.view.events(changes, of: records, owners: [:], index: 7, clock: 1)
+        #expect(late.map(\.type) == ["deployment_info"])
+        #expect(late.first?.body["plan", "steps", "0", "actions", "0", "app"] == "/web")
     }
 }

@@ -48,6 +48,8 @@ final class ServiceCluster {
     var decided: [ServiceCommand] = []
     var calls: [SchedulerCall] = []
     var onDecision: (ServiceCommand) -> Void = { _ in }
+    /// What the leader cannot commit: while it hands over, say.
+    var refuses: (DatacenterCommand) -> Bool = { _ in false }
     var changes: [DatacenterChange] = []
 
     static let traits: @Sendable (AgentRecord) -> AllocatorAgent = { record in
@@ -131,6 +133,7 @@ final class ServiceCluster {
     func commitOne(services first: Bool = true) {
         if first || desk.heldBack.isEmpty, !heldBack.isEmpty {
             let (id, command, term) = heldBack.removeFirst()
+            if refuses(command) { return step(.decided(id, .refused(nil))) }
             let applied = desk.apply(command, decidedIn: term)
             if !applied.datacenterChanges.isEmpty {
                 desk.step(.applied(applied.datacenterChanges))

@@ -33,6 +33,21 @@ struct ServiceSchedulerTests {
         #expect(cluster.decided.isEmpty && cluster.calls.isEmpty)
     }
 
+    @Test("a deployment whose step could not be committed tries again, though nothing happens")
+    func triesAgain() {
+        cluster.add("h1")
+        cluster.run(500)
+        cluster.refuses = { command in
+            if case .service(.advance) = command { true } else { false }
+        }
+        cluster.put(service())
+        cluster.run()
+        #expect(cluster.placed("/web").count == 1 && !cluster.services.deployments.isEmpty)
+        cluster.refuses = { _ in false }
+        cluster.run(1_000)
+        #expect(cluster.services.deployments.isEmpty)
+    }
+
     @Test("scaling down ends the youngest, or the oldest, and suspending all")
     func scales() {
         cluster.add("h1")

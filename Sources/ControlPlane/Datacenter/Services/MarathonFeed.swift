@@ -127,27 +127,53 @@ final class MarathonFeed {
             }
             return
         }
-        let news = entries.map { ($0.revision, $0.changes.filter { isNews($0) }) }
-        guard news.contains(where: { !$0.1.isEmpty }) else { return }
-        let view = view
-        let clock = facade.clock
-        var frames: [Frame] = []
-        for (revision, changes) in news {
-            let events = view.events(changes, index: UInt64(clamping: revision), clock: clock)
-            frames += events.map { Frame(index: $0.index, type: $0.type, bytes: $0.frame) }
-        }
+        let frames = frames(of: entries)
         if frames.isEmpty { return }
         remember(frames)
         for listener in listeners.values { deliver(frames[...], to: listener) }
     }
 
+    /// Each entry's events are the same on every node, however many it applies at once: they are
+    /// made of the records as that entry left them.
+    private func frames(of entries: [AppliedChanges]) -> [Frame] {
+        let news = entries.compactMap { entry -> (AppliedChanges, EntryRecords)? in
+            guard entry.changes.contains(where: Self.isOfServices) else { return nil }
+            var entry = entry
+            let records = EntryRecords(entry.records)
+            entry.changes.removeAll { !isNews($0, records) }
+            return entry.changes.isEmpty ? nil : (entry, records)
+        }
+        if news.isEmpty { return [] }
+        // Of instances that are gone by now.
+        var owners: [InstanceID: ServiceID] = [:]
+        for (entry, _) in news {
+            for case .instance(let id, let service) in entry.changes { owners[id] = service }
+        }
+        let view = view
+        let clock = facade.clock
+        return news.flatMap { entry, records in
+            view.events(
+                entry.changes, of: records, owners: owners,
+                index: UInt64(clamping: entry.revision), clock: clock
+            ).map { Frame(index: $0.index, type: $0.type, bytes: $0.frame) }
+        }
+    }
+
+    private static func isOfServices(_ change: DatacenterChange) -> Bool {
+        switch change {
+        case .task(let key): key.framework == ServiceFramework.id
+        case .service, .instance, .deployment: true
+        case .agent, .framework, .executor, .role, .master: false
+        }
+    }
+
     /// Whether anybody may want to hear of it. An acknowledgement changes a task's record, and
     /// tells nothing.
-    private func isNews(_ change: DatacenterChange) -> Bool {
+    private func isNews(_ change: DatacenterChange, _ records: EntryRecords) -> Bool {
+        guard Self.isOfServices(change) else { return false }
         switch change {
         case .task(let key):
-            guard key.framework == ServiceFramework.id else { return false }
-            guard let record = facade.table.tasks[key] else {
+            guard let record = records.task(key) else {
                 known[key] = nil
                 return false
             }

@@ -5,7 +5,6 @@ import dataclasses
 import random
 from collections.abc import Callable
 
-from framework import Framework
 from history import History
 from processes import Datacenter
 
@@ -13,8 +12,10 @@ from processes import Datacenter
 WEIGHTS = {
     "killServer": 5, "pauseServer": 3, "isolateServer": 4, "deafenServer": 3, "muteServer": 3,
     "killAllServers": 1, "killAgent": 6, "killAgentTwice": 2, "pauseAgent": 4, "cutAgent": 5,
-    "deafenAgent": 2, "muteAgent": 2, "dropScheduler": 2, "twoSchedulers": 2,
+    "deafenAgent": 2, "muteAgent": 2,
 }
+# Only where there are frameworks.
+SCHEDULER_FAULTS = {"dropScheduler": 2, "twoSchedulers": 2}
 CUTS = {kind for kind in WEIGHTS if kind.startswith(("isolate", "deafen", "mute", "cut"))}
 
 
@@ -30,12 +31,13 @@ class Undo:
 
 class Nemesis:
     def __init__(
-        self, datacenter: Datacenter, frameworks: list[Framework], history: History,
+        self, datacenter: Datacenter, schedulers: list, history: History,
         random: random.Random, kinds: list[str], leader: Callable[[], str | None],
     ):
-        self.datacenter, self.frameworks, self.history = datacenter, frameworks, history
+        self.datacenter, self.schedulers, self.history = datacenter, schedulers, history
         self.random, self.leader = random, leader
-        self.kinds = {k: WEIGHTS[k] for k in kinds if datacenter.network or k not in CUTS}
+        weights = WEIGHTS | SCHEDULER_FAULTS
+        self.kinds = {k: weights[k] for k in kinds if datacenter.network or k not in CUTS}
         self.undos: list[Undo] = []
         self.struck: collections.Counter[str] = collections.Counter()
         self._next = 0.0
@@ -100,7 +102,7 @@ class Nemesis:
     def _strike(self) -> None:
         kind = self.random.choices(list(self.kinds), list(self.kinds.values()))[0]
         if kind.endswith(("Scheduler", "Schedulers")):
-            framework = self.random.choice(self.frameworks)
+            framework = self.random.choice(self.schedulers)
             self.struck[kind] += 1
             self._note(kind, framework.name)
             if kind == "dropScheduler":

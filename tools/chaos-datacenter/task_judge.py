@@ -2,7 +2,7 @@
 
 import collections
 
-from cases import Case, collect
+from task_cases import Case, collect
 from views import totals
 
 # Tasks that have ended and that servers still know, for each framework (Mesos has as many).

@@ -1,4 +1,5 @@
-"""Mesos' v1 HTTP API over asyncio: calls, and streams of events in RecordIO."""
+"""HTTP over asyncio: calls, and streams of events in RecordIO, as Mesos' v1 API has them, or of
+lines."""
 
 import asyncio
 import json
@@ -44,6 +45,18 @@ class Response:
             return await self._reader.read()
         return await self._reader.readexactly(int(length))
 
+    async def lines(self):
+        """The lines of a body, as they come, without their ends."""
+        held = bytearray()
+        async for part in self.chunks():
+            held += part
+            while (end := held.find(b"\n")) >= 0:
+                yield bytes(held[:end])
+                del held[:end + 1]
+            if len(held) > RECORD_BYTES_MAX:
+                raise Malformed(f"a line of more than {RECORD_BYTES_MAX} bytes")
+        raise EOFError("the stream ended")
+
     async def records(self):
         """RecordIO: the length in decimal, a line feed, and the record (Mesos, recordio.md)."""
         held = bytearray()
@@ -61,9 +74,10 @@ class Response:
 
 
 async def send(
-    address: str, path: str, message: dict, headers: dict[str, str]
+    address: str, path: str, message: dict | list | None, headers: dict[str, str],
+    method: str = "POST",
 ) -> tuple[Response, asyncio.StreamWriter]:
-    """Posts a message on a connection of its own, and reads the head of the answer."""
+    """Sends a message on a connection of its own, and reads the head of the answer."""
     host, _, port = address.rpartition(":")
     try:
         reader, writer = await asyncio.wait_for(
@@ -71,12 +85,12 @@ async def send(
     except (OSError, asyncio.TimeoutError) as error:
         raise NotSent(f"{address}: {error!r}") from error
     try:
-        body = json.dumps(message).encode()
+        body = b"" if message is None else json.dumps(message).encode()
         lines = {
             "Host": address, "Content-Type": "application/json", "Accept": "application/json",
             "Content-Length": str(len(body)), **headers,
         }
-        head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+        head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
         writer.write(head.encode() + b"\r\n" + body)
         await writer.drain()
         return await _head(reader), writer
@@ -105,9 +119,17 @@ async def post(
     address: str, path: str, message: dict, headers: dict[str, str] | None = None,
     seconds: float = 10,
 ) -> tuple[int, dict[str, str], bytes]:
+    """A call that is a POST."""
+    return await call(address, "POST", path, message, headers, seconds)
+
+
+async def call(
+    address: str, method: str, path: str, message: dict | list | None = None,
+    headers: dict[str, str] | None = None, seconds: float = 10,
+) -> tuple[int, dict[str, str], bytes]:
     """One call and its whole answer: status, headers, body."""
     async with asyncio.timeout(seconds):
-        response, writer = await send(address, path, message, headers or {})
+        response, writer = await send(address, path, message, headers or {}, method)
         try:
             return response.status, response.headers, await response.body()
         finally:

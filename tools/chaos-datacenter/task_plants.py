@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 
-from cases import Case, collect
+from task_cases import Case, collect
 
 
 def _case(lines: list[dict], end: str) -> Case:

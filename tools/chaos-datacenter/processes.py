@@ -95,9 +95,15 @@ class Datacenter:
             n: self._member(n, binary, [
                 "agent", "--endpoints", endpoints, "--work-dir", str(folder / n),
                 "--listen-url", f"http://{self._address(n, ports.pop())}", "--hostname", n,
-                "--resources", resources, "--attributes", f"rack:r{i % 2}",
+                "--resources", resources,
+                "--attributes", f"rack:{self.rack(i)};name:{n}",
             ]) for i, n in enumerate(f"agent{i + 1}" for i in range(agents))
         }
+
+    @staticmethod
+    def rack(number: int) -> str:
+        """Of an agent, counted from 0: its attribute."""
+        return f"r{number % 2}"
 
     def _address(self, name: str, port: int) -> str:
         return f"{self.network.hosts[name] if self.network else '127.0.0.1'}:{port}"

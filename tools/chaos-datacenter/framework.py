@@ -5,7 +5,7 @@ import dataclasses
 import getpass
 import random
 
-import plans
+import task_plans
 from history import History
 from scheduler import Scheduler, Stream
 
@@ -107,10 +107,10 @@ class Framework(Scheduler):
             task.is_over = False
         if task is None or task.is_over:
             return
-        if state == "TASK_RUNNING" and task.plan in plans.KILLED and task.kill_at is None:
+        if state == "TASK_RUNNING" and task.plan in task_plans.KILLED and task.kill_at is None:
             task.kill_at = self._clock + self.random.uniform(0, 4)
         task.state = state
-        if state in plans.ENDED or state in ("denied", "refused"):
+        if state in task_plans.ENDED or state in ("denied", "refused"):
             task.is_over = True
             self.ends[state] = self.ends.get(state, 0) + 1
 
@@ -207,7 +207,7 @@ class Framework(Scheduler):
     def _info(self, offer: dict, size: dict[str, float], ports: list[int]) -> dict:
         self.count += 1
         name = f"{self.name}-{self.count}"
-        plan = plans.draw(self.random, WEIGHTS[self.name])
+        plan = task_plans.draw(self.random, WEIGHTS[self.name])
         role = {"allocation_info": {"role": self.name}}
         resources = [
             {"name": key, "type": "SCALAR", "scalar": {"value": value}, **role}
@@ -218,7 +218,7 @@ class Framework(Scheduler):
         return {
             "task_id": {"value": name}, "name": plan, "agent_id": offer["agent_id"],
             "resources": resources,
-            "command": {"value": plans.command(self.random, plan, self.marks, name, ports)},
+            "command": {"value": task_plans.command(self.random, plan, self.marks, name, ports)},
             "kill_policy": {"grace_period": {"nanoseconds": 1_000_000_000}},
         }
 

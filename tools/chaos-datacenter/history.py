@@ -1,4 +1,5 @@
-"""The history of a run: JSON Lines, as docs/task-history-format.md says."""
+"""The history of a run: JSON Lines, as docs/task-history-format.md and
+docs/service-history-format.md say."""
 
 import json
 import pathlib

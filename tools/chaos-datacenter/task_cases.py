@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import plans
+import task_plans
 from framework import told
 
 NEVER_LAUNCHED = {"denied", "refused"}
@@ -21,7 +21,7 @@ class Heard:
         """None where it is none. What was refused may be denied later: that is one end."""
         if self.meaning in NEVER_LAUNCHED:
             return "never launched"
-        return self.meaning if self.meaning in plans.ENDED else None
+        return self.meaning if self.meaning in task_plans.ENDED else None
 
     @property
     def is_update(self) -> bool:
