@@ -37,6 +37,25 @@ struct ForwardTests {
         #expect(refused == [[1, 3, 4]])
     }
 
+    @Test("a leader leaves alone what was meant for another term: its origin may have called it lost")
+    func otherTerms() throws {
+        var trio = Trio()
+        trio.elect()
+        let leader = try #require(trio.leader)
+        let sender = Trio.ids[(leader + 1) % 3]
+        let own = trio.replicas[leader].raft.term
+        let before = trio.replicas[leader].raft.lastIndex
+        var effects: [ReplicaEffect] = []
+        for (place, term) in [Term(own.rawValue - 1), Term(own.rawValue + 1)].enumerated() {
+            let put = command(CommandKind.put.rawValue, UInt64(place + 1), from: sender)
+            trio.replicas[leader].step(.received(.forward(term, [put]), from: sender), into: &effects)
+        }
+        #expect(trio.replicas[leader].raft.lastIndex == before)
+        let put = command(CommandKind.put.rawValue, 3, from: sender)
+        trio.replicas[leader].step(.received(.forward(own, [put]), from: sender), into: &effects)
+        #expect(trio.replicas[leader].raft.lastIndex == before.next)
+    }
+
     @Test("a proposal that waits for a leader keeps its deadline when one comes and goes")
     func deadline() {
         let raft = RaftSettings(id: NodeID(1), seed: 1, electionTicks: 10, heartbeatTicks: 2)
