@@ -57,7 +57,7 @@ package final class Store: @unchecked Sendable {
 
     /// The highest compacted revision, zero before the first compaction. It can still be read, and
     /// watched from; revisions below cannot.
-    package var compactedRevision: Revision { Revision(max(0, client.floor)) }
+    package var compactedRevision: Revision { compactedRevision(of: .client) }
 
     /// Live keys of both spaces.
     package var keyCount: Int { client.tree.liveCount + datacenter.tree.liveCount }
@@ -101,12 +101,16 @@ package final class Store: @unchecked Sendable {
         return found
     }
 
-    /// Visits what changed in `from ... through`, by revision and then by order inside it, until
-    /// `visit` says false. Cost: logarithmic to find the start, then constant a record.
+    package func compactedRevision(of space: SpaceID) -> Revision {
+        Revision(max(0, keySpace(space).floor))
+    }
+
+    /// Visits what changed of a space in `from ... through`, by revision and then by order inside
+    /// it, until `visit` says false. Cost: logarithmic to find the start, then constant a record.
     package func forEachRecord(
-        from: Revision, through: Revision, _ visit: (Record) -> Bool
+        of space: SpaceID, from: Revision, through: Revision, _ visit: (Record) -> Bool
     ) {
-        client.log.forEach(from: from.rawValue) { record in
+        keySpace(space).log.forEach(from: from.rawValue) { record in
             record.modRevision <= through.rawValue && visit(record)
         }
     }

@@ -37,7 +37,8 @@ struct ForwardTests {
         #expect(refused == [[1, 3, 4]])
     }
 
-    @Test("a leader leaves alone what was meant for another term: its origin may have called it lost")
+    @Test(
+        "a leader leaves alone what was meant for another term: its origin may have called it lost")
     func otherTerms() throws {
         var trio = Trio()
         trio.elect()
@@ -48,7 +49,8 @@ struct ForwardTests {
         var effects: [ReplicaEffect] = []
         for (place, term) in [Term(own.rawValue - 1), Term(own.rawValue + 1)].enumerated() {
             let put = command(CommandKind.put.rawValue, UInt64(place + 1), from: sender)
-            trio.replicas[leader].step(.received(.forward(term, [put]), from: sender), into: &effects)
+            trio.replicas[leader].step(
+                .received(.forward(term, [put]), from: sender), into: &effects)
         }
         #expect(trio.replicas[leader].raft.lastIndex == before)
         let put = command(CommandKind.put.rawValue, 3, from: sender)

@@ -5,7 +5,7 @@ extension WatchHub {
     ///
     /// Without watchers, or where the node applied what it did not tell, nothing is collected:
     /// who watches reads it from `log`. The datacenter's records are another space, which no watch
-    /// that starts outside sees.
+    /// sees that begins outside.
     package mutating func applied(_ batch: [Applied], log: Store) -> [WatchOutput] {
         guard let last = batch.last, last.revision > revision else { return [] }
         guard watcherCount > 0 else {
@@ -14,10 +14,12 @@ extension WatchHub {
         }
         var records: [Record] = []
         for applied in batch { records.append(contentsOf: applied.events) }
-        records.removeAll { $0.withKey { SpaceID.of($0) } == .datacenter }
         if let first = records.first, first.revision != revision.next {
             jump(to: last.revision)
             return []
+        }
+        if recordGroupCount == 0 {
+            records.removeAll { $0.withKey { SpaceID.of($0) } == .datacenter }
         }
         return publish(records, through: last.revision, log: log)
     }

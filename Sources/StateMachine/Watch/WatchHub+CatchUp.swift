@@ -23,21 +23,24 @@ extension WatchHub {
                 invariant(false, "a watcher in the queue is behind")
                 return outputs
             }
+            let space = groups[watchers[id.slot].group].space
+            let compacted = log.compactedRevision(of: space)
             #if KEELSON_MUTANTS
-                if planted(.leapsOverCompaction), next < log.compactedRevision.rawValue {
+                if planted(.leapsOverCompaction), next < compacted.rawValue {
                     turn += 1
-                    advance(id, to: log.compactedRevision.rawValue)
+                    advance(id, to: compacted.rawValue)
                     continue
                 }
             #endif
-            if next < log.compactedRevision.rawValue {
+            if next < compacted.rawValue {
                 remove(id)
-                outputs.append(.overtaken(id, compacted: log.compactedRevision))
+                outputs.append(.overtaken(id, compacted: compacted))
                 budget -= 1
                 continue
             }
             turn += 1
-            budget -= readWindow(from: next, log: log, recordsMax: budget, into: &outputs)
+            budget -= readWindow(
+                of: space, from: next, log: log, recordsMax: budget, into: &outputs)
         }
         return outputs
     }
@@ -48,21 +51,23 @@ extension WatchHub {
         var id: WatcherID
     }
 
-    /// One pass over the log. Returns its cost in records, at least one.
+    /// One pass over the log of one space. Returns its cost in records, at least one.
     private mutating func readWindow(
-        from first: Int64, log: some WatchHistory, recordsMax: Int,
+        of space: SpaceID, from first: Int64, log: some WatchHistory, recordsMax: Int,
         into outputs: inout [WatchOutput]
     ) -> Int {
         passes += 1
         let pass = passes
         let last = min(first + Self.catchUpRevisionsMax - 1, revision.rawValue)
-        let participants = takeParticipants(from: first, through: last)
+        let participants = takeParticipants(of: space, from: first, through: last)
         var touched: [Int] = []
         var readCount = 0
         var byteCount = 0
         var reached = first
         var isComplete = true
-        log.forEachRecord(from: Revision(first), through: Revision(last)) { record in
+        log.forEachRecord(
+            of: space, from: Revision(first), through: Revision(last)
+        ) { record in
             #if KEELSON_MUTANTS
                 if planted(.splitsRevisions), readCount >= recordsMax {
                     isComplete = false
@@ -93,13 +98,15 @@ extension WatchHub {
     }
 
     /// Everybody whose next revision lies in the window, by group and next revision.
-    private mutating func takeParticipants(from first: Int64, through last: Int64) -> [Participant]
-    {
+    private mutating func takeParticipants(
+        of space: SpaceID, from first: Int64, through last: Int64
+    ) -> [Participant] {
         var participants: [Participant] = []
         for id in behind {
-            guard case .behind(_, let next) = watchers[id.slot].state, next >= first, next <= last
-            else { continue }
             let group = watchers[id.slot].group
+            guard case .behind(_, let next) = watchers[id.slot].state, next >= first, next <= last,
+                groups[group].space == space
+            else { continue }
             groups[group].pass = passes
             participants.append(Participant(group: group, next: next, id: id))
         }

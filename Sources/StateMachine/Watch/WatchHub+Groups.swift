@@ -8,12 +8,13 @@ extension WatchHub {
         }
         let group: Int
         if let free = freeGroups.popLast() {
-            groups[free] = Group(spec: spec)
+            groups[free] = Group(spec)
             group = free
         } else {
             group = groups.count
-            groups.append(Group(spec: spec))
+            groups.append(Group(spec))
         }
+        if groups[group].space == .datacenter { recordGroupCount += 1 }
         groups[group].watcherCount = 1
         groupBySpec[spec] = group
         switch spec.range {
@@ -26,6 +27,7 @@ extension WatchHub {
 
     package mutating func dissolve(_ group: Int) {
         let spec = groups[group].spec
+        if groups[group].space == .datacenter { recordGroupCount -= 1 }
         groupBySpec[spec] = nil
         switch spec.range {
         case .key(let key):

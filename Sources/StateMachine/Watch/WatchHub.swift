@@ -31,7 +31,8 @@ package struct WatchHub: Sendable {
     }
 
     package struct Group: Sendable {
-        var spec: WatchSpec
+        let spec: WatchSpec
+        let space: SpaceID
         /// Watchers of this spec in any state. The group goes with the last one.
         var watcherCount = 0
         var synced: [WatcherID] = []
@@ -40,6 +41,11 @@ package struct WatchHub: Sendable {
         /// The last pass of ``catchUp(log:recordsMax:)`` in which a watcher of this group takes
         /// part.
         var pass: UInt64 = 0
+
+        init(_ spec: WatchSpec) {
+            self.spec = spec
+            space = spec.space
+        }
     }
 
     /// The newest revision that the hub was told of.
@@ -51,6 +57,8 @@ package struct WatchHub: Sendable {
     package var groupBySpec: [WatchSpec: Int] = [:]
     package var exact: [Bytes: [Int]] = [:]
     package var ranges = IntervalTree()
+    /// Groups that see the datacenter's records: most nodes have none.
+    package var recordGroupCount = 0
     package var behind: [WatcherID] = []
     /// Whose turn it is in `behind`.
     package var turn = 0
@@ -183,13 +191,17 @@ package struct WatchHub: Sendable {
     ) -> Bool {
         var isWanted = false
         var matching: [Int] = []
+        var space = SpaceID.client
         record.withKey { key in
+            space = .of(key)
             if !exact.isEmpty, let found = exact[Bytes(Array(key))] { matching = found }
             if !ranges.isEmpty { ranges.forEach(around: key) { matching.append($0) } }
         }
         var previous: Record??
         for group in matching
-        where isOpen(groups[group]) && groups[group].spec.wants(tombstone: record.isTombstone) {
+        where groups[group].space == space && isOpen(groups[group])
+            && groups[group].spec.wants(tombstone: record.isTombstone)
+        {
             var event = WatchEvent(record: record, previous: nil)
             if groups[group].spec.withPrevious {
                 if previous == nil { previous = .some(log.previousVersion(of: record)) }

@@ -50,6 +50,14 @@ package struct WatchSpec: Hashable, Sendable {
         self.withPrevious = withPrevious
     }
 
+    /// The keys that it can see: those of the space that its range begins in, as a read of that
+    /// range does.
+    var space: SpaceID {
+        switch range {
+        case .key(let start), .range(let start, _), .from(let start): .of(start.storage)
+        }
+    }
+
     func wants(tombstone: Bool) -> Bool { tombstone ? !withoutDeletes : !withoutPuts }
 }
 
@@ -96,13 +104,14 @@ package enum WatchOutput: Sendable {
 
 /// The store's history as the hub reads it.
 package protocol WatchHistory {
-    /// Everything below is gone; what changed at it is still there.
-    var compactedRevision: Revision { get }
+    /// Everything of the space below is gone; what changed at it is still there.
+    func compactedRevision(of space: SpaceID) -> Revision
 
-    /// Visits what changed in `from ... through`, by revision and then by order inside it, until
-    /// `visit` returns false. Cost: logarithmic to find the start, then constant a record.
+    /// Visits what changed of a space in `from ... through`, by revision and then by order inside
+    /// it, until `visit` returns false. Cost: logarithmic to find the start, then constant a
+    /// record.
     func forEachRecord(
-        from: Revision, through: Revision, _ visit: (Record) -> Bool)
+        of space: SpaceID, from: Revision, through: Revision, _ visit: (Record) -> Bool)
 
     /// The live version that `record` replaced; nil where there was none or compaction took it.
     func previousVersion(of record: Record) -> Record?

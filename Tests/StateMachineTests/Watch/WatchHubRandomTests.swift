@@ -19,7 +19,9 @@ struct WatchWorld {
     mutating func draw(_ bound: Int) -> Int { Int(random.next(below: UInt64(bound))) }
 
     mutating func drawKey() -> [UInt8] {
-        (0...draw(2)).map { _ in UInt8(draw(4)) }
+        let name = (0...draw(2)).map { _ in UInt8(draw(4)) }
+        // One in four is a record of the datacenter's, which is another space.
+        return draw(4) == 0 ? Array("/keelson/".utf8) + name : name
     }
 
     mutating func drawSpec() -> WatchSpec {

@@ -48,6 +48,26 @@ struct WatchHubTests {
         #expect(expected.count == 4)
     }
 
+    @Test("the datacenter's records are seen by watches that begin among them, and by no others")
+    func records() throws {
+        var hub = WatchHub(revision: Revision(1))
+        let inside = [
+            hub.add(try spec("/keelson/", end: "/keelson0"), start: 0),
+            hub.add(try spec("/keelson/tasks/t"), start: 0),
+        ]
+        _ = hub.add(try spec("/", end: "0"), start: 0)
+        let log = HistoryLog(records: [
+            .put(Array("/keelson/tasks/t".utf8), revision: 2), .put(Array("/a".utf8), revision: 3),
+        ])
+        let found = deliveries(hub.publish(log.records, through: Revision(3), log: log))
+        #expect(found.filter { $0.revisions == [2] }.flatMap(\.takers).sorted() == inside)
+        #expect(found.filter { $0.revisions == [3] }.count == 1 && found.count == 3)
+        let late = hub.add(try spec("/keelson/", end: "/keelson0"), start: 2)
+        let read = deliveries(hub.catchUp(log: log, recordsMax: 100))
+        #expect(read.map(\.revisions) == [[2]] && read.map(\.takers) == [[late]])
+        #expect(!hub.needsCatchUp)
+    }
+
     @Test("catching up takes at most a thousand revisions a delivery and what it was given to read")
     func boundedSteps() throws {
         var hub = WatchHub(revision: Revision(2501))

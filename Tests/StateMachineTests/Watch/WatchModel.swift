@@ -6,9 +6,16 @@ struct HistoryLog: WatchHistory {
     var records: [Record] = []
     var compactedRevision = Revision.zero
 
-    func forEachRecord(from: Revision, through: Revision, _ visit: (Record) -> Bool) {
+    func compactedRevision(of space: SpaceID) -> Revision { compactedRevision }
+
+    func forEachRecord(
+        of space: SpaceID, from: Revision, through: Revision, _ visit: (Record) -> Bool
+    ) {
         invariant(from >= compactedRevision, "\(from) is compacted through \(compactedRevision)")
-        for record in records where record.revision >= from && record.revision <= through {
+        for record in records
+        where record.revision >= from && record.revision <= through
+            && record.withKey({ SpaceID.of($0) }) == space
+        {
             if !visit(record) { return }
         }
     }
@@ -66,7 +73,18 @@ struct ModelWatcher {
         }.map { SeenEvent($0) }
     }
 
+    /// A range ends where the space ends that it begins in.
     private func contains(_ key: Bytes) -> Bool {
+        let start =
+            switch spec.range {
+            case .key(let start), .range(let start, _), .from(let start): start.storage
+            }
+        let records = Array("/keelson/".utf8)
+        guard start.starts(with: records) == key.storage.starts(with: records) else { return false }
+        return lies(key)
+    }
+
+    private func lies(_ key: Bytes) -> Bool {
         switch spec.range {
         case .key(let only): key.storage == only.storage
         case .range(let from, let to):
