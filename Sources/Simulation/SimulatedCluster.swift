@@ -247,7 +247,7 @@ package final class SimulatedCluster {
         restartLater(machine)
     }
 
-    private static let twoSlotFiles = ["/data/peers", "/data/hardstate"]
+    private static let twoSlotFiles = ["/data/peers", "/data/hardstate", "/data/boot"]
 
     /// The node stopped by itself.
     func halted(_ process: SimulatedProcess, _ reason: NodeHalt) {
