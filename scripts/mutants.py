@@ -53,12 +53,14 @@ def registry() -> list[tuple[str, str, str]]:
 class Trial:
     def __init__(self, build: pathlib.Path, seeds: int, runs_tests: bool):
         self.binary = build / "release/keelson"
-        self.build, self.seeds, self.runs_tests = build, seeds, runs_tests
+        # Run as it is: two `swift test` of one build folder wait for each other.
+        self.tests = build / "release/keelsonPackageTests.xctest"
+        self.seeds, self.runs_tests = seeds, runs_tests
 
     def run(self, name: str) -> dict:
         begin = time.monotonic()
         environment = dict(
-            os.environ, KEELSON_MUTANT=name, KEELSON_MUTANTS="1", SWIFT_BACKTRACE="enable=no")
+            os.environ, KEELSON_MUTANT=name, SWIFT_BACKTRACE="enable=no")
         result = {"mutant": name, "killed_by": None, "seeds": None}
         killer, seeds = self.simulate(environment)
         if killer is None and self.runs_tests:
@@ -90,9 +92,7 @@ class Trial:
         return next((killer for killer in found if killer), None)
 
     def run_tests(self, environment: dict, which: str) -> str | None:
-        command = [
-            "swift", "test", "-c", "release", "--scratch-path", self.build, "--skip-build",
-            "--disable-xctest", "--parallel", "--filter", which]
+        command = [self.tests, "--testing-library", "swift-testing", "--filter", which]
         try:
             done = subprocess.run(
                 command, env=environment, cwd=ROOT, capture_output=True, text=True,
@@ -101,7 +101,8 @@ class Trial:
             return "tests: no end"
         if done.returncode == 0:
             return None
-        failed = re.search(r'✘ Test (?:case [^"]*)?"([^"]+)"', done.stdout)
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        failed = re.search(r'✘ Test (?:case [^"]*)?"([^"]+)"', plain)
         return "test: " + (failed.group(1) if failed else "a trap")
 
 
