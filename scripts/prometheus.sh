@@ -9,7 +9,14 @@ if [[ -x $folder/usr/bin/prometheus ]]; then exit 0; fi
 echo "setup: Debian's prometheus in $folder"
 rm -rf "$folder"
 mkdir -p "$folder/download"
-(cd "$folder/download" && apt-get -q download prometheus)
+fetch() { (cd "$folder/download" && apt-get -q download prometheus); }
+if ! fetch; then
+  # A fresh machine has no list of packages yet.
+  as_root=()
+  if [[ $(id -u) -ne 0 ]]; then as_root=(sudo); fi
+  "${as_root[@]}" apt-get update -q
+  fetch
+fi
 dpkg -x "$folder"/download/prometheus_*.deb "$folder"
 rm -rf "$folder/download"
 "$folder/usr/bin/prometheus" --version 2>&1 | head -n 1
