@@ -78,6 +78,7 @@ let package = Package(
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
         room("StateMachine", ["Primitives", deque]),
         room("Scheduling", ["StateMachine", "Primitives", heap]),
+        room("AgentLogic", ["Primitives"]),
         room("Replication", ["RaftCore", "Storage", "StateMachine", "Primitives", deque, heap]),
         room(
             "RPC",
@@ -114,7 +115,8 @@ let package = Package(
         room(
             "Agent",
             [
-                "KeelsonClient", "API", "RPC", "Primitives", "CProcess", protobuf, nio("NIOCore"),
+                "AgentLogic", "KeelsonClient", "API", "RPC", "Primitives", "CProcess", protobuf,
+                nio("NIOCore"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -134,9 +136,10 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "Agent", "Backup", "EtcdSnapshot", "Replication", "StateMachine",
-                "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC",
-                "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "ControlPlane", "Agent", "AgentLogic", "Backup", "EtcdSnapshot", "Replication",
+                "StateMachine", "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API",
+                "RPC", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments,
+                logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "tools/keelson", swiftSettings: strict),
@@ -190,8 +193,9 @@ let package = Package(
         tests(
             "AgentTests",
             [
-                "Agent", "ControlPlane", "Scheduling", "StateMachine", "KeelsonClient", "API",
-                "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"),
+                "Agent", "AgentLogic", "ControlPlane", "Scheduling", "StateMachine",
+                "KeelsonClient", "API", "RPC", "Primitives", protobuf, nio("NIOCore"),
+                nio("NIOPosix"),
             ]),
         tests(
             "KeelsonClientTests",
