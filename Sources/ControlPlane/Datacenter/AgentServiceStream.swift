@@ -190,11 +190,8 @@ final class AgentStream: ServerStream, @unchecked Sendable {
         message.registered.session = session
         message.registered.heartbeatMilliseconds = service.settings.heartbeatMilliseconds
         send(message)
-        for message in KnownTask.orders(
-            for: id, known: known, table: service.facade.table, term: term)
-        {
-            send(message)
-        }
+        let differences = AgentDifferences(of: id, known: known, in: service.facade.table)
+        for message in differences.orders(term: term) { send(message) }
     }
 
     private func send(_ message: WireMasterMessage) {

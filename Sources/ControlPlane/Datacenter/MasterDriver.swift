@@ -13,10 +13,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     /// Where this node serves HTTP; empty where it does not.
     private let url: String
     private let logger: Logger
-    private var master: Master?
+    private var office = MasterOffice()
     private var ticker: RepeatedTask?
-    private var inputs: [MasterInput] = []
-    private var isStepping = false
     private var lastID: UInt64 = 0
     private var agents: [AgentConnectionID: ((term: UInt64, order: AgentOrder)?) -> Void] = [:]
     private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
@@ -46,7 +44,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package var revision: Int64 { node.store.revision.rawValue }
 
     package var leadership: MasterLeadership {
-        if let master { return .leading(term: master.term.rawValue) }
+        if let master = office.master { return .leading(term: master.term.rawValue) }
         guard let leader = node.leader, !node.isLeader, let record = table.master,
             record.member == leader.rawValue
         else { return .unknown }
@@ -68,12 +66,13 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private static var now: UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000_000 }
 
     private func takeOffice() {
-        let mayLead = node.mayDecide
-        if let master, !mayLead || master.term != node.term { resign() }
-        guard master == nil, mayLead, let time = node.leadersTime else { return }
-        master = Master(
-            settings: settings, term: node.term, table: table, now: Self.now, clusterTime: time,
-            reading: .mesos)
+        let term = node.mayDecide ? node.term : nil
+        if office.resign(unlessIn: term) { resigned() }
+        guard
+            office.take(
+                in: term, clusterTime: node.leadersTime, now: Self.now, table: table,
+                settings: settings, reading: .mesos)
+        else { return }
         logger.info(
             "acting as the datacenter's master",
             metadata: [
@@ -88,9 +87,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     }
 
     /// Whoever was connected here has to find the next master.
-    private func resign() {
-        guard master != nil else { return }
-        master = nil
+    private func resigned() {
         logger.info("no longer the datacenter's master")
         let (oldAgents, oldSchedulers) = (agents, schedulers)
         agents = [:]
@@ -113,22 +110,15 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func stopping() {
         ticker?.cancel()
-        resign()
+        if office.resign(unlessIn: nil) { resigned() }
     }
 
     // MARK: - Steps
 
     /// What an effect leads to at once joins the queue.
     private func step(_ input: MasterInput) {
-        inputs.append(input)
-        guard !isStepping else { return }
-        isStepping = true
-        defer { isStepping = false }
-        while !inputs.isEmpty {
-            let input = inputs.removeFirst()
-            guard master != nil else { continue }
-            var effects: [MasterEffect] = []
-            master?.step(input, in: table, into: &effects)
+        guard office.add(input) else { return }
+        while let effects = office.next(in: table) {
             for effect in effects { perform(effect) }
         }
     }
@@ -136,13 +126,13 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private func perform(_ effect: MasterEffect) {
         switch effect {
         case .propose(let id, let command):
-            let term = master?.term
+            let term = office.master?.term
             node.decide(command) { [weak self] outcome in
-                guard let self, master?.term == term else { return }
+                guard let self, office.master?.term == term else { return }
                 step(.decided(id, DecisionOutcome(outcome)))
             }
         case .toAgent(let connection, let order):
-            agents[connection]?((master?.term.rawValue ?? 0, order))
+            agents[connection]?((office.master?.term.rawValue ?? 0, order))
         case .toScheduler(let stream, let event): schedulers[stream]?(event)
         case .closeStream(let stream): schedulers.removeValue(forKey: stream)?(nil)
         }
@@ -202,28 +192,21 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
 
-    package func offers() -> [MasterOffer] { master?.offers ?? [] }
+    package func offers() -> [MasterOffer] { office.master?.offers ?? [] }
 
     package func explain(framework: FrameworkID) -> FrameworkExplanation? {
-        try? master?.allocator.explain(framework: framework, now: Self.now)
+        try? office.master?.allocator.explain(framework: framework, now: Self.now)
     }
 
     package func explain(agent: AgentID) -> AgentExplanation? {
-        try? master?.allocator.explain(agent: agent, now: Self.now)
+        try? office.master?.allocator.explain(agent: agent, now: Self.now)
     }
 }
 
 extension DecisionOutcome {
     fileprivate init(_ outcome: ProposalOutcome) {
         switch outcome {
-        case .applied(let applied):
-            switch applied.outcome {
-            case .datacenter(let outcome): self = .done(outcome)
-            case .failed(.datacenter(let error)): self = .refused(error)
-            case .none, .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarms,
-                .member, .auth, .downgrade, .failed:
-                self = .refused(nil)
-            }
+        case .applied(let applied): self.init(applied.outcome)
         case .refused: self = .refused(nil)
         case .unknown: self = .unknown
         }
