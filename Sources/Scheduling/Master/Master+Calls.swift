@@ -27,7 +27,9 @@ extension Master {
             let key = TaskKey(id, task)
             // One that nobody waits for costs no entry.
             guard table.tasks[key]?.waiting.first?.uuid == uuid else { return }
-            decide(.acknowledge(key, uuid: uuid), into: &effects)
+            let isProposed = decide(
+                .acknowledge(key, uuid: uuid), .acknowledgement(key), into: &effects)
+            if !isProposed { unacknowledged.insert(key) }
         case .reconcile(let tasks): reconcile(tasks, of: id, in: table, into: &effects)
         case .message(let agent, let executor, let data):
             guard let session = sessions[agent] else { return }

@@ -90,6 +90,17 @@ extension Master {
         }
     }
 
+    /// A framework acknowledges again what it is told again.
+    mutating func tellAgain(in table: DatacenterTable, into effects: inout [MasterEffect]) {
+        guard !unacknowledged.isEmpty else { return }
+        let keys = unacknowledged.sorted()
+        unacknowledged = []
+        for key in keys {
+            told[key] = nil
+            tellStatus(of: key, in: table, into: &effects)
+        }
+    }
+
     mutating func tellStatus(
         of key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {

@@ -46,6 +46,7 @@ package struct Master: Sendable {
         /// Looked at again when its time comes, if it came to nothing.
         case agentLoss(AgentID)
         case frameworkLoss(FrameworkID)
+        case acknowledgement(TaskKey)
         case other
     }
 
@@ -92,6 +93,9 @@ package struct Master: Sendable {
     /// The uuid of the status that the framework was told last, of those that it has not
     /// acknowledged.
     var told: [TaskKey: [UInt8]] = [:]
+    /// Tasks of which an acknowledgement came to nothing. Their frameworks count on it, and would
+    /// never hear what waits behind it.
+    var unacknowledged: Set<TaskKey> = []
 
     // Offers.
     var offeredAt: [OfferNumber: UInt64] = [:]
@@ -168,6 +172,11 @@ package struct Master: Sendable {
             reported(connection, reports, outcome, into: &effects)
         case .agentLoss(let agent): agentsLeaving.remove(agent)
         case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
+        case .acknowledgement(let key):
+            switch outcome {
+            case .done: break
+            case .refused, .unknown: unacknowledged.insert(key)
+            }
         case .other: break
         }
     }

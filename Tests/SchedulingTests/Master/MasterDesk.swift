@@ -79,6 +79,13 @@ final class MasterDesk {
         }
     }
 
+    /// Nothing that was decided finds room in the log.
+    func refuse() {
+        let refused = heldBack
+        heldBack = []
+        for (id, _, _) in refused { step(.decided(id, .refused(nil))) }
+    }
+
     /// Applies all that was decided, and tells the master nothing: it is another's by now.
     func commitUnseen() {
         for (_, command, decidedIn) in heldBack { apply(command, decidedIn: decidedIn) }
