@@ -78,6 +78,11 @@ extension AgentCore {
     }
 
     private func isNew(_ order: LaunchOrder) -> Bool {
+        #if KEELSON_MUTANTS
+            if planted(.startsRepeatedLaunches) {
+                return order.tasks.allSatisfy { !isAlive($0.key) }
+            }
+        #endif
         return order.stamp.sequence > mark.sequence
     }
 

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import StateMachine
 
 extension Master {
@@ -28,6 +29,12 @@ extension Master {
         switch input {
         case .registers, .heartbeat: break
         case .reports(let reports):
+            #if KEELSON_MUTANTS
+                if planted(.acknowledgesBeforeCommit) {
+                    let early = reports.map { _ in StatusVerdict.committed }
+                    reported(connection, reports, .done(.statuses(early)), into: &effects)
+                }
+            #endif
             // What finds no room is sent again by the agent.
             decide(
                 .reportStatuses(id, session: session.session, reports),
@@ -59,6 +66,9 @@ extension Master {
             effects.append(.toAgent(connection, .registered(id, session: session)))
             let keys = table.agents[id]?.tasks ?? []
             for key in keys { sent[key] = nil }
+            #if KEELSON_MUTANTS
+                if planted(.leavesLaunchesUnsent) { return }
+            #endif
             for key in byLaunch(keys, in: table) { sendOrders(of: key, in: table, into: &effects) }
         case .refused(let error?):
             effects.append(

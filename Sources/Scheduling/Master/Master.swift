@@ -121,6 +121,9 @@ package struct Master: Sendable {
             agentChanged(id, in: table)
         }
         for name in table.roleNames { roleChanged(name, in: table) }
+        #if KEELSON_MUTANTS
+            if planted(.awaitsNobody) { return }
+        #endif
         for id in table.frameworkIDs where table.frameworks[id]?.record.phase == .connected {
             awaited[id] = now + settings.reconnectMilliseconds
         }
