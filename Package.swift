@@ -125,7 +125,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", deque, heap,
+                "AgentLogic", "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine",
+                "Primitives", deque, heap,
             ],
             swiftSettings: strict + [
                 .unsafeFlags(

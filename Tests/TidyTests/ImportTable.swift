@@ -44,8 +44,8 @@ enum ImportTable {
             "Scheduling": ["StateMachine", "API", "Primitives"],
             "AgentLogic": ["Primitives"],
             "Simulation": [
-                "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "Primitives",
-                "API",
+                "AgentLogic", "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine",
+                "Primitives", "API",
             ],
             "KeelsonClient": ["API", "RPC", "Primitives", "NIOSSL", "SwiftProtobuf"],
             "Agent": [
