@@ -6,11 +6,11 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos malformed fuzz mutants bench bench-quick bench-expiry bench-large docs clean
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks docs chaos-archive clean
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
-	  | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	  | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 setup: ## installs the system packages that are missing (as root or through sudo)
 	@scripts/setup.sh build test
@@ -42,6 +42,18 @@ soak: ## ten thousand watchers under kills for five minutes, on Keelson and on e
 chaos: ## real servers under a nemesis for MINUTES=3, every answer and event checked
 	@MINUTES=$(or $(MINUTES),3) scripts/chaos.sh
 
+chaos-tasks: ## real agents and frameworks under a nemesis for MINUTES=3, every task accounted for
+	@MINUTES=$(or $(MINUTES),3) scripts/chaos-tasks.sh
+
+runbooks: ## runs every command of docs/runbooks against real servers
+	@scripts/setup.sh build test
+	@scripts/venv.sh
+	swift build -c release --product keelson
+	.build/venv/bin/python scripts/runbooks.py
+
+chaos-archive: ## archives a cluster under kills for MINUTES=10, and restores five moments of it
+	@MINUTES=$(or $(MINUTES),10) KEYS=$(or $(KEYS),200000) scripts/chaos-archive.sh
+
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh
 
@@ -62,6 +74,9 @@ bench-expiry: ## 100,000 leases that end at one moment: what writes notice, besi
 
 bench-large: ## a million keys: catching up by snapshot, restart and range beside etcd
 	@scripts/bench.sh large
+
+bench-tasks: ## AGENTS=1000 without processes, TASKS=20 on each, a leader killed meanwhile
+	@AGENTS=$(or $(AGENTS),1000) TASKS=$(or $(TASKS),20) scripts/bench.sh tasks
 
 docs: ## builds the documentation of the client library into .build/docs
 	@scripts/docs.sh

@@ -68,6 +68,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CChecksum"),
+        .target(name: "DashboardAssets", exclude: ["pages"]),
         .systemLibrary(name: "CNGHTTP2"),
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CLZ4"),
@@ -92,8 +93,9 @@ let package = Package(
             "ControlPlane",
             [
                 "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot",
-                "Primitives", "RPC", "API", protobuf, nio("NIOCore"), nio("NIOPosix"),
-                nio("NIOTLS"), nio("NIOConcurrencyHelpers"), ssl, deque, logging,
+                "Primitives", "RPC", "API", "DashboardAssets", protobuf, nio("NIOCore"),
+                nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOTLS"), nio("NIOConcurrencyHelpers"), ssl,
+                deque, logging,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -163,8 +165,9 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "ControlPlane", "KeelsonClient", "EtcdSnapshot", "Replication", "RaftCore",
-                "Simulation", "StateMachine", "Storage", "RPC", "Primitives", nio("NIOCore"),
+                "ControlPlane", "Backup", "KeelsonClient", "EtcdSnapshot", "Replication",
+                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Primitives",
+                nio("NIOCore"),
                 nio("NIOEmbedded"),
             ],
             path: "tools/fuzz/targets", swiftSettings: strict),
@@ -211,7 +214,7 @@ let package = Package(
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
-        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot"]),
+        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot", "KeelsonClient"]),
         tests("TLSTests", ["LocalCluster"]),
         tests("DatacenterTests", ["LocalCluster"]),
         tests("ChaosTests", ["LocalCluster"]),

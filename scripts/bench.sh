@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares Keelson with etcd on this machine: scripts/bench.sh full|quick|expiry|large [ARGUMENT...]
+# Measures Keelson on this machine, most of it beside etcd:
+# scripts/bench.sh full|quick|expiry|large|tasks [ARGUMENT...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mode=${1:-full}
@@ -10,6 +11,10 @@ swift build -c release --product keelson
 mkdir -p .build/bench
 python=.build/venv/bin/python
 if [[ $mode == expiry ]]; then exec "$python" scripts/expiry.py "$@"; fi
+if [[ $mode == tasks ]]; then
+  exec "$python" scripts/tasks.py --agents "${AGENTS:-1000}" --tasks "${TASKS:-20}" \
+    --report .build/bench/tasks.json "$@"
+fi
 if [[ $mode == large ]]; then
   exec "$python" scripts/large.py --keys 1000000 --report .build/bench/large.json "$@"
 fi

@@ -26,6 +26,8 @@ needs=(
   "curl|test|command -v curl|a client for HTTP"
   "iproute2|test|command -v ip|network namespaces, between which connections are cut"
   "iptables|test|command -v iptables|loses packets between servers, all or some at random"
+  "chromium|test|command -v chromium|looks at the dashboard"
+  "chromium-driver|test|command -v chromedriver|steers chromium"
   "python3-venv|test|python3 -c 'import venv, ensurepip'|a place of its own for Python clients"
 )
 

@@ -61,12 +61,15 @@ step sockets 600 swift test "${flags[@]}" --skip-build --disable-xctest --parall
 step real 2100 swift test "${flags[@]}" --skip-build --disable-xctest --no-parallel \
   --filter "$real"
 
+step runbooks 600 .build/venv/bin/python scripts/runbooks.py
+
 # Seeds that nobody has run before, drawn from what is tested, so that the same tree has the same
 # ones: what they find, `keelson simulate --seed N` shows again.
 first_seed=$(git rev-parse 'HEAD^{tree}' 2>/dev/null | cut -c 1-8 || true)
 step seeds 600 "$KEELSON_BIN" simulate --minutes "${KEELSON_SEED_MINUTES:-3}" \
   --from "$((16#${first_seed:-1}))"
 
+tail -n 1 "$logs/runbooks.log"
 tail -n 1 "$logs/seeds.log"
 tail -n 1 "$logs/mutants.log"
 closing unit

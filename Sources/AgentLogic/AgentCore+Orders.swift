@@ -50,17 +50,21 @@ extension AgentCore {
                     sequence: order.stamp.sequence, index: UInt32(place))
                 answerRepeated(container, spec.key)
             }
+            sayEndedUnlessAlive(order)
             return
         }
-        guard entries.count + order.tasks.count <= AgentLimits.tasksMax else {
+        let newCount = order.tasks.count + (order.executor == nil ? 0 : 1)
+        guard entries.count + newCount <= AgentLimits.tasksMax else {
             // A record of each refusal would be what there is no room for.
             for (place, spec) in order.tasks.enumerated() {
                 answerUnknown(
                     spec.key, ContainerID(sequence: order.stamp.sequence, index: UInt32(place)),
                     .dropped, .agentFull)
             }
+            sayEndedUnlessAlive(order)
             return
         }
+        if let executor = order.executor { return launch(order, by: executor) }
         let refusal = self.refusal(of: order)
         for (place, spec) in order.tasks.enumerated() {
             let container = ContainerID(sequence: order.stamp.sequence, index: UInt32(place))
@@ -86,14 +90,14 @@ extension AgentCore {
         return order.stamp.sequence > mark.sequence
     }
 
-    private struct Refusal {
+    struct Refusal {
         var state: TaskState
         var reason: StatusReason
         var message: String
     }
 
     /// Why none of the order's tasks is started, or nil.
-    private func refusal(of order: LaunchOrder) -> Refusal? {
+    func refusal(of order: LaunchOrder) -> Refusal? {
         var keys: Set<TaskKey> = []
         for spec in order.tasks {
             if let fault = spec.fault {
@@ -109,11 +113,11 @@ extension AgentCore {
     }
 
     private mutating func answerRepeated(_ container: ContainerID, _ key: TaskKey) {
-        if let place = index(of: container) {
-            answerLatest(at: place)
-        } else {
-            answerUnknown(key, container, .lost, .sequencePassed)
+        guard let place = index(of: container) else {
+            return answerUnknown(key, container, .lost, .sequencePassed)
         }
+        // One that has yet to begin has nothing to say: no framework waits to hear that.
+        if entries[place].record.latest != nil { answerLatest(at: place) }
     }
 
     /// The whole group starts once every member has its files.
@@ -132,7 +136,11 @@ extension AgentCore {
     func places(ofGroup sequence: UInt64) -> Range<Int> {
         let first = insertionIndex(of: ContainerID(sequence: sequence, index: 0))
         var end = first
-        while end < entries.count, entries[end].record.container.sequence == sequence { end += 1 }
+        while end < entries.count, entries[end].record.container.sequence == sequence,
+            !entries[end].record.isExecutor
+        {
+            end += 1
+        }
         return first..<end
     }
 
@@ -157,6 +165,9 @@ extension AgentCore {
     ) {
         let record = entries[place].record
         let container = record.container
+        if let remote = record.remote {
+            return killRemote(at: place, remote, reason, message, graceMillis: graceMillis)
+        }
         let grace = min(graceMillis ?? record.spec.killGraceMillis, AgentLimits.durationMillisMax)
         switch record.state {
         case .staging:
@@ -197,7 +208,8 @@ extension AgentCore {
             }
             return
         }
-        for place in entries.indices where !entries[place].record.isSettled {
+        for place in entries.indices
+        where !entries[place].record.isSettled && !entries[place].record.isExecutor {
             answerLatest(at: place)
         }
     }

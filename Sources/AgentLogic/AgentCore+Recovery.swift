@@ -37,10 +37,13 @@ extension AgentCore {
             mark.term = max(mark.term, task.record.term)
             var entry = Entry(record: task.record)
             entry.isFetched = true
+            // What it was told in an earlier life nobody knows but itself.
+            entry.wasTold = true
             insert(entry)
         }
         work.changed = []
-        for task in recovered { settle(task) }
+        for task in recovered where task.record.remote == nil { settle(task) }
+        settleRemote()
     }
 
     private mutating func settle(_ task: RecoveredTask) {

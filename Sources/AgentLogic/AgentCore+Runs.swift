@@ -5,6 +5,9 @@ extension AgentCore {
         else { return }
         if let fault {
             end(container, as: .failed, .fetchFailed, fault)
+        } else if entries[place].record.isExecutor {
+            entries[place].isFetched = true
+            startExecutor(at: place)
         } else {
             entries[place].isFetched = true
             startIfFetched(sequence: container.sequence)
@@ -47,6 +50,8 @@ extension AgentCore {
         {
             entries[place].hasChecks = true
             work.effects.append(.startChecks(entries[place].record))
+        } else if record.isExecutor {
+            awaitConnection(at: place)
         }
     }
 
@@ -54,6 +59,7 @@ extension AgentCore {
         guard let place = index(of: container) else { return }
         let killReason = entries[place].record.killReason
         let message = Self.message(of: report)
+        entries[place].waitStatus = report.outcome.waitStatus
         if killReason != .none {
             end(container, as: .killed, killReason, message)
             return
@@ -93,6 +99,11 @@ extension AgentCore {
         stopChecks(at: place)
         entries[place].record.endedAtMillis = nowMillis
         report(at: place, state, reason, message)
+        switch entries[place].record.role {
+        case .executor: return executorEnded(at: place, message)
+        case .remote: return
+        case .command: break
+        }
         guard state != .finished else { return }
         for sibling in places(ofGroup: container.sequence)
         where !entries[sibling].record.state.isTerminal

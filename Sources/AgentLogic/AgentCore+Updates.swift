@@ -6,16 +6,25 @@ extension AgentCore {
         at place: Int, _ state: TaskState, _ reason: StatusReason = .none, _ message: String = ""
     ) {
         let record = entries[place].record
+        if record.isExecutor {
+            // Nobody is told of it but by what becomes of its tasks.
+            entries[place].record.state = state
+            return markChanged(record.container)
+        }
         var update = StatusUpdate(
             id: drawID(), key: record.key, container: record.container, state: state,
             reason: reason, message: message, atMillis: nowMillis)
         update.isHealthy = record.isHealthy
         update.check = record.check
-        entries[place].record.state = state
+        queue(update, at: place)
+    }
+
+    mutating func queue(_ update: StatusUpdate, at place: Int) {
+        entries[place].record.state = update.state
         entries[place].record.latest = update
         makeRoom(at: place)
         entries[place].record.pending.append(update)
-        markChanged(record.container)
+        markChanged(entries[place].record.container)
         if entries[place].record.pending.count == 1 { sendFirst(at: place) }
     }
 
@@ -60,7 +69,10 @@ extension AgentCore {
 
     mutating func tick(_ millis: UInt64) {
         if millis < nowMillis { clockWentBack(to: millis) }
+        // A clock that was set forward is no time that an executor had.
+        let passed = min(millis > nowMillis ? millis - nowMillis : 0, Self.tickMillisMax)
         nowMillis = millis
+        countDown(passed)
         for place in entries.indices {
             guard isConnected, let due = entries[place].resendAtMillis, due <= millis else {
                 continue
@@ -71,6 +83,9 @@ extension AgentCore {
         }
         collectSandboxes()
     }
+
+    /// Milliseconds that may pass between two ticks.
+    private static let tickMillisMax: UInt64 = 5000
 
     /// Waits that were counted on the old time would last as long as the clock was ahead.
     private mutating func clockWentBack(to millis: UInt64) {
@@ -87,7 +102,9 @@ extension AgentCore {
             guard entry.record.isSettled, let ended = entry.record.endedAtMillis else {
                 return false
             }
-            return now >= ended.addingCapped(age)
+            // A task without a sandbox is only kept for executors that repeat themselves.
+            let kept = entry.record.remote == nil ? age : min(age, AgentLimits.remoteMillis)
+            return now >= ended.addingCapped(kept)
         }
         let over = entries.filter(isOver).map { $0.record }
         guard !over.isEmpty else { return }
@@ -95,6 +112,9 @@ extension AgentCore {
         for record in over {
             if containerOfKey[record.key] == record.container {
                 containerOfKey[record.key] = nil
+            }
+            if let key = record.executorKey, runOfExecutor[key] == record.container {
+                runOfExecutor[key] = nil
             }
             work.changed.removeAll { $0 == record.container }
             work.removed.append(record.container)

@@ -14,6 +14,8 @@ internal import Primitives
 /// - A terminal state is final.
 package struct AgentCore: Sendable {
     package struct Settings: Equatable, Sendable {
+        /// Milliseconds that an executor may live without a connection to this agent.
+        package var executorMillis: UInt64 = 60_000
         /// Milliseconds that the sandbox of an ended task is kept while the disk is empty.
         package var sandboxMillis: UInt64 = 7 * 86_400_000
         /// Thousandths of the disk that are to stay free. The age shrinks as it fills up.
@@ -29,6 +31,22 @@ package struct AgentCore: Sendable {
         var resendAtMillis: UInt64?
         var resendMillis = AgentLimits.resendMillisMin
         var hasChecks = false
+
+        // Of an executor.
+
+        /// The subscription through which it is told things.
+        var connection: ExecutorCallID?
+        /// Milliseconds until it is ended for want of a connection, or for taking too long to end.
+        var remainingMillis: UInt64?
+        /// How its process ended, as wait(2) gives it.
+        var waitStatus: Int32 = 0
+
+        // Of an executor or of one of its tasks.
+
+        /// An executor: it has been connected. A task: its executor was told to launch it.
+        var wasTold = false
+        /// Milliseconds that the last order to kill a task gave its executor.
+        var killGraceMillis: UInt64?
     }
 
     /// What one step changed; it becomes one write and what waits for it.
@@ -45,6 +63,8 @@ package struct AgentCore: Sendable {
     var entries: [Entry] = []
     /// The newest run of each task. Looked up, never iterated.
     var containerOfKey: [TaskKey: ContainerID] = [:]
+    /// The newest run of each executor. Looked up, never iterated.
+    var runOfExecutor: [ExecutorKey: ContainerID] = [:]
     var nowMillis: UInt64
     var diskPermille: UInt32 = 0
     var work = Step()
@@ -80,6 +100,7 @@ package struct AgentCore: Sendable {
         case .health(let container, let isHealthy, let mustEnd):
             health(container, isHealthy: isHealthy, mustEnd: mustEnd)
         case .check(let container, let result): check(container, result)
+        case .executor(let input): take(input)
         case .tick(let millis): tick(millis)
         case .diskUse(let permille):
             diskPermille = min(permille, 1000)
@@ -90,8 +111,16 @@ package struct AgentCore: Sendable {
         for container in changed { checkRun(container) }
     }
 
-    /// Every run that is remembered, oldest first: what the master is told at registration.
-    package var records: [TaskRecord] { entries.map { $0.record } }
+    /// Every task that is remembered, oldest first: what the master is told at registration.
+    package var records: [TaskRecord] { entries.map { $0.record }.filter { !$0.isExecutor } }
+
+    /// Executors that live.
+    package var executors: [ExecutorKey] {
+        entries.compactMap { entry in
+            let isAlive = entry.record.isExecutor && !entry.record.state.isTerminal
+            return isAlive ? entry.record.executorKey : nil
+        }
+    }
 
     package func record(of key: TaskKey) -> TaskRecord? {
         containerOfKey[key].flatMap { index(of: $0) }.map { entries[$0].record }
@@ -122,8 +151,11 @@ package struct AgentCore: Sendable {
     mutating func insert(_ entry: Entry) {
         let place = insertionIndex(of: entry.record.container)
         entries.insert(entry, at: place)
-        let key = entry.record.key
-        if !isAlive(key) { containerOfKey[key] = entry.record.container }
+        if entry.record.isExecutor {
+            if let key = entry.record.executorKey { runOfExecutor[key] = entry.record.container }
+        } else if !isAlive(entry.record.key) {
+            containerOfKey[entry.record.key] = entry.record.container
+        }
         markChanged(entry.record.container)
     }
 

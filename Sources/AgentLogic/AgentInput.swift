@@ -19,9 +19,12 @@ package struct OrderStamp: Equatable, Sendable {
 package struct LaunchOrder: Equatable, Sendable {
     package var stamp: OrderStamp
     package var tasks: [TaskSpec]
-    package init(stamp: OrderStamp, tasks: [TaskSpec]) {
+    /// Nil: the agent runs the tasks' commands itself.
+    package var executor: ExecutorOrder?
+    package init(stamp: OrderStamp, tasks: [TaskSpec], executor: ExecutorOrder? = nil) {
         self.stamp = stamp
         self.tasks = tasks
+        self.executor = executor
     }
 }
 
@@ -68,6 +71,7 @@ package enum AgentInput: Equatable, Sendable {
     case supervisor(ContainerID, SupervisorEvent)
     case health(ContainerID, isHealthy: Bool, mustEnd: Bool)
     case check(ContainerID, CheckResult)
+    case executor(ExecutorInput)
     /// Milliseconds since 1970 by the machine's clock; it may jump, and is only used for waiting
     /// and for ages.
     case tick(nowMillis: UInt64)
@@ -118,4 +122,5 @@ package indirect enum AgentEffect: Equatable, Sendable {
     /// Sandbox, supervisor's files and record of a run that is over.
     case removeRun(TaskRecord)
     case refuse(OrderRefusal)
+    case executor(ExecutorEffect)
 }

@@ -15,6 +15,17 @@ package enum AgentLimits {
     package static let tasksMax = 20_000
     /// Unacknowledged updates of one task. More than its states need: the rest is for health.
     package static let pendingUpdatesMax = 32
+    /// Bytes of a status that an executor sends, encoded: with what the agent adds it is one that a
+    /// master takes.
+    package static let executorStatusBytesMax = 60 << 10
+    /// Bytes of such statuses of one task that wait, but for the one that ends it.
+    package static let executorPendingBytesMax = 512 << 10
+    /// Updates of a task that are known again.
+    package static let executorUpdatesKnownMax = 64
+    /// Milliseconds that a task of an executor's is remembered behind its end.
+    package static let remoteMillis: UInt64 = 60_000
+    /// Bytes of a message between an executor and its scheduler.
+    package static let executorMessageBytesMax = 1 << 20
     /// Bytes of a status message; longer ones are cut.
     package static let messageBytesMax = 1024
     /// Milliseconds: a day. Longer graces, delays and timeouts are refused.

@@ -82,7 +82,60 @@ extension TaskRecord {
         writer.writeList(pending) { $1.encode(into: &$0) }
         writer.write(endedAtMillis != nil)
         if let endedAtMillis { writer.write(endedAtMillis) }
+        encodeRole(into: &writer)
         return writer.bytes
+    }
+
+    /// Nothing for a task that runs a command: so were all records before there were executors.
+    private func encodeRole(into writer: inout ByteWriter) {
+        switch role {
+        case .command: break
+        case .executor(let terms):
+            writer.write(UInt8(1))
+            writer.writeLengthPrefixed(terms.info)
+            writer.writeLengthPrefixed(terms.framework)
+            writer.write(terms.shutdownGraceMillis)
+        case .remote(let task):
+            writer.write(UInt8(2))
+            writer.write(task.run.sequence)
+            writer.write(task.run.index)
+            writer.writeLengthPrefixed(task.info)
+            writer.write(task.isGroup)
+            writer.writeList(task.received) { writer, id in
+                writer.write(id.high)
+                writer.write(id.low)
+            }
+            writer.writeLengthPrefixed(latest?.body ?? [])
+            for update in pending { writer.writeLengthPrefixed(update.body) }
+        }
+    }
+
+    private mutating func decodeRole(
+        from reader: inout ByteReader
+    ) throws(Primitives.DecodingError) {
+        if reader.isAtEnd { return }
+        let start = reader.offset
+        switch try reader.read(UInt8.self) {
+        case 1:
+            role = .executor(
+                ExecutorTerms(
+                    info: try reader.readInfo(), framework: try reader.readInfo(),
+                    shutdownGraceMillis: try reader.read()))
+        case 2:
+            let run = ContainerID(sequence: try reader.read(), index: try reader.read())
+            var task = RemoteTask(
+                run: run, info: try reader.readInfo(), isGroup: try reader.readFlag())
+            task.received = try reader.readList(max: AgentLimits.executorUpdatesKnownMax) {
+                (reader: inout ByteReader) throws(Primitives.DecodingError) -> UpdateID in
+                UpdateID(high: try reader.read(), low: try reader.read())
+            }
+            role = .remote(task)
+            // Read also where there is none to give it to.
+            let body = try reader.readInfo()
+            latest?.body = body
+            for place in pending.indices { pending[place].body = try reader.readInfo() }
+        default: throw .invalid(field: "role", offset: start)
+        }
     }
 
     package init(from reader: inout ByteReader) throws(Primitives.DecodingError) {
@@ -106,6 +159,7 @@ extension TaskRecord {
         guard state.isTerminal == (endedAtMillis != nil) else {
             throw .invalid(field: "ended", offset: end)
         }
+        try decodeRole(from: &reader)
     }
 }
 
@@ -173,6 +227,11 @@ extension ByteReader {
         case 4: return .nothing
         default: throw .invalid(field: "check", offset: start)
         }
+    }
+
+    /// A message that is kept as it came.
+    fileprivate mutating func readInfo() throws(Primitives.DecodingError) -> [UInt8] {
+        try readLengthPrefixed(limit: AgentLimits.recordBytesMax)
     }
 
     fileprivate mutating func readTaskState() throws(Primitives.DecodingError) -> TaskState {

@@ -7,6 +7,7 @@ package struct TaskRecord: Equatable, Sendable {
     /// The term of the master whose order it was.
     package var term: Term
     package var spec: TaskSpec
+    package var role = TaskRole.command
     package var state: TaskState = .staging
     /// Why it is being ended by us, or ``StatusReason/none``.
     package var killReason: StatusReason = .none
@@ -26,6 +27,14 @@ package struct TaskRecord: Equatable, Sendable {
     }
 
     package var key: TaskKey { spec.key }
+    package var isExecutor: Bool { if case .executor = role { true } else { false } }
+    package var remote: RemoteTask? { if case .remote(let task) = role { task } else { nil } }
+    /// Whose directory the task works in.
+    package var sandboxContainer: ContainerID { remote?.run ?? container }
+    /// Nil for a task that is its own executor.
+    package var executorKey: ExecutorKey? {
+        spec.executorID.map { ExecutorKey(framework: spec.frameworkID, executor: $0) }
+    }
     /// Ended, and the master knows.
     package var isSettled: Bool { state.isTerminal && pending.isEmpty }
 }

@@ -56,6 +56,10 @@ package enum StatusReason: UInt8, CaseIterable, Sendable {
     case taskUnknown
     case healthChanged
     case checkChanged
+    /// The task's executor ended, or is about to.
+    case executorGone
+    /// The executor did not connect in time.
+    case executorSilent
 }
 
 /// 16 bytes that name one status update.
@@ -122,6 +126,8 @@ package struct StatusUpdate: Equatable, Sendable {
     package var check: CheckResult?
     /// Milliseconds since 1970 by the machine's clock.
     package var atMillis: UInt64
+    /// mesos.v1.TaskStatus as the task's executor wrote it; empty where the agent speaks.
+    package var body: [UInt8] = []
 
     package init(
         id: UpdateID, key: TaskKey, container: ContainerID, state: TaskState,

@@ -98,13 +98,18 @@ package enum BackupDatabase {
             ("authentication", .integer(store.auth.isEnabled ? 1 : 0)),
         ]
         switch state.origin {
-        case .backup(let summary):
+        case .backup(let summary), .archive(let summary, _):
             rows += [
                 ("kind", .text("keelson backup")),
                 ("taken_at", .integer(Int64(clamping: summary.description.takenAt))),
                 ("taken_by", .text(summary.description.program)),
                 ("cluster", .text("\(summary.clusterID)")),
                 ("member", .text("\(summary.memberID)")), ("sha256", .text(summary.digest)),
+            ]
+        case .member(let identity, _, _):
+            rows += [
+                ("kind", .text("data directory")), ("cluster", .text("\(identity.clusterID)")),
+                ("member", .text("\(identity.memberID)")),
             ]
         case .etcd: rows.append(("kind", .text("etcd snapshot")))
         }

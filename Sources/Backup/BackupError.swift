@@ -1,4 +1,5 @@
 package import EtcdSnapshot
+package import Primitives
 package import StateMachine
 package import Storage
 
@@ -20,6 +21,21 @@ package enum BackupError: Error, Equatable, Sendable {
     /// What etcd holds cannot be held here.
     case notImportable(path: String, reason: String)
     case notRestorable(path: String, RestorationError)
+    /// The directory holds no backup to begin with.
+    case noArchive(path: String)
+    /// There is log in the directory, and no backup before it.
+    case noBase(path: String)
+    /// The archive does not cover the moment that was asked for.
+    case outsideArchive(path: String, reason: String)
+    /// The archive's log cannot be read to its end; up to `revision` it can.
+    case brokenArchive(path: String, reason: String, revision: Revision)
+    /// An entry that no archive's batch can hold.
+    case entryTooLarge(path: String, byteCount: Int)
+    case otherCluster(path: String, expected: ClusterID, found: ClusterID)
+    /// An entry that only a newer build knows.
+    case newerEntry(path: String, index: LogIndex)
+    /// A server's data directory that nothing can be made of.
+    case noMember(path: String, reason: String)
     /// The target holds something already.
     case targetNotEmpty(path: String, holds: String)
     /// The members that were named cannot be a cluster.
@@ -30,10 +46,25 @@ package enum BackupError: Error, Equatable, Sendable {
         switch self {
         case .storage(let error): error.exitStatus
         case .etcd(_, .unreadable): 74
-        case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall): 64
-        case .foreign, .newerFormat, .truncated, .damaged, .notAState, .etcd, .notImportable,
-            .notRestorable:
+        case .targetNotEmpty, .badMembers, .notRestorable(_, .stepTooSmall), .outsideArchive: 64
+        case .noMember, .noArchive, .noBase, .brokenArchive, .entryTooLarge, .otherCluster,
+            .newerEntry, .foreign, .newerFormat, .truncated, .damaged, .notAState, .etcd,
+            .notImportable, .notRestorable:
             65
+        }
+    }
+}
+
+extension BackupError {
+    /// Whether it is these bytes that are wrong, so that others may do in their place.
+    var isDamage: Bool {
+        switch self {
+        case .truncated, .damaged, .notAState, .foreign: true
+        case .storage(let error): error.exitStatus == 65
+        case .newerFormat, .etcd, .notImportable, .notRestorable, .noArchive, .noBase,
+            .outsideArchive, .brokenArchive, .entryTooLarge, .otherCluster, .newerEntry, .noMember,
+            .targetNotEmpty, .badMembers:
+            false
         }
     }
 }
@@ -71,6 +102,32 @@ extension BackupError: CustomStringConvertible {
             return "a step of \(step) revisions is too small: whoever met the old cluster after"
                 + " the backup may know higher ones. Take at least"
                 + " \(RestorationStep.revisionsMin)"
+        case .noArchive(let path):
+            return
+                "\(path) holds no backup: it is no archive of `keelson backup follow`, or one that"
+                + " has only begun"
+        case .noBase(let path):
+            return
+                "\(path) holds log of `keelson backup follow` and no backup before it. Bring the"
+                + " base-*.kbk that belong to it back, or name another directory"
+        case .brokenArchive(let path, let reason, let revision):
+            return
+                "\(path) cannot be read to its end: \(reason). Restore what is before that with"
+                + " --to-revision \(revision); where the cluster lives, `keelson backup follow`"
+                + " fetches the rest again"
+        case .entryTooLarge(let path, let byteCount):
+            return "an entry of \(byteCount) bytes is too large for the archive \(path)"
+        case .outsideArchive(let path, let reason):
+            return "\(path) does not cover that moment: \(reason)"
+        case .otherCluster(let path, let expected, let found):
+            return
+                "\(path) is of cluster \(found), not of \(expected). Give each cluster, a restored"
+                + " one too, a directory of its own"
+        case .newerEntry(let path, let index):
+            return
+                "\(path) holds an entry, at index \(index), that a newer version of keelson wrote."
+                + " Use that version, or a later one"
+        case .noMember(let path, let reason): return "\(path) cannot be used: \(reason)"
         case .targetNotEmpty(let path, let found):
             return "\(path) holds \(found) already, and nothing is restored over anything."
                 + " Name a directory that is empty or not there; one that an interrupted restore"

@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 package import Storage
 
 /// Reads a backup from front to back, and believes nothing unchecked.
@@ -62,6 +62,12 @@ package struct BackupReader {
         hash.update(rest)
     }
 
+    /// Where the state stands, and of which cluster it is, once the first blocks were read.
+    package var position: (revision: Revision, clock: UInt64, cluster: ClusterID)? {
+        guard let cluster = tally.clusterID, let position = tally.position else { return nil }
+        return (position.revision, position.clock, cluster)
+    }
+
     /// How much of the file was read, from 0 to 1.
     package var progress: Double { Double(offset) / Double(max(1, fileByteCount)) }
 
@@ -114,10 +120,6 @@ package struct BackupReader {
         hash.update(bytes)
         self.offset += count
         return bytes
-    }
-
-    private func integer32(_ bytes: [UInt8]) -> UInt32 {
-        bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
     }
 
     private func damaged(_ reason: String) -> BackupError {

@@ -10,6 +10,10 @@ package struct BackupState {
         case backup(BackupSummary)
         /// etcd's snapshot, or its `db`.
         case etcd(hasDigest: Bool)
+        /// A member's own directory, up to an entry of this term.
+        case member(NodeIdentity, through: LogIndex, term: Term)
+        /// An archive's base, and its log up to an entry.
+        case archive(base: BackupSummary, through: LogIndex)
     }
 
     package let path: String
@@ -27,19 +31,33 @@ package struct BackupState {
     /// Of which cluster it was; nil where the file does not say.
     package var clusterID: ClusterID? {
         switch origin {
-        case .backup(let summary): summary.clusterID
+        case .backup(let summary), .archive(let summary, _): summary.clusterID
+        case .member(let identity, _, _): identity.clusterID
         case .etcd: nil
         }
     }
 
-    /// Reads `path` whole, whatever it is: a backup, or a snapshot of etcd's.
+    /// Reads `path` whole, whatever it is: a backup, a snapshot of etcd's, or an archive.
     ///
     /// Nothing is believed before the last byte was checked. Memory: the state, as a member has it.
-    /// - Parameter progress: is given how much was read, from 0 to 1.
+    /// - Parameters:
+    ///   - cut: of an archive, up to where.
+    ///   - progress: is given how much was read, from 0 to 1.
+    /// - Throws: ``BackupError/outsideArchive(path:reason:)`` where there is no such moment.
     package static func load(
-        _ path: String, fileSystem: any FileSystem, progress: (Double) -> Void = { _ in }
+        _ path: String, cut: ArchiveCut = .end, fileSystem: any FileSystem,
+        progress: (Double) -> Void = { _ in }
     ) throws(BackupError) -> BackupState {
-        switch try FileKind.of(path, fileSystem: fileSystem) {
+        let kind = try FileKind.of(path, fileSystem: fileSystem)
+        if kind != .archive, cut != .end {
+            throw .outsideArchive(
+                path: path,
+                reason: "it is one backup, of one moment; `keelson backup follow` makes archives")
+        }
+        switch kind {
+        case .archive:
+            var replay = ArchiveReplay(try Archive(path, fileSystem: fileSystem), cut)
+            return try replay.run(progress)
         case .backup: return try loadBackup(path, fileSystem: fileSystem, progress: progress)
         case .etcd:
             let file: BoltDiskFile
@@ -78,6 +96,8 @@ package struct BackupState {
 package enum FileKind: Equatable, Sendable {
     case backup
     case etcd
+    /// A directory.
+    case archive
 
     /// bbolt's magic number, behind the head of the first page.
     private static let boltMagic: [UInt8] = [0xED, 0xDA, 0x0C, 0xED]
@@ -88,13 +108,15 @@ package enum FileKind: Equatable, Sendable {
     package static func of(
         _ path: String, fileSystem: any FileSystem
     ) throws(BackupError) -> FileKind {
-        let head = try storing { () throws(StorageError) in
+        let head = try storing { () throws(StorageError) -> [UInt8]? in
             switch try fileSystem.kind(of: path) {
             case .missing: throw .notFound(path: path)
-            case .directory, .other: return [UInt8]()
+            case .directory: return nil
+            case .other: return []
             case .file, .symbolicLink: return try fileSystem.open(path, .read).read(32, at: 0)
             }
         }
+        guard let head else { return .archive }
         if head.starts(with: BackupFormat.magic) { return .backup }
         let bolt = head.dropFirst(boltMagicOffset).prefix(boltMagic.count)
         if Array(bolt) == boltMagic { return .etcd }

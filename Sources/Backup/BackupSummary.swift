@@ -28,6 +28,8 @@ struct StreamTally {
     private var loader = StateGlance()
 
     var isComplete: Bool { reader.isComplete }
+    var clusterID: ClusterID? { reader.header?.clusterID }
+    var position: (revision: Revision, clock: UInt64)? { loader.found }
     var contentByteCount: UInt64 { reader.contentByteCount }
 
     mutating func accept(_ chunk: [UInt8]) throws(StorageError) -> [Row] {

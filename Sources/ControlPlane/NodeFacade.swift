@@ -50,6 +50,11 @@ package protocol NodeFacade: AnyObject {
     /// Calls back once ``store`` may serve linearizable reads, with nil, or with why it may not.
     func linearizableRead(_ done: @escaping (ReadFailure?) -> Void)
 
+    /// Reads committed entries of this member's log, from `first` on, up to about `bytesMax` of
+    /// them. What one answer holds is applied here and durable on this member's disk.
+    func readLog(
+        from first: LogIndex, bytesMax: Int, _ done: @escaping (LogPortion) -> Void)
+
     /// Renews a lease through its keeper. The result is the granted TTL in seconds, or 0 where
     /// there is no such lease.
     func renewLease(_ id: Int64, _ done: @escaping (Result<Int64, ReadFailure>) -> Void)
@@ -64,6 +69,23 @@ package protocol NodeFacade: AnyObject {
     func status() -> NodeStatus
     /// All members of the committed configuration, sorted by id.
     func members() -> [MemberSummary]
+}
+
+extension NodeFacade {
+    /// A node without a log has nothing to read.
+    package func readLog(
+        from first: LogIndex, bytesMax: Int, _ done: @escaping (LogPortion) -> Void
+    ) { done(.gone) }
+}
+
+/// What a read of the log gave.
+package enum LogPortion: Sendable {
+    /// At least one, in order.
+    case entries([LogEntry])
+    /// The first is not on this member's disk yet.
+    case later
+    /// This member has not got the first any more.
+    case gone
 }
 
 /// What the node tells the services. Called on the event loop.

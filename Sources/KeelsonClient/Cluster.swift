@@ -112,7 +112,7 @@ public final class Cluster: Sendable {
         }
     }
 
-    private func call(
+    func call(
         _ path: String, _ message: [UInt8], isRead: Bool, timeout: Duration?
     ) async throws(ClusterError) -> [UInt8] {
         let deadline = NIODeadline.now() + TimeAmount(timeout ?? options.timeout)

@@ -91,6 +91,12 @@ final class Dialer: @unchecked Sendable {
         if preferred == index { preferred = (index + 1) % lines.count }
     }
 
+    /// What the preferred endpoint gave is not what was wanted: the next one may have more.
+    func preferNext() {
+        loop.preconditionInEventLoop()
+        preferred = (preferred + 1) % lines.count
+    }
+
     private func close() {
         loop.preconditionInEventLoop()
         isClosed = true

@@ -132,6 +132,8 @@
         case purgesNothingTwice
         /// CORRUPT and NOSPACE refuse nothing.
         case ignoresAlarms
+        /// A space alarm that somebody raised by hand is taken back at once.
+        case takesBackWhatItNeverSaw
 
         // Leases
         /// A key stays attached to the lease that it had before.
@@ -169,6 +171,8 @@
         case leadsUntilItIsOut
         /// Removed members are never told (B33).
         case neverSaysRemoved
+        /// A removed member that looks for somebody else hears of that alone.
+        case saysWrongMemberFirst
         /// Who does not vote counts itself to a majority of those who do.
         case countsItselfAmongVoters
         /// A new member takes an old disk of another one for the right one.
@@ -189,6 +193,8 @@
         case losesRetirements
         /// A learner takes the place of a voter that has been silent for a moment.
         case succeedsTheLiving
+        /// Who came behind one that is not known here yet is told that its place is taken.
+        case callsTheUnknownLate
 
         // Users and permissions
         /// Who may do what is judged where a command is proposed, and never again.

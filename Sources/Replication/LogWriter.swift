@@ -271,7 +271,8 @@ package struct LogWriter {
         } catch {
             switch (purpose, error) {
             case (.replication, .rot), (.replication, .io), (.replication, .notInLog),
-                (.filling, .rot), (.filling, .io), (.filling, .notInLog):
+                (.filling, .rot), (.filling, .io), (.filling, .notInLog),
+                (.archiving, .rot), (.archiving, .io), (.archiving, .notInLog):
                 return []
             case (_, _): throw error
             }

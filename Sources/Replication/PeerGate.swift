@@ -54,6 +54,9 @@ package struct PeerGate: Sendable {
         #if KEELSON_MUTANTS
             if planted(.sendsAwayTooEarly) { isRemoved = members.isRemoved(hello.sender) }
             if planted(.neverSaysRemoved) { isRemoved = false }
+            if planted(.saysWrongMemberFirst), hello.receiver != identity.memberID {
+                isRemoved = false
+            }
         #endif
         let refusal =
             refusal(of: hello, peers: isCertain ? peers : nil, isRemoved: isRemoved)

@@ -36,9 +36,13 @@ extension Replica {
         }
         guard let found else { return answer(.unknown) }
         if question.replaces == found.id { return replacement(of: found, question) }
-        if question.replaces != .none, store.members[question.replaces] == nil,
-            !store.members.isRemoved(question.replaces)
-        {
+        var isUnknown =
+            store.members[question.replaces] == nil
+            && !store.members.isRemoved(question.replaces)
+        #if KEELSON_MUTANTS
+            if planted(.callsTheUnknownLate) { isUnknown = false }
+        #endif
+        if question.replaces != .none, isUnknown {
             // Who is found there came before the one that asks, or this node has missed both.
             return answer(
                 .notNow, found.id,

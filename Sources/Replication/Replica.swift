@@ -108,6 +108,7 @@ package struct Replica {
         case .storageFull(let isFull): run(.storageFull(isFull), into: &effects)
         case .loaded(let first, let entries, .filling(let hole, let member, let boot)):
             answerHole(hole, first, entries, to: member, boot, into: &effects)
+        case .loaded(_, _, .archiving): break
         case .holes(let fillable):
             healing.hasHoles = true
             healing.holes = fillable

@@ -27,6 +27,8 @@ package enum LoadPurpose: Sendable, Equatable {
     case applying
     /// For a member whose log has this hole, which asked in the start with this boot number.
     case filling(LogHole, for: NodeID, boot: BootNumber)
+    /// For an archive; the driver knows whose the number is.
+    case archiving(UInt64)
 }
 
 /// What a replica wants done. Sequences name requests that the driver handed in.

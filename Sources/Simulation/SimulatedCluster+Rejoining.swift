@@ -73,6 +73,7 @@ extension SimulatedCluster {
             }
             trace.note(now, machine.index, "is member", answer.memberID.rawValue)
             counters.count(CoverageMark.memberCameBack)
+            counters.count(FaultKind.rejoin)
             become(answer.memberID, met: answer.voters.map(\.id), machine)
             machine.isReturning = true
             machine.hasFounded = true

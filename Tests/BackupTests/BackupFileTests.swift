@@ -87,7 +87,7 @@ struct BackupFileTests {
         try disk.open("/other", .createNew).write(Array("SQLite format 3".utf8), at: 0)
         #expect(BackupFixture.error { _ = try load("/other") } == .foreign(path: "/other"))
         try disk.makeDirectory("/folder")
-        #expect(BackupFixture.error { _ = try load("/folder") } == .foreign(path: "/folder"))
+        #expect(BackupFixture.error { _ = try load("/folder") } == .noArchive(path: "/folder"))
         let missing = BackupFixture.error { _ = try load("/none") }
         #expect(missing == .storage(.notFound(path: "/none")) && missing?.exitStatus == 74)
     }

@@ -53,4 +53,37 @@ struct TaskCommandTests {
         #expect(large.status == .exited(1) && large.text.contains("no agent has so much room"))
         #expect(try run("--", "true").status == .exited(0))
     }
+    @Test("a task is killed, and why there are no offers is said, of a framework and of an agent")
+    func killAndExplain() throws {
+        let cluster = try DatacenterCluster("task-kill", serverCount: 1, agentCount: 1)
+        let program = try ServerProgram.underTest()
+        let asking = ["--endpoints", cluster.servers.endpoints.joined(separator: ",")]
+        func run(_ words: String...) throws -> Command.Output {
+            try Command.run(program.path, words + asking)
+        }
+        let task = try Command.start(
+            program.path, ["task", "run", "--name", "t1"] + asking + ["--", "sleep", "600"])
+        let isRunning = Patience.wait(.seconds(30)) {
+            (try? run("task", "list", "-o", "json").text.contains("TASK_RUNNING")) == true
+                ? true : nil
+        }
+        try #require(isRunning == true, "\(task.output)")
+        let frameworks = try run("framework", "list").text.split(separator: "\n")
+        let id = String(try #require(frameworks.last?.split(separator: " ").first))
+        let framework = try run("framework", "explain", id)
+        #expect(framework.status == .exited(0), "\(framework.text)")
+        #expect(framework.text.contains("it may be offered"), "\(framework.text)")
+        let agents = try run("agent", "list").text.split(separator: "\n")
+        let agent = String(try #require(agents.last?.split(separator: " ").first))
+        let explanation = try run("agent", "explain", agent, "-o", "json")
+        #expect(explanation.text.contains(id), "\(explanation.text)")
+        #expect(explanation.text.contains(#""free":"cpus:"#), "\(explanation.text)")
+        #expect(try run("agent", "explain", "nobody").status == .exited(1))
+        #expect(try run("task", "kill", "t2").status == .exited(1))
+        #expect(try run("task", "kill", "--grace", "1s", "t1").status == .exited(0))
+        #expect(task.waitForExit(.seconds(30)) == .exited(1), "\(task.output)")
+        let tasks = try run("task", "list", "--all", "-o", "json").text
+        #expect(tasks.contains("TASK_KILLED"), "\(tasks)")
+        #expect(try run("task", "kill", "t1").status == .exited(1))
+    }
 }

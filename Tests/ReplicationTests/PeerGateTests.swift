@@ -87,12 +87,11 @@ struct PeerGateTests {
             member: NodeID(2), name: "n2", clientURLs: [], peerURLs: [], version: "")
         var other = attributes
         other.member = NodeID(1)
-        let removal = MemberCommand.removal(NodeID(1))
         var index: UInt64 = 0
         for (kind, body) in [
             (CommandKind.memberAttributes, attributes.encode()),
             (.memberAttributes, other.encode()),
-            (.memberRemoval, removal),
+            (.memberRemoval, MemberCommand.removal(NodeID(1))),
         ] {
             index += 1
             let header = CommandHeader(
@@ -108,15 +107,14 @@ struct PeerGateTests {
         let early = gate.judge(a.hello(to: b), peers: a.voters, b.raft, members: store.members)
         #expect(early.welcome.verdict == .neverHeard)
         let later = Node(2, inForce: [2, 3])
-        let judged = gate.judge(
-            a.hello(to: later), peers: a.voters, later.raft, members: store.members)
-        #expect(judged.welcome.verdict == .removedMember)
-        #expect(judged.welcome.reason.contains("was removed from this cluster"))
         // Whomever it looks for there: those whom it knows may all have gone, and nobody calls it.
-        let another = gate.judge(
-            a.hello(to: Node(3)), peers: a.voters, later.raft, members: store.members)
-        #expect(another.welcome.verdict == .removedMember)
-        #expect(a.gate.welcomed(by: NodeID(2), judged.welcome) == .removed)
+        for sought in [later, Node(3)] {
+            let judged = gate.judge(
+                a.hello(to: sought), peers: a.voters, later.raft, members: store.members)
+            #expect(judged.welcome.verdict == .removedMember)
+            #expect(judged.welcome.reason.contains("was removed from this cluster"))
+            #expect(a.gate.welcomed(by: NodeID(2), judged.welcome) == .removed)
+        }
     }
 
     @Test("who does not vote needs a majority of those who do")

@@ -28,7 +28,7 @@ enum ImportTable {
     static let allowed: [String: Set<String>] = {
         var table: [String: Set<String>] = [
             "CChecksum": [], "CSQLite": [], "CLZ4": [], "CNGHTTP2": [], "CZlib": [],
-            "CJemalloc": [], "CProcess": [],
+            "CJemalloc": [], "CProcess": [], "DashboardAssets": [],
             "Primitives": ["CChecksum", "Glibc", "Musl"],
             "API": ["Primitives", "SwiftProtobuf", "Foundation", "FoundationEssentials"],
             "RaftCore": ["Primitives"],
@@ -56,7 +56,7 @@ enum ImportTable {
             "ControlPlane": [
                 "Scheduling", "Replication", "EtcdSnapshot", "KeelsonClient", "RPC", "RaftCore",
                 "Storage", "StateMachine", "API", "Primitives", "NIOSSL", "SwiftProtobuf",
-                "Foundation",
+                "Foundation", "DashboardAssets",
             ],
         ]
         for room in ["RaftCore", "StateMachine", "Replication", "Scheduling", "Simulation"] {
@@ -94,7 +94,8 @@ enum ImportTable {
         if let own = allowed[room] { return own }
         switch room {
         case "TidyTests": return forTests
-        case "EtcdTests": return forTests.union(["LocalCluster", "EtcdSnapshot"])
+        case "EtcdTests":
+            return forTests.union(["LocalCluster", "EtcdSnapshot", "KeelsonClient"])
         case "FuzzTests": return forTests.union(["FuzzTargets"])
         case "TLSTests", "DatacenterTests": return forTests.union(["LocalCluster"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
@@ -116,6 +117,7 @@ enum ImportTable {
     static let ownerOfCModule = [
         "CSQLite": "Storage", "CLZ4": "Storage", "CNGHTTP2": "RPC", "CChecksum": "Primitives",
         "CZlib": "RPC", "CJemalloc": "keelson", "CProcess": "Agent",
+        "DashboardAssets": "ControlPlane",
     ]
 
     /// The modules that a file imports, with their lines.

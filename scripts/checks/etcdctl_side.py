@@ -23,6 +23,8 @@ PATTERNS = [
     (r'"(RaftTerm|RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse|Hash|Took)" ?: ?\S+',
      r'"\1": <number>'),
     (r'"(version|Version)"( ?: ?)"3\.\d+\.\d+"', r'"\1"\2<version>'),
+    # One that begins with a zero is printed with a blank in its place.
+    (r"(?<=Member ) {0,3}(?=[0-9a-f]{13,16}\b)", ""),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{13,16}\b", "<id>"),
     (r"\b\d{15,20}\b", "<id>"),
     (r'"size":"[^"]*"', '"size":"<size>"'),

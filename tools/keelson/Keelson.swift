@@ -33,7 +33,7 @@ struct Keelson: AsyncParsableCommand {
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
             AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,
             AuthCommand.self, SnapshotCommand.self, BackupCommand.self, RestoreCommand.self,
-            VerifyCommand.self,
+            RecoverCommand.self, VerifyCommand.self, InspectCommand.self,
             BenchCommand.self, SimulateCommand.self,
         ])
 

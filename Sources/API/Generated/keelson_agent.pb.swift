@@ -117,6 +117,9 @@ package nonisolated struct WireRegister: Sendable {
   /// Tasks that have not ended, or whose end nobody has acknowledged.
   package var tasks: [WireKnownTask] = []
 
+  /// Executors that live.
+  package var executors: [WireExecutorName] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -222,6 +225,10 @@ package nonisolated struct WireExecutorEnded: Sendable {
 
   /// As wait(2) gives it.
   package var status: Int32 = 0
+
+  /// The highest of the launches that the agent had heard of: a later one for the executor begins it
+  /// anew.
+  package var sequence: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -406,6 +413,9 @@ package nonisolated struct WireLaunch: Sendable {
   // methods supported on all messages.
 
   package var tasks: [WireLaunchTask] = []
+
+  /// A group may have one task only.
+  package var isGroup: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -683,7 +693,7 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireRegister: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Register"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_id\0\u{1}incarnation\0\u{1}life\0\u{3}agent_info\0\u{1}resources\0\u{1}url\0\u{1}version\0\u{3}highest_term\0\u{1}tasks\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_id\0\u{1}incarnation\0\u{1}life\0\u{3}agent_info\0\u{1}resources\0\u{1}url\0\u{1}version\0\u{3}highest_term\0\u{1}tasks\0\u{1}executors\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -700,6 +710,7 @@ nonisolated extension WireRegister: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 7: try { try decoder.decodeSingularStringField(value: &self.version) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.highestTerm) }()
       case 9: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.executors) }()
       default: break
       }
     }
@@ -733,6 +744,9 @@ nonisolated extension WireRegister: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.tasks.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 9)
     }
+    if !self.executors.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.executors, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -746,6 +760,7 @@ nonisolated extension WireRegister: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.version != rhs.version {return false}
     if lhs.highestTerm != rhs.highestTerm {return false}
     if lhs.tasks != rhs.tasks {return false}
+    if lhs.executors != rhs.executors {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -942,7 +957,7 @@ nonisolated extension WireExecutorName: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireExecutorEnded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ExecutorEnded"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}executor\0\u{1}status\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}executor\0\u{1}status\0\u{1}sequence\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -952,6 +967,7 @@ nonisolated extension WireExecutorEnded: SwiftProtobuf.Message, SwiftProtobuf._M
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._executor) }()
       case 2: try { try decoder.decodeSingularInt32Field(value: &self.status) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
       default: break
       }
     }
@@ -968,12 +984,16 @@ nonisolated extension WireExecutorEnded: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.status != 0 {
       try visitor.visitSingularInt32Field(value: self.status, fieldNumber: 2)
     }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireExecutorEnded, rhs: WireExecutorEnded) -> Bool {
     if lhs._executor != rhs._executor {return false}
     if lhs.status != rhs.status {return false}
+    if lhs.sequence != rhs.sequence {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1316,7 +1336,7 @@ nonisolated extension WireRedirect: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireLaunch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Launch"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0\u{3}is_group\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1325,6 +1345,7 @@ nonisolated extension WireLaunch: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isGroup) }()
       default: break
       }
     }
@@ -1334,11 +1355,15 @@ nonisolated extension WireLaunch: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if !self.tasks.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
     }
+    if self.isGroup != false {
+      try visitor.visitSingularBoolField(value: self.isGroup, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireLaunch, rhs: WireLaunch) -> Bool {
     if lhs.tasks != rhs.tasks {return false}
+    if lhs.isGroup != rhs.isGroup {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -32,7 +32,7 @@ package struct WorkDirectory: Equatable, Sendable {
     }
 
     package func sandbox(_ agent: AgentID, _ record: TaskRecord) -> String {
-        join([path] + runs(agent, record.spec) + [record.container.description])
+        join([path] + runs(agent, record.spec) + [record.sandboxContainer.description])
     }
 
     package func runFiles(_ agent: AgentID, _ record: TaskRecord) -> String {

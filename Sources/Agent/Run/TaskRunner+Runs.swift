@@ -68,14 +68,35 @@ extension TaskRunner {
         _ record: TaskRecord, _ sandbox: String
     ) -> [EnvironmentVariable] {
         let executor = record.spec.executorID?.text ?? record.spec.taskID.text
-        return [
+        let common = [
             EnvironmentVariable("MESOS_SANDBOX", sandbox),
             EnvironmentVariable("MESOS_DIRECTORY", sandbox),
             EnvironmentVariable("MESOS_FRAMEWORK_ID", record.spec.frameworkID.text),
             EnvironmentVariable("MESOS_EXECUTOR_ID", executor),
-            EnvironmentVariable("MESOS_TASK_ID", record.spec.taskID.text),
             EnvironmentVariable("MESOS_AGENT_ID", agentID.text),
             EnvironmentVariable("MESOS_CONTAINER_ID", record.container.description),
+        ]
+        guard case .executor(let terms) = record.role, let endpoint = settings.executorEndpoint
+        else { return common + [EnvironmentVariable("MESOS_TASK_ID", record.spec.taskID.text)] }
+        return common + executorEnvironment(endpoint, terms)
+    }
+
+    /// What Mesos' documentation of the executor API and its older libraries read.
+    private func executorEnvironment(
+        _ endpoint: String, _ terms: ExecutorTerms
+    ) -> [EnvironmentVariable] {
+        let grace = terms.shutdownGraceMillis
+        return [
+            EnvironmentVariable("MESOS_AGENT_ENDPOINT", endpoint),
+            EnvironmentVariable("MESOS_SLAVE_ID", agentID.text),
+            EnvironmentVariable("MESOS_SLAVE_PID", "slave(1)@\(endpoint)"),
+            // An executor always lives on while its agent is restarted.
+            EnvironmentVariable("MESOS_CHECKPOINT", "1"),
+            EnvironmentVariable("MESOS_RECOVERY_TIMEOUT", "15mins"),
+            EnvironmentVariable("MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs"),
+            EnvironmentVariable(
+                "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
+                grace % 1000 == 0 ? "\(grace / 1000)secs" : "\(grace)ms"),
         ]
     }
 

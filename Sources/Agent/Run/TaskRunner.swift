@@ -9,6 +9,8 @@ package enum AgentMessage: Equatable, Sendable {
     case status(StatusUpdate)
     case answer(StatusUpdate)
     case refused(OrderRefusal)
+    /// To an executor, or of one.
+    case executor(ExecutorEffect)
     /// Nothing more can be written down: the process must end.
     case stopped(AgentError)
 }
@@ -30,6 +32,8 @@ package final class TaskRunner: @unchecked Sendable {
         ]
         /// Nil: tasks are not held to their resources.
         package var isolation: IsolationReport?
+        /// `host:port` where executors find this agent; nil: none can be run.
+        package var executorEndpoint: String?
         package var fetcher: any URIFetching = FileFetcher(roots: [])
         package var core = AgentCore.Settings()
         package var tickMillis: UInt64 = 1000
@@ -73,7 +77,7 @@ package final class TaskRunner: @unchecked Sendable {
             recovered.append(
                 RecoveredTask(
                     record: record,
-                    finding: record.state.isTerminal
+                    finding: record.state.isTerminal || record.remote != nil
                         ? nil
                         : try Self.find(RunFiles(directory.runFiles(agentID, record)))))
         }
@@ -117,10 +121,10 @@ package final class TaskRunner: @unchecked Sendable {
         queue.async { self.step(input) }
     }
 
-    /// What the master is told at registration: who we are, and every run that is remembered. Waits
-    /// for the runner's queue, so not to be asked from `deliver`.
-    package var registration: (mark: AgentMark, records: [TaskRecord]) {
-        queue.sync { (core.mark, core.records) }
+    /// What the master is told at registration: who we are, every task that is remembered, and the
+    /// executors that live. Waits for the runner's queue, so not to be asked from `deliver`.
+    package var registration: (mark: AgentMark, records: [TaskRecord], executors: [ExecutorKey]) {
+        queue.sync { (core.mark, core.records, core.executors) }
     }
 
     /// Ends the agent's part; supervisors and tasks go on.
@@ -180,12 +184,15 @@ package final class TaskRunner: @unchecked Sendable {
             case .answer(let update): deliver(.answer(update))
             case .removeRun(let record): remove(record)
             case .refuse(let refusal): deliver(.refused(refusal))
+            case .executor(let effect): deliver(.executor(effect))
             }
         }
     }
 
     /// Beside the queue: a sandbox may be large.
     private func remove(_ record: TaskRecord) {
+        // Its executor's directories are not its own.
+        if record.remote != nil { return }
         let paths = [
             directory.sandbox(agentID, record), directory.runFiles(agentID, record),
         ]

@@ -24,12 +24,25 @@ package struct AgentDescription: Equatable, Sendable {
         self.version = version
     }
 
-    func describe(_ register: inout WireRegister) {
+    var message: MesosAgentInfo {
         var info = MesosAgentInfo()
         info.hostname = hostname
         info.attributes = attributes.map(\.message)
         if let port = URL(string: url)?.port { info.port = Int32(clamping: port) }
-        register.agentInfo = (try? info.serializedBytes()) ?? Data()
+        return info
+    }
+
+    /// `host:port` where processes of this machine reach the agent; nil where it does not serve.
+    var localEndpoint: String? {
+        guard let parts = URLComponents(string: url), let host = parts.host, !host.isEmpty else {
+            return nil
+        }
+        let isAny = host == "0.0.0.0" || host == "[::]" || host == "::"
+        return "\(isAny ? "127.0.0.1" : host):\(parts.port ?? 5051)"
+    }
+
+    func describe(_ register: inout WireRegister) {
+        register.agentInfo = (try? message.serializedBytes()) ?? Data()
         register.resources = resources
         register.url = url
         register.version = version

@@ -6,18 +6,20 @@ package import NIOCore
 package import RPC
 
 /// What an agent serves over HTTP: `/health`, `/state`, `/metrics` and `/files/…` of sandboxes,
-/// with and without `.json`, as operators of Mesos know them.
+/// with and without `.json`, as operators of Mesos know them, and `/api/v1/executor`.
 ///
 /// May be called from any thread of the server's; asks the session on the session's loop. Files are
 /// read there too, in parts of bounded size.
 package final class AgentPages: @unchecked Sendable {
     private let session: AgentSession
     private let sandboxes: SandboxFiles
+    private let executors: ExecutorDesk
     private let startedMillis = MachineClock.wallMillis
 
     package init(session: AgentSession) {
         self.session = session
         sandboxes = SandboxFiles(session.settings.directory)
+        executors = session.executors
     }
 
     /// A server of these pages. It listens nowhere yet.
@@ -27,7 +29,10 @@ package final class AgentPages: @unchecked Sendable {
 
     package var responder: HTTP1Responder {
         { request, loop in
-            self.session.loop.submit { self.answer(request) }.hop(to: loop)
+            if ExecutorRequest.isFor(request) {
+                return self.executors.answer(request, on: loop)
+            }
+            return self.session.loop.submit { self.answer(request) }.hop(to: loop)
         }
     }
 

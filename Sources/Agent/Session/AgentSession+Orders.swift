@@ -1,5 +1,6 @@
 internal import API
 internal import AgentLogic
+internal import Foundation
 internal import KeelsonClient
 internal import NIOCore
 internal import Primitives
@@ -65,12 +66,18 @@ extension AgentSession {
         settled(stream, heartbeatMillis: registered.heartbeatMilliseconds)
         settings.log("registered as agent \(registered.agentID) with the master of term \(term)")
         runner?.give(.connected(Term(term)))
+        guard let runner, !listedExecutors.isEmpty else { return }
+        let (mark, _, living) = runner.registration
+        // What ended since the master was told of it.
+        for key in listedExecutors where !living.contains(key) {
+            sayEnded(key, status: 0, sequence: mark.sequence)
+        }
     }
 
     private func take(_ order: WireMasterMessage.OneOf_Order, _ term: UInt64) {
         guard hears(term), let runner else { return }
         switch order {
-        case .launch(let launch): self.launch(launch.tasks, term, runner)
+        case .launch(let launch): self.launch(launch, term, runner)
         case .kill(let kill):
             guard let key = TaskKey(kill.task) else { return }
             // Zero: as the task itself says.
@@ -83,8 +90,12 @@ extension AgentSession {
             else { return }
             runner.give(.acknowledge(key, id))
         case .reconcile(let reconcile): self.reconcile(reconcile.tasks, term, runner)
-        case .shutdownExecutor(let shutdown): sayEnded(shutdown.executor)
-        case .frameworkMessage: break
+        case .shutdownExecutor(let shutdown):
+            guard let key = ExecutorKey(shutdown.executor) else { return }
+            runner.give(.executor(.shutDown(key)))
+        case .frameworkMessage(let message):
+            guard let key = ExecutorKey(message.executor) else { return }
+            runner.give(.executor(.told(key, Array(message.data))))
         case .refused(let refused):
             if refused.final { end(.refused(refused.reason)) } else { lost(refused.reason) }
         case .redirect(let redirect):
@@ -101,26 +112,26 @@ extension AgentSession {
 
     // MARK: Launches
 
-    private func launch(_ tasks: [WireLaunchTask], _ term: UInt64, _ runner: TaskRunner) {
+    private func launch(_ launch: WireLaunch, _ term: UInt64, _ runner: TaskRunner) {
+        let tasks = launch.tasks
         guard let first = tasks.first else { return }
         for (place, task) in tasks.enumerated()
         where task.sequence != first.sequence &+ UInt64(place) {
             return lost("the launch of \(task.sequence) is out of its group's order")
         }
-        var specs: [TaskSpec] = []
-        for task in tasks {
-            do {
-                specs.append(try TaskTranslation.spec(task))
-            } catch {
-                return refuse(tasks, "\(error)")
-            }
+        do throws(AgentError) {
+            let (specs, executor) = try TaskTranslation.launch(
+                launch, runsExecutors: settings.description.localEndpoint != nil)
+            let stamp = stamp(term, first.sequence, runner)
+            runner.give(
+                .launch(LaunchOrder(stamp: stamp, tasks: specs, executor: executor)))
+        } catch {
+            refuse(tasks, "\(error)", runner)
         }
-        runner.give(
-            .launch(LaunchOrder(stamp: stamp(term, first.sequence, runner), tasks: specs)))
     }
 
     /// Tasks that can run on no agent of this version: the same answer as often as it is asked.
-    private func refuse(_ tasks: [WireLaunchTask], _ why: String) {
+    private func refuse(_ tasks: [WireLaunchTask], _ why: String, _ runner: TaskRunner) {
         guard let agent = identity.id else { return }
         for task in tasks {
             let info = try? MesosTaskInfo(
@@ -130,29 +141,44 @@ extension AgentSession {
                     framework: task.frameworkID, task: info?.taskID.value ?? "",
                     sequence: task.sequence, agent: agent, uuid: .drawn(), .error, .taskInvalid,
                     why, atMillis: MachineClock.wallMillis))
-            if !task.executorID.isEmpty {
-                var executor = WireExecutorName()
-                executor.frameworkID = task.frameworkID
-                executor.executorID = task.executorID
-                sayEnded(executor)
-            }
         }
+        guard let last = tasks.last, let framework = try? FrameworkID(last.frameworkID),
+            let executor = try? ExecutorID(last.executorID)
+        else { return }
+        let key = ExecutorKey(framework: framework, executor: executor)
+        guard !runner.registration.executors.contains(key) else { return }
+        sayEnded(key, status: 0, sequence: last.sequence)
     }
 
-    /// Of an executor that does not run here.
-    private func sayEnded(_ executor: WireExecutorName) {
+    // MARK: Executors
+
+    /// Of an executor that does not run here (any more). Without a session it goes nowhere: the
+    /// next one begins with those that live.
+    func sayEnded(_ key: ExecutorKey, status: Int32, sequence: UInt64) {
         guard case .registered(let stream) = state else { return }
         // What was said of its tasks comes first.
         flush()
         var message = WireAgentMessage()
-        message.executorEnded.executor = executor
+        message.executorEnded.executor = WireExecutorName(key)
+        message.executorEnded.status = status
+        message.executorEnded.sequence = sequence
+        send(message, on: stream)
+    }
+
+    /// An executor's message to its scheduler: as in Mesos nobody sees to it that it arrives.
+    func say(_ data: [UInt8], of key: ExecutorKey) {
+        guard case .registered(let stream) = state else { return }
+        flush()
+        var message = WireAgentMessage()
+        message.executorMessage.executor = WireExecutorName(key)
+        message.executorMessage.data = Data(data)
         send(message, on: stream)
     }
 
     // MARK: Reconciliation
 
     private func reconcile(_ names: [WireTaskName], _ term: UInt64, _ runner: TaskRunner) {
-        let (mark, records) = runner.registration
+        let (mark, records, _) = runner.registration
         let plan = ReconciliationPlan(records: records, mark: mark)
         for name in names {
             guard let key = TaskKey(name), let agent = identity.id else { continue }
@@ -182,6 +208,7 @@ extension AgentSession {
         case .refused(.staleTerm(let term, let highest)):
             if isRegistered { lost("the master of term \(term) was deposed by \(highest)") }
         case .refused(let refusal): settings.log("an order had no effect: \(refusal)")
+        case .executor(let effect): executors.perform(effect)
         case .stopped(let error): end(.failed(error))
         }
     }
@@ -231,13 +258,31 @@ extension TaskKey {
     }
 }
 
+extension ExecutorKey {
+    /// Nil for what is no executor's name.
+    fileprivate init?(_ name: WireExecutorName) {
+        guard let framework = try? FrameworkID(name.frameworkID),
+            let executor = try? ExecutorID(name.executorID)
+        else { return nil }
+        self.init(framework: framework, executor: executor)
+    }
+}
+
+extension WireExecutorName {
+    init(_ key: ExecutorKey) {
+        self.init()
+        frameworkID = key.framework.text
+        executorID = key.executor.text
+    }
+}
+
 extension UpdateID {
     fileprivate static func drawn() -> UpdateID {
         UpdateID(high: UInt64.random(in: 0 ... .max), low: UInt64.random(in: 0 ... .max))
     }
 
     /// The reverse of ``bytes``.
-    fileprivate init?(bytes: [UInt8]) {
+    init?(bytes: [UInt8]) {
         guard bytes.count == 16 else { return nil }
         let number = { (part: ArraySlice<UInt8>) in part.reduce(0) { $0 << 8 | UInt64($1) } }
         self.init(high: number(bytes[..<8]), low: number(bytes[8...]))

@@ -68,6 +68,10 @@ package final class AgentSession: @unchecked Sendable {
     /// Held by an agent that has no id yet, so that no other begins here.
     private var store: AgentStore?
     var runner: TaskRunner?
+    /// Where executors of this machine come to.
+    private(set) lazy var executors = ExecutorDesk(self)
+    /// Executors that the master was told of when this session began.
+    var listedExecutors: [ExecutorKey] = []
     var statuses: [WireStatus] = []
     var isFlushScheduled = false
     private let ending: EventLoopPromise<End>
@@ -122,8 +126,10 @@ package final class AgentSession: @unchecked Sendable {
     /// Waits for the disk: nothing else can happen before.
     func startRunner(_ id: AgentID) throws(AgentError) {
         store = nil
+        var running = settings.runner
+        running.executorEndpoint = settings.description.localEndpoint
         let runner = try TaskRunner(
-            directory: settings.directory, newID: id, settings: settings.runner,
+            directory: settings.directory, newID: id, settings: running,
             seed: UInt64.random(in: 0 ... .max)
         ) { [weak self] message in
             guard let self else { return }
@@ -221,8 +227,11 @@ package final class AgentSession: @unchecked Sendable {
         register.incarnation = identity.number
         settings.description.describe(&register)
         register.highestTerm = highestTerm
+        listedExecutors = []
         guard let runner else { return register }
-        let (mark, records) = runner.registration
+        let (mark, records, executors) = runner.registration
+        listedExecutors = executors
+        register.executors = executors.map { WireExecutorName($0) }
         register.life = mark.life
         register.tasks = records.compactMap(\.known).map { known in
             var task = WireKnownTask()

@@ -33,6 +33,8 @@ extension StatusReason {
         case .taskUnknown: .taskUnknown
         case .healthChanged: .taskHealthCheckStatusUpdated
         case .checkChanged: .taskCheckStatusUpdated
+        case .executorGone: .executorTerminated
+        case .executorSilent: .executorReregistrationTimeout
         }
     }
 
@@ -40,7 +42,7 @@ extension StatusReason {
     fileprivate var isOfAgent: Bool {
         switch self {
         case .taskInvalid, .taskDuplicate, .agentFull, .agentRestarted, .supervisorGone,
-            .sequencePassed, .taskUnknown:
+            .sequencePassed, .taskUnknown, .executorGone, .executorSilent:
             true
         case .none, .commandEnded, .commandCouldNotStart, .fetchFailed, .outOfMemory,
             .killedByOrder, .killedByHealthCheck, .groupMemberEnded, .healthChanged,
@@ -51,7 +53,7 @@ extension StatusReason {
 }
 
 extension WireStatus {
-    /// As Mesos' own command executor would have said it.
+    /// What the task's executor said, else as Mesos' own command executor would have said it.
     init(_ update: StatusUpdate, agent: AgentID) {
         self.init()
         frameworkID = update.key.framework.text
@@ -59,6 +61,14 @@ extension WireStatus {
         sequence = update.container.launchSequence
         uuid = Data(update.id.bytes)
         state = UInt32(update.state.mesos.rawValue)
+        if !update.body.isEmpty {
+            var told =
+                (try? MesosTaskStatus(serializedBytes: update.body, partial: true))
+                ?? MesosTaskStatus()
+            told.agentID.value = agent.text
+            status = (try? told.serializedBytes(partial: true)) ?? Data()
+            return
+        }
         var told = MesosTaskStatus()
         told.taskID.value = update.key.task.text
         told.state = update.state.mesos

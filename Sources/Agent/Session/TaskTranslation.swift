@@ -11,8 +11,8 @@ package enum TaskTranslation {
         let info = try decode(MesosTaskInfo.self, Array(task.taskInfo), "task")
         let framework = try decode(
             MesosFrameworkInfo.self, Array(task.frameworkInfo), "framework")
-        guard task.executorID.isEmpty, !info.hasExecutor else {
-            throw .invalid(field: "executor", why: "this agent runs commands only")
+        guard !info.hasExecutor else {
+            throw .invalid(field: "executor", why: "the master does not know of it")
         }
         guard info.hasCommand else { throw .invalid(field: "command", why: "there is none") }
         try refuseWhatIsMissing(info)
@@ -20,9 +20,7 @@ package enum TaskTranslation {
             frameworkID: try FrameworkID(task.frameworkID), taskID: try TaskID(info.taskID.value),
             command: try command(info.command))
         spec.name = info.name
-        spec.environment = try environment(info.command)
-        spec.user = try user(info.command.hasUser ? info.command.user : framework.user)
-        spec.uris = info.command.uris.map(uri)
+        try describe(&spec, info.command, framework)
         spec.resources = try resources(info)
         spec.labels = info.labels.labels.map { TaskLabel($0.key, $0.hasValue ? $0.value : nil) }
         spec.reportsKilling = framework.capabilities.contains { $0.type == .taskKillingState }
@@ -38,6 +36,15 @@ package enum TaskTranslation {
         return spec
     }
 
+    /// With what the command is run.
+    static func describe(
+        _ spec: inout TaskSpec, _ command: MesosCommandInfo, _ framework: MesosFrameworkInfo
+    ) throws(AgentError) {
+        spec.environment = try environment(command)
+        spec.user = try user(command.hasUser ? command.user : framework.user)
+        spec.uris = command.uris.map(uri)
+    }
+
     static func decode<M: SwiftProtobuf.Message>(
         _ type: M.Type, _ bytes: [UInt8], _ what: String
     ) throws(AgentError) -> M {
@@ -49,16 +56,17 @@ package enum TaskTranslation {
     }
 
     private static func refuseWhatIsMissing(_ info: MesosTaskInfo) throws(AgentError) {
-        if info.hasContainer {
-            let isPlain =
-                info.container.type == .mesos && !info.container.mesos.hasImage
-                && info.container.volumes.isEmpty
-            guard isPlain else {
-                throw .invalid(field: "container", why: "this agent has no images and no volumes")
-            }
-        }
+        if info.hasContainer { try refuseForeign(info.container) }
         if info.hasMaxCompletionTime {
             throw .invalid(field: "max_completion_time", why: "this agent does not keep it")
+        }
+    }
+
+    static func refuseForeign(_ container: MesosContainerInfo) throws(AgentError) {
+        let isPlain =
+            container.type == .mesos && !container.mesos.hasImage && container.volumes.isEmpty
+        guard isPlain else {
+            throw .invalid(field: "container", why: "this agent has no images and no volumes")
         }
     }
 
@@ -101,7 +109,7 @@ package enum TaskTranslation {
 
     private static let memoryUnit = Double(1 << 20)
 
-    private static func resources(_ info: MesosTaskInfo) throws(AgentError) -> TaskResources {
+    static func resources(_ info: MesosTaskInfo) throws(AgentError) -> TaskResources {
         var resources = TaskResources()
         for resource in info.resources {
             switch (resource.name, resource.type) {

@@ -16,6 +16,7 @@ extension WireMasterMessage {
                 guard let task = WireLaunchTask(record, facade) else { return nil }
                 launch.tasks.append(task)
             }
+            launch.isGroup = tasks.contains { $0.group != 0 }
         case .kill(let key, let sequence, let grace):
             kill.task = WireTaskName(key, sequence: sequence)
             kill.graceMilliseconds = grace
@@ -59,7 +60,7 @@ extension WireTaskName {
 }
 
 extension WireExecutorName {
-    fileprivate init(_ key: ExecutorKey) {
+    init(_ key: ExecutorKey) {
         self.init()
         frameworkID = key.framework.description
         executorID = key.executor.description

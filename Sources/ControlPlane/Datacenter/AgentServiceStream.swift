@@ -14,9 +14,15 @@ final class AgentStream: ServerStream, @unchecked Sendable {
         /// Nothing has come yet.
         case new
         /// Its registration is on its way; what it says of tasks is remembered until then.
-        case registering(AgentConnectionID, [KnownTask])
+        case registering(AgentConnectionID, Known)
         case registered(AgentConnectionID, AgentID)
         case ended
+    }
+
+    /// What the agent said that it has.
+    private struct Known {
+        var tasks: [KnownTask]
+        var executors: [ExecutorName]
     }
 
     private let call: ServerCall
@@ -112,7 +118,9 @@ final class AgentStream: ServerStream, @unchecked Sendable {
         }
         do throws(AgentRefusal) {
             let registration = try AgentRegistration(register)
-            let known = try KnownTask.list(register.tasks)
+            let known = Known(
+                tasks: try KnownTask.list(register.tasks),
+                executors: try ExecutorName.list(register.executors))
             let connection = facade.connect { [weak self] told in self?.told(told) }
             state = .registering(connection, known)
             facade.take(.registers(registration), from: connection)
@@ -137,7 +145,10 @@ final class AgentStream: ServerStream, @unchecked Sendable {
                 facade.take(.reports(try StatusReport.list(statuses.statuses)), from: connection)
             case .executorEnded(let ended):
                 let key = try key(ended.executor)
-                facade.take(.executorEnded(key, status: ended.status), from: connection)
+                facade.take(
+                    .executorEnded(
+                        key, status: ended.status,
+                        sequence: ended.sequence == 0 ? .max : ended.sequence), from: connection)
             case .executorMessage(let message):
                 let key = try key(message.executor)
                 let size = message.data.count
@@ -155,9 +166,7 @@ final class AgentStream: ServerStream, @unchecked Sendable {
         guard case .registered(_, let agent) = state else {
             throw .invalid("executor", "the agent is not registered")
         }
-        return ExecutorKey(
-            agent, try AgentRefusal.check(FrameworkID(name.frameworkID), "framework id"),
-            try AgentRefusal.check(ExecutorID(name.executorID), "executor id"))
+        return try ExecutorName(name).key(on: agent)
     }
 
     // MARK: To the agent
@@ -190,8 +199,19 @@ final class AgentStream: ServerStream, @unchecked Sendable {
         message.registered.session = session
         message.registered.heartbeatMilliseconds = service.settings.heartbeatMilliseconds
         send(message)
-        let differences = AgentDifferences(of: id, known: known, in: service.facade.table)
+        let facade = service.facade
+        let differences = AgentDifferences(of: id, known: known.tasks, in: facade.table)
         for message in differences.orders(term: term) { send(message) }
+        let executors = ExecutorName.compared(known.executors, on: id, facade.table)
+        for name in executors.foreign {
+            var message = WireMasterMessage()
+            message.term = term
+            message.shutdownExecutor.executor = name.message
+            send(message)
+        }
+        for (key, sequence) in executors.ended {
+            facade.take(.executorEnded(key, status: 0, sequence: sequence), from: connection)
+        }
     }
 
     private func send(_ message: WireMasterMessage) {

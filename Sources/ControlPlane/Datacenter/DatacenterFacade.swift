@@ -13,6 +13,10 @@ package protocol DatacenterFacade: AnyObject {
     var table: DatacenterTable { get }
     /// The revision that ``table`` is of.
     var revision: Int64 { get }
+    /// The applied state. Another object once a snapshot was installed: never keep it.
+    var store: Store { get }
+    /// This node, and what it sees of the others.
+    func overview() -> ClusterOverview
     /// mesos.v1.TaskInfo as its scheduler encoded it.
     func launchInfo(of key: TaskKey) -> [UInt8]?
 

@@ -41,6 +41,7 @@ final class DatacenterServices {
         settings.advertised = (place.host, place.port)
         settings.clusterName = configuration.initialClusterToken
         settings.flags = configuration.toldFlags
+        settings.showsKeys = !configuration.clientTLS.verifiesClients
         return DatacenterServer.Desk(master, settings, logger: logger)
     }
 }

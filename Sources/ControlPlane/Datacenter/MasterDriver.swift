@@ -42,6 +42,9 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package var table: DatacenterTable { node.store.datacenterTable }
     package var asksWhoCalls: Bool { node.store.auth.isEnabled }
     package var revision: Int64 { node.store.revision.rawValue }
+    package var store: Store { node.store }
+
+    package func overview() -> ClusterOverview { ClusterOverview(node) }
 
     package var leadership: MasterLeadership {
         if let master = office.master { return .leading(term: master.term.rawValue) }

@@ -117,6 +117,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         leases.applied(batch)
         queue.applied(batch)
         elections.applied(batch)
+        backup.applied()
     }
 
     package func leadershipChanged() { watches.leadershipChanged() }

@@ -5,9 +5,10 @@ import RaftCore
 import Replication
 import StateMachine
 
-/// What the leader does without being asked: it raises the space alarm and compacts history.
+/// What the leader does without being asked: it sees to the space alarm and compacts history.
 struct Housekeeping {
     let compaction: AutoCompaction
+    var space = SpaceAlarmDuty()
     var alarmInFlight = false
     var compactionInFlight = false
     /// Revisions at known times, oldest first, for periodic compaction.
@@ -47,8 +48,12 @@ struct Housekeeping {
 
 extension Node {
     func keepHouse() {
-        guard !stopping, isLeader else { return }
-        raiseSpaceAlarm()
+        guard !stopping else { return }
+        guard isLeader else {
+            housekeeping.space = SpaceAlarmDuty()
+            return
+        }
+        seeToSpaceAlarm()
         guard !housekeeping.compactionInFlight,
             let revision = housekeeping.revisionToCompact(store.revision, at: .now()),
             revision > store.compactedRevision
@@ -63,22 +68,25 @@ extension Node {
     }
 
     /// Quota acts only through the replicated alarm, so that every node decides alike.
-    private func raiseSpaceAlarm() {
-        guard !housekeeping.alarmInFlight, configuration.quotaBytes > 0,
-            Int64(clamping: store.bytesInUse) > configuration.quotaBytes,
-            !store.alarms.isRaised(.noSpace)
+    private func seeToSpaceAlarm() {
+        let quota = configuration.quotaBytes
+        guard !housekeeping.alarmInFlight,
+            let request = housekeeping.space.request(
+                inUse: Int64(clamping: store.bytesInUse), quota: quota,
+                raised: store.alarms.raised, by: memberID)
         else { return }
         housekeeping.alarmInFlight = true
-        logger.error(
-            """
-            the quota is used up: writes are refused until keys are deleted, history is \
-            compacted and the alarm is disarmed
-            """,
-            metadata: [
-                "in use": "\(store.bytesInUse)", "quota": "\(configuration.quotaBytes)",
-            ])
-        let body = AlarmRequest(.activate, member: memberID, kind: .noSpace).encode()
-        propose(.alarm, proposedID: 0, body: body, as: .node) { [weak self] _ in
+        let numbers: Logger.Metadata = ["in use": "\(store.bytesInUse)", "quota": "\(quota)"]
+        if request.action == AlarmRequest.Action.activate.rawValue {
+            logger.error(
+                """
+                the quota is used up: writes are refused until keys are deleted and history is \
+                compacted
+                """, metadata: numbers)
+        } else {
+            logger.notice("the quota has room again: writes are taken", metadata: numbers)
+        }
+        propose(.alarm, proposedID: 0, body: request.encode(), as: .node) { [weak self] _ in
             self?.housekeeping.alarmInFlight = false
         }
     }

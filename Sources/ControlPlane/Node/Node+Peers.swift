@@ -18,6 +18,7 @@ extension Node: LogThreadDelegate {
                 }
             }
             if let last = writes.last { step(.persisted(last.id)) }
+        case .loaded(_, let entries, .archiving(let id)): logWasRead(id, entries)
         case .loaded(let first, let entries, let purpose):
             step(.loaded(first: first, entries, purpose))
         case .recovered(let entries):

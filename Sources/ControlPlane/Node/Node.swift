@@ -30,6 +30,7 @@ package final class Node: @unchecked Sendable {
     var turnScheduled = false
     var performing = false
     var logJobs = LogJobs()
+    var logReads = LogReads()
     /// Whether a client's call is open on this node.
     var isServing: () -> Bool = { false }
     /// Told when entries pass through this node: whoever has much to send is to leave them room.

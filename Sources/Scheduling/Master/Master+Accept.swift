@@ -20,7 +20,8 @@ extension Master {
         var plan = AcceptPlan(
             offered.reduce(Resources.empty) { sum, offer in
                 (try? sum.adding(offer.resources)) ?? sum
-            })
+            },
+            running: agent.executors.filter { $0.framework == id }.map(\.executor))
         for operation in operations {
             plan.add(operation) { reason, task in
                 invalid(task, of: id, on: first.agent, reason, into: &effects)
@@ -40,12 +41,26 @@ extension Master {
             return decline(offers, of: id, refuseMilliseconds: 0)
         }
         accepting.formUnion(numbers)
+        for task in plan.tasks where committing[TaskKey(id, task)] == nil {
+            committing[TaskKey(id, task)] = Committing(agent: first.agent)
+        }
+    }
+
+    /// A kill that came before the launch was on record follows it.
+    mutating func committed(
+        _ key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        guard table.tasks[key]?.holdsResources == true,
+            let grace = committing.removeValue(forKey: key)?.killGrace
+        else { return }
+        decide(.kill(key, graceMilliseconds: grace), into: &effects)
     }
 
     mutating func launched(
         _ accepted: AcceptedOffers, _ outcome: DecisionOutcome, in table: DatacenterTable,
         into effects: inout [MasterEffect]
     ) {
+        forgetEndedExecutors(on: accepted.agent, in: table, into: &effects)
         for number in accepted.offers {
             accepting.remove(number)
             offeredAt[number] = nil
@@ -53,12 +68,19 @@ extension Master {
             try? allocator.accept(number, allocated: .empty, until: accepted.refuseUntil)
         }
         switch outcome {
-        case .done: break
+        case .done:
+            for task in accepted.tasks {
+                let key = TaskKey(accepted.framework, task)
+                committed(key, in: table, into: &effects)
+                // It may have ended in the same turn.
+                committing[key] = nil
+            }
         // What is not certain is not said: where it took effect, its statuses tell.
         case .unknown: break
         case .refused(let error):
             let reason = error.map { "\($0)" } ?? "the master could not commit the launch"
             for task in accepted.tasks {
+                committing[TaskKey(accepted.framework, task)] = nil
                 dropped(
                     task, of: accepted.framework, on: accepted.agent, reason, in: table, &effects)
             }
@@ -124,9 +146,13 @@ private struct AcceptPlan {
     var operations: [Launch.Operation] = []
     var tasks: [TaskID] = []
     private var groups: UInt16 = 0
-    private var executors: Set<ExecutorID> = []
+    private var executors: Set<ExecutorID>
 
-    init(_ offered: Resources) { rest = offered }
+    /// - Parameter running: executors that hold their resources already.
+    init(_ offered: Resources, running: [ExecutorID]) {
+        rest = offered
+        executors = Set(running)
+    }
 
     mutating func add(
         _ operation: AcceptedOperation, refused: (String, TaskID) -> Void

@@ -39,17 +39,54 @@ extension Master {
             decide(
                 .reportStatuses(id, session: session.session, reports),
                 .reports(connection, reports), into: &effects)
-        case .executorEnded(let key, let status):
-            guard key.agent == id else { return }
-            decide(.executorEnded(key, session: session.session), into: &effects)
+        case .executorEnded(let key, let status, let sequence):
+            guard key.agent == id, table.executors[key] != nil else { return }
             tell(
                 key.framework, .failure(id, key.executor, status: status), into: &effects)
+            endedExecutors[key] = sequence
+            forgetEndedExecutors(on: id, in: table, into: &effects)
         case .message(let key, let data):
             guard key.agent == id else { return }
             tell(key.framework, .message(id, key.executor, data), into: &effects)
         case .disconnected:
             sessions[id] = nil
             agentOfConnection[connection] = nil
+            keepExecutors(on: id, in: table)
+        }
+    }
+
+    /// A session begins with those that live.
+    private mutating func keepExecutors(on id: AgentID, in table: DatacenterTable) {
+        for key in table.agents[id]?.executors ?? [] { endedExecutors[key] = nil }
+    }
+
+    /// Takes executors off the records that have ended, with all the tasks that they had.
+    ///
+    /// Not while a task of theirs is on record, whose end its agent has yet to tell; nor while
+    /// a launch is on its way that counts on the record. A task that the agent had not heard of is
+    /// launched by a new run of the executor, so that the record stays.
+    mutating func forgetEndedExecutors(
+        on id: AgentID, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        guard !endedExecutors.isEmpty, let agent = table.agents[id] else { return }
+        for key in agent.executors {
+            guard let heard = endedExecutors[key] else { continue }
+            let tasks = agent.tasks.compactMap { table.tasks[$0] }.filter {
+                $0.key.framework == key.framework && $0.executor == key.executor
+            }
+            if tasks.contains(where: { $0.sequence > heard }) {
+                endedExecutors[key] = nil
+                continue
+            }
+            let isAwaited = decisions.values.contains { decision in
+                if case .accept(let accepted) = decision { accepted.agent == id } else { false }
+            }
+            guard tasks.isEmpty, !isAwaited, let session = sessions[id],
+                decide(
+                    .executorEnded(key, session: session.session), .executorEnd(key, heard: heard),
+                    into: &effects)
+            else { continue }
+            endedExecutors[key] = nil
         }
     }
 
@@ -63,6 +100,7 @@ extension Master {
             sessions[id] = AgentSession(connection: connection, session: session)
             agentOfConnection[connection] = id
             lastHeard[id] = now
+            keepExecutors(on: id, in: table)
             effects.append(.toAgent(connection, .registered(id, session: session)))
             let keys = table.agents[id]?.tasks ?? []
             for key in keys { sent[key] = nil }
@@ -160,6 +198,7 @@ extension Master {
                 agentsLeaving.insert(id)
             }
             if agent.record.mode == .draining { drain(agent, in: table, into: &effects) }
+            forgetEndedExecutors(on: id, in: table, into: &effects)
         }
     }
 

@@ -15,10 +15,13 @@ extension Master {
         case .suppress(let roles): try? allocator.suppress(id, roles: roles)
         case .kill(let task, let grace):
             let key = TaskKey(id, task)
-            guard let record = table.tasks[key], record.holdsResources else {
-                return reconcile(task, of: id, in: table, into: &effects)
+            if table.tasks[key]?.holdsResources == true {
+                decide(.kill(key, graceMilliseconds: grace), into: &effects)
+            } else if committing[key] != nil {
+                committing[key]?.killGrace = grace
+            } else {
+                reconcile(task, of: id, in: table, into: &effects)
             }
-            decide(.kill(key, graceMilliseconds: grace), into: &effects)
         case .shutdown(let executor, let agent):
             let key = ExecutorKey(agent, id, executor)
             guard table.executors[key] != nil, let session = sessions[agent] else { return }
@@ -27,9 +30,9 @@ extension Master {
             let key = TaskKey(id, task)
             // One that nobody waits for costs no entry.
             guard table.tasks[key]?.waiting.first?.uuid == uuid else { return }
-            let isProposed = decide(
-                .acknowledge(key, uuid: uuid), .acknowledgement(key), into: &effects)
-            if !isProposed { unacknowledged.insert(key) }
+            if !decide(.acknowledge(key, uuid: uuid), .acknowledge(key), into: &effects) {
+                unacknowledged.insert(key)
+            }
         case .reconcile(let tasks): reconcile(tasks, of: id, in: table, into: &effects)
         case .message(let agent, let executor, let data):
             guard let session = sessions[agent] else { return }
@@ -50,7 +53,8 @@ extension Master {
             return
         }
         let live = table.tasks.values.filter { $0.key.framework == id && $0.holdsResources }
-        for key in live.map(\.key).sorted() {
+        let coming = committing.keys.filter { $0.framework == id }
+        for key in Set(live.map(\.key)).union(coming).sorted() {
             reconcile(key.task, of: id, in: table, into: &effects)
         }
     }
@@ -64,7 +68,13 @@ extension Master {
         var update = TaskUpdate(
             key: key, state: TaskState.unknown.told(isPartitionAware: isAware),
             cause: .reconciliation, message: "Reconciliation: Task is unknown")
-        if let record = table.tasks[key] {
+        let record = table.tasks[key]
+        if let task = committing[key], record?.holdsResources != true {
+            // As Mesos' masters say of launches that they are not done with.
+            update.state = .staging
+            update.agent = task.agent
+            update.message = "Reconciliation: Latest task state"
+        } else if let record {
             update.state = record.state.told(isPartitionAware: isAware)
             update.agent = record.agent
             update.executor = record.executor

@@ -22,6 +22,7 @@ extension Master {
             case .executor(let key): touched.append(key.agent)
             case .task(let key):
                 if let agent = table.tasks[key]?.agent { touched.append(agent) }
+                committed(key, in: table, into: &effects)
                 tellStatus(of: key, in: table, into: &effects)
                 sendOrders(of: key, in: table, into: &effects)
             }
@@ -29,6 +30,7 @@ extension Master {
         var last: AgentID?
         for id in touched.sorted() where id != last {
             last = id
+            forgetEndedExecutors(on: id, in: table, into: &effects)
             try? allocator.setAllocations(allocations(on: id, in: table), onAgent: id)
         }
     }
@@ -99,9 +101,10 @@ extension Master {
             effects.append(.toScheduler(stream, .error("Framework has been removed")))
             effects.append(.closeStream(stream))
         }
-        guard framework.liveTasks > 0 else { return }
-        let live = table.tasks.values.filter { $0.key.framework == id && $0.holdsResources }
-        for key in live.map(\.key).sorted() { sendOrders(of: key, in: table, into: &effects) }
+        if framework.liveTasks > 0 {
+            let live = table.tasks.values.filter { $0.key.framework == id && $0.holdsResources }
+            for key in live.map(\.key).sorted() { sendOrders(of: key, in: table, into: &effects) }
+        }
         let executors = table.executors.keys.filter { $0.framework == id }
         for key in executors.sorted() {
             guard let session = sessions[key.agent] else { continue }

@@ -43,10 +43,11 @@ package struct Master: Sendable {
         case subscribe(SchedulerStreamID, FrameworkID?)
         case accept(AcceptedOffers)
         case reports(AgentConnectionID, [StatusReport])
+        case acknowledge(TaskKey)
         /// Looked at again when its time comes, if it came to nothing.
         case agentLoss(AgentID)
         case frameworkLoss(FrameworkID)
-        case acknowledgement(TaskKey)
+        case executorEnd(ExecutorKey, heard: UInt64)
         case other
     }
 
@@ -56,6 +57,13 @@ package struct Master: Sendable {
         var offers: [OfferNumber]
         var tasks: [TaskID]
         var refuseUntil: UInt64?
+    }
+
+    /// A task whose launch is on its way through the log: on no record yet, and not unknown.
+    struct Committing: Sendable {
+        var agent: AgentID
+        /// Its end was asked for meanwhile, with so much grace.
+        var killGrace: UInt64?
     }
 
     /// What an agent was told of a task.
@@ -83,6 +91,9 @@ package struct Master: Sendable {
     var sent: [TaskKey: SentOrders] = [:]
     /// When launches were sent that their agents have not answered.
     var launching: [TaskKey: UInt64] = [:]
+    /// Executors that their agents say have ended, by the highest launch that the agent had heard
+    /// of; on record until none of their tasks is.
+    var endedExecutors: [ExecutorKey: UInt64] = [:]
 
     // Schedulers.
     var streams: [SchedulerStreamID: Stream] = [:]
@@ -101,6 +112,8 @@ package struct Master: Sendable {
     var offeredAt: [OfferNumber: UInt64] = [:]
     /// Accepted, and on its way through the log.
     var accepting: Set<OfferNumber> = []
+    /// Until the log has them or refuses them; where that stays uncertain, as long as this master.
+    var committing: [TaskKey: Committing] = [:]
     var timeRecordedAt: UInt64
 
     /// A node has come to lead, and `table` has all that was decided before.
@@ -173,12 +186,17 @@ package struct Master: Sendable {
         case .accept(let accepted): launched(accepted, outcome, in: table, into: &effects)
         case .reports(let connection, let reports):
             reported(connection, reports, outcome, into: &effects)
-        case .agentLoss(let agent): agentsLeaving.remove(agent)
-        case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
-        case .acknowledgement(let key):
+        case .acknowledge(let key):
             switch outcome {
             case .done: break
             case .refused, .unknown: unacknowledged.insert(key)
+            }
+        case .agentLoss(let agent): agentsLeaving.remove(agent)
+        case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
+        case .executorEnd(let key, let heard):
+            switch outcome {
+            case .done, .refused(_?): break
+            case .refused(nil), .unknown: endedExecutors[key] = heard
             }
         case .other: break
         }

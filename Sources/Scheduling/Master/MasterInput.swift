@@ -25,7 +25,9 @@ package enum AgentInput: Equatable, Sendable {
     /// It is there.
     case heartbeat
     case reports([StatusReport])
-    case executorEnded(ExecutorKey, status: Int32)
+    /// - Parameter sequence: the highest of the launches that the agent had heard of. A later one
+    ///   begins the executor anew.
+    case executorEnded(ExecutorKey, status: Int32, sequence: UInt64 = .max)
     /// Of an executor to its framework's scheduler.
     case message(ExecutorKey, [UInt8])
     case disconnected

@@ -242,7 +242,8 @@ final class SimulatedAgent: LinkClient {
         case .send(let update), .answer(let update): say(update)
         case .removeRun(let record): runs[record.container] = nil
         case .refuse(.staleTerm): lost()
-        case .refuse: break
+        // Nobody brings executors along.
+        case .refuse, .executor: break
         }
     }
 

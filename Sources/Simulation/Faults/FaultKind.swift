@@ -129,6 +129,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case leaseExpired
     case leaseCheckpointed
     case spaceAlarm
+    case spaceAgain
     case watchDelivered
     case watchResumed
     case watchOvertaken

@@ -103,15 +103,16 @@ extension Nemesis {
         return true
     }
 
-    /// Machines that are out of the configuration for good, and do not run, or have not been told:
-    /// their operator takes them back.
+    /// Machines that are out of the configuration for good, and do not run, or cannot be told, for
+    /// wherever they know a member there is none now: their operator takes them back.
     func retireWhoIsOut() {
         guard let leader = leader?.process else { return }
         let replica = leader.replica
         guard replica.raft.hasCommittedInTerm,
             replica.raft.configurationIndex <= replica.store.appliedIndex
         else { return }
-        for machine in world.machines where machine.isMember && machine.process == nil {
+        for machine in world.machines where machine.isMember {
+            if let process = machine.process, process.peers.contains(where: \.isWanted) { continue }
             guard replica.store.members.isRemoved(machine.id), replica.raft.isOut(machine.id)
             else { continue }
             world.retire(machine)

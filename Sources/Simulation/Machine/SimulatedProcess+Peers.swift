@@ -17,6 +17,8 @@ final class PeerConnections {
 final class PeerLink {
     let kind: PeerChannelKind
     var connection: Connection?
+    /// The member that the hello on it looks for.
+    var asked = NodeID.none
     var isReady = false
     var isDialling = false
     var backoff: Micros = PeerLink.backoffMin
@@ -31,23 +33,25 @@ final class PeerLink {
 
 /// Connections, as the peer transport and its links keep them.
 extension SimulatedProcess {
-    /// Dials a machine that has become a peer, and lets go of one that is none any more.
+    /// Dials a machine for a member that has become a peer, and lets go of whom it looked for there
+    /// before.
     func want(_ peer: Int, _ id: NodeID) {
-        let wasWanted = peers[peer].isWanted
+        let before = peers[peer].id
+        guard before != id else { return }
         peers[peer].id = id
-        guard wasWanted != peers[peer].isWanted else { return }
-        if !wasWanted {
-            for link in peers[peer].links {
-                link.backoff = PeerLink.backoffMin
-                dial(peer, link)
-            }
-        } else {
+        if before != .none {
             sending[peer]?.finish(false)
-            world.network.closeAll(between: machine.index, and: peer, by: machine.index)
+            world.network.closeAll(
+                between: machine.index, and: peer, by: machine.index, sparing: id)
             for link in peers[peer].links {
                 link.connection = nil
                 link.isReady = false
             }
+        }
+        guard id != .none else { return }
+        for link in peers[peer].links {
+            link.backoff = PeerLink.backoffMin
+            dial(peer, link)
         }
     }
 
@@ -104,8 +108,10 @@ extension SimulatedProcess {
     }
 
     func sayHello(on connection: Connection) {
+        let asked = peers[connection.acceptor].id
+        connection.link?.asked = asked
         let hello = PeerHello(
-            from: identity, to: peers[connection.acceptor].id,
+            from: identity, to: asked,
             currentTerm: replica.raft.term, lastTerm: replica.raft.lastTerm,
             lastIndex: replica.raft.lastIndex,
             channel: connection.kind, clusterLevel: replica.store.members.clusterLevel)
@@ -175,7 +181,7 @@ extension SimulatedProcess {
             redialLater(peer, link)
         }
         peers[peer].refusedSinceHeard = false
-        welcomed(by: peers[peer].id, welcome)
+        welcomed(by: link.asked, welcome)
     }
 
     private func welcomed(by peer: NodeID, _ welcome: PeerWelcome) {
@@ -191,7 +197,7 @@ extension SimulatedProcess {
         case .refused:
             if welcome.verdict == .unknownMember, world.settings.changesMembers { break }
             // Its server has come back under another id, which this node does not know yet.
-            if welcome.verdict == .wrongMember, world.settings.rejoins { break }
+            if welcome.verdict == .wrongMember, world.machine(of: peer) == nil { break }
             let isOutdated = world.machine(of: peer)?.isOutdated ?? false
             if welcome.verdict == .levelTooHigh, isOutdated { break }
             world.violated("P1 peers welcome each other", "\(peer) said \(welcome.reason)")

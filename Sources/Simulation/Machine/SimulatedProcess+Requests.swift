@@ -127,16 +127,21 @@ extension SimulatedProcess {
     // MARK: Housekeeping
 
     /// Quota acts only through the replicated alarm, so that every node decides alike.
-    func raiseSpaceAlarm() {
-        let quota = world.settings.quotaBytes
-        guard quota > 0, !world.isCalm, !alarmInFlight, replica.view.role == .leader,
-            Int64(clamping: replica.store.bytesInUse) > quota,
-            !replica.store.alarms.isRaised(.noSpace)
+    func seeToSpaceAlarm() {
+        guard replica.view.role == .leader else {
+            space = SpaceAlarmDuty()
+            return
+        }
+        guard !world.isCalm, !alarmInFlight,
+            let request = space.request(
+                inUse: Int64(clamping: replica.store.bytesInUse),
+                quota: world.settings.quotaBytes, raised: replica.store.alarms.raised,
+                by: identity.memberID)
         else { return }
         alarmInFlight = true
-        world.counters.count(CoverageMark.spaceAlarm)
-        proposeOwn(
-            .alarm, AlarmRequest(.activate, member: identity.memberID, kind: .noSpace).encode())
+        let isRaised = request.action == AlarmRequest.Action.activate.rawValue
+        world.counters.count(isRaised ? CoverageMark.spaceAlarm : CoverageMark.spaceAgain)
+        proposeOwn(.alarm, request.encode())
     }
 
     /// - Parameter principal: the node itself, or whoever administers the cluster.

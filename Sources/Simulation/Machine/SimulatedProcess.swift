@@ -59,6 +59,7 @@ final class SimulatedProcess {
     var queued = QueuedCalls()
     var waiting: [QueueCallID: PendingCall] = [:]
     var isCatchingUp = false
+    var space = SpaceAlarmDuty()
     var alarmInFlight = false
     private var isPublishing = false
     private var publishAgainAt: Micros = 0
@@ -143,7 +144,7 @@ final class SimulatedProcess {
         lookForRoom()
         _ = replica.purge(budget: 64)
         publish()
-        raiseSpaceAlarm()
+        seeToSpaceAlarm()
         master.tick()
     }
 

@@ -234,11 +234,15 @@ final class SimulatedNetwork {
         }
     }
 
-    /// One side closes everything that is between it and another machine.
-    func closeAll(between a: Int, and b: Int, by machine: Int) {
+    /// One side closes everything that is between it and another machine, but for connections on
+    /// which somebody there has said to be `spared`.
+    func closeAll(between a: Int, and b: Int, by machine: Int, sparing spared: NodeID) {
         let pair = [a, b].sorted()
         for connection in connections
         where [connection.dialler, connection.acceptor].sorted() == pair {
+            if connection.acceptor == machine, connection.isGreeted, connection.sender == spared {
+                continue
+            }
             let counted = connection.isCounted && connection.acceptor == machine
             close(connection, by: machine)
             if counted {

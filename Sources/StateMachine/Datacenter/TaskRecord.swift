@@ -75,6 +75,14 @@ package struct TaskRecord: Equatable, Sendable {
 
     package var holdsResources: Bool { !state.isTerminal }
 
+    /// Where its agent keeps its files, below the work directory. The run is the latest of its
+    /// executor where the task has one of its own, or is one of a group.
+    package var sandbox: String {
+        let run = group == 0 && executor == nil ? "\(sequence)-0" : "latest"
+        return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
+            + "\(executor?.description ?? key.task.description)/runs/\(run)"
+    }
+
     mutating func take(_ next: TaskState, at clock: UInt64) {
         if state == next, !steps.isEmpty { return }
         state = next

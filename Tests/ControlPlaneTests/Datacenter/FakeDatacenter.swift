@@ -11,7 +11,7 @@ import StateMachine
 final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     let eventLoop: any EventLoop
     private(set) var leadership = MasterLeadership.unknown
-    private let store = Store()
+    let store = Store()
     private var master: Master?
     private var term = Term(1)
     private var lastNumber: UInt64 = 0
@@ -173,6 +173,16 @@ final class FakeDatacenter: DatacenterFacade, @unchecked Sendable {
     }
 
     func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
+
+    func overview() -> ClusterOverview {
+        var overview = ClusterOverview()
+        overview.memberID = NodeID(1)
+        overview.name = "n1"
+        overview.revision = revision
+        overview.members = [.init(id: NodeID(1)), .init(id: NodeID(2))]
+        overview.members[1].httpAuthority = "10.0.0.2:5050"
+        return overview
+    }
 
     func offers() -> [MasterOffer] { [] }
     func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }

@@ -99,6 +99,13 @@ final class RawHTTP {
         return try readChunked(count)
     }
 
+    /// The next line of a chunked stream, without its end.
+    func readLine() throws -> String {
+        var line: [UInt8] = []
+        while let byte = try readChunked(1).first, byte != UInt8(ascii: "\n") { line.append(byte) }
+        return String(decoding: line, as: UTF8.self)
+    }
+
     private func readChunked(_ count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < count {

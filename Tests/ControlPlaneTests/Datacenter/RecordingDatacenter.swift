@@ -21,6 +21,8 @@ final class RecordingDatacenter: DatacenterFacade, @unchecked Sendable {
     var table = DatacenterTable()
     var asksWhoCalls = false
     var revision: Int64 { 1 }
+    let store = Store()
+    func overview() -> ClusterOverview { ClusterOverview() }
     var leaderURLs: [String] = []
 
     private(set) var service: AgentService?

@@ -303,6 +303,39 @@ final class MasterTests {
         #expect(desk.updates(to: 2).last?.state == .unknown)
     }
 
+    @Test("a task whose launch is on its way is not unknown, and a kill of it follows the launch")
+    func onItsWay() throws {
+        let offer = try offered()
+        desk.holdsBack = true
+        try accept(offer, "t", "u")
+        desk.call(1, .reconcile([TaskID("t")]))
+        desk.call(1, .reconcile([]))
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 300))
+        let told = desk.updates(to: 1)
+        #expect(told.map { "\($0.key.task)" } == ["t", "t", "u"])
+        #expect(told.allSatisfy { $0.state == .staging && $0.agent == AgentID("a1") })
+        desk.commit()
+        #expect(desk.launches(to: 1) == ["t", "u"] && desk.kills(to: 1) == ["t"])
+        desk.reports(1, "t", .killed, "u1")
+        desk.commit()
+        desk.call(1, .reconcile([TaskID("t")]))
+        #expect(desk.updates(to: 1).last?.state == .killed)
+    }
+
+    @Test("a launch that the log refuses is dropped, and its task unknown from then on")
+    func refusedOnItsWay() throws {
+        let offer = try offered()
+        desk.holdsBack = true
+        try accept(offer, "t")
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 0))
+        desk.apply(
+            .agentMode(AgentID("a1"), .draining, graceMilliseconds: 0, goneWhenDrained: false))
+        desk.commit()
+        desk.call(1, .reconcile([TaskID("t")]))
+        #expect(desk.updates(to: 1).map(\.state) == [.dropped, .unknown])
+        #expect(desk.kills(to: 1).isEmpty)
+    }
+
     @Test("draining ends what runs, makes no offers, and then the agent is gone")
     func drains() throws {
         let offer = try offered()

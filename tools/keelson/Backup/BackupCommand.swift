@@ -26,7 +26,8 @@ struct BackupCommand: AsyncParsableCommand {
             """,
         subcommands: [
             BackupTakeCommand.self, BackupVerifyCommand.self, BackupOpenCommand.self,
-            BackupExportCommand.self,
+            BackupExportCommand.self, BackupFollowCommand.self, BackupListCommand.self,
+            BackupPruneCommand.self,
         ])
 }
 
@@ -65,6 +66,13 @@ struct ProgressLine {
         Output.writeAll(Array(text.utf8), to: STDERR_FILENO)
     }
 
+    /// The same without an end.
+    mutating func note(_ detail: String) {
+        guard isShown, ContinuousClock.now - shownAt > .milliseconds(200) else { return }
+        shownAt = .now
+        Output.writeAll(Array("\r\(what): \(detail)    ".utf8), to: STDERR_FILENO)
+    }
+
     func clear() {
         guard isShown else { return }
         let text = "\r" + String(repeating: " ", count: Self.width + what.count + 40) + "\r"
@@ -79,6 +87,32 @@ enum TimeOfDay {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+    }
+
+    /// Of RFC 3339 in UTC, such as `2026-11-30T10:42:00.5Z`, or of milliseconds since 1970.
+    static func milliseconds(of text: String) -> UInt64? {
+        if let number = UInt64(text) { return number }
+        guard text.hasSuffix("Z") else { return nil }
+        let halves = text.dropLast().split(separator: "T", omittingEmptySubsequences: false)
+        guard halves.count == 2 else { return nil }
+        let day = halves[0].split(separator: "-").map { Int32($0) }
+        let clock = halves[1].split(separator: ":").map(String.init)
+        guard day.count == 3, clock.count == 3, let year = day[0], let month = day[1],
+            let date = day[2], let hour = Int32(clock[0]), let minute = Int32(clock[1]),
+            let second = Double(clock[2]), (1970...9999).contains(year),
+            (1...12).contains(month), (1...31).contains(date), (0...23).contains(hour),
+            (0...59).contains(minute), (0..<61).contains(second)
+        else { return nil }
+        var parts = tm()
+        parts.tm_year = year - 1900
+        parts.tm_mon = month - 1
+        parts.tm_mday = date
+        parts.tm_hour = hour
+        parts.tm_min = minute
+        let seconds = timegm(&parts)
+        // A day that the month has not got was taken for one of the next.
+        guard parts.tm_mday == date else { return nil }
+        return UInt64(max(0, seconds)) * 1000 + UInt64((second * 1000).rounded())
     }
 
     /// As RFC 3339 has it, in UTC.

@@ -70,14 +70,14 @@ struct BackupTakeCommand: AsyncParsableCommand {
 }
 
 /// The file while it is written.
-private actor BackupFile {
+actor BackupFile {
     private var writer: BackupWriter
     private var progress = ProgressLine("backing up")
     private var expected: UInt64 = 0
     private let bytesPerSecond: Double?
     private let start = ContinuousClock.now
 
-    init(_ writer: BackupWriter, bytesPerSecond: Double?) {
+    init(_ writer: sending BackupWriter, bytesPerSecond: Double?) {
         self.writer = writer
         self.bytesPerSecond = bytesPerSecond
     }

@@ -20,6 +20,9 @@ struct RestoreCommand: ParsableCommand {
             and caches read anew instead of going back in time. Leases have their full time.
             Launches that no agent had confirmed are lost; nothing that runs is killed.
 
+            FILE may be the directory of `keelson backup follow`; then --to-revision or --to-time
+            names any moment that it covers. Give all members the same.
+
             Also takes a snapshot of etcd's (`etcdctl snapshot save`), without passwords.
 
             EXAMPLE, on the machine of n1:
@@ -28,8 +31,10 @@ struct RestoreCommand: ParsableCommand {
                 --initial-cluster-token monday --initial-advertise-peer-urls http://10.0.0.1:2380
             """)
 
-    @Argument(help: "The backup, or a snapshot of etcd's.")
+    @Argument(help: "The backup, an archive, or a snapshot of etcd's.")
     var file: String
+
+    @OptionGroup var moment: ArchiveMomentOptions
 
     @Option(help: "This member's name.")
     var name: String
@@ -64,8 +69,11 @@ struct RestoreCommand: ParsableCommand {
     var format = OutputFormat.text
 
     func run() throws {
-        let order = try makeOrder()
-        let state = try BackupLoading.load(file)
+        let order = try RestoreOrder.checked(
+            name: name, directory: dataDir, cluster: initialCluster,
+            peerURLs: initialAdvertisePeerUrls, token: initialClusterToken, nonce: nonce,
+            revisionStep: bumpRevision)
+        let state = try BackupLoading.load(file, cut: try moment.cut())
         let plan = try Failure.describing { () throws(BackupError) in
             try RestorePlan(state, order)
         }
@@ -76,95 +84,34 @@ struct RestoreCommand: ParsableCommand {
                     fileSystem: PosixFileSystem())
             }
         }
-        var output = Output()
-        switch format {
-        case .text: show(plan, state, to: &output)
-        case .json: output.line(json(plan, state))
-        }
-        output.flush()
+        let report = RestoreReport(
+            plan: plan, state: state, directory: dataDir, name: name, isDry: dryRun)
+        report.print(
+            as: format, before: "when all members are restored, start each with the same flags")
     }
+}
 
+extension RestoreOrder {
     /// What all members are told, checked as the server checks it.
-    private func makeOrder() throws -> RestoreOrder {
+    static func checked(
+        name: String, directory: String, cluster: String, peerURLs: String, token: String,
+        nonce: String, revisionStep: Int64
+    ) throws -> RestoreOrder {
         var flags = ServerConfiguration()
         flags.name = name
-        flags.dataDirectory = dataDir
-        flags.initialClusterToken = initialClusterToken
+        flags.dataDirectory = directory
+        flags.initialClusterToken = token
         do throws(ConfigurationError) {
-            try flags.setInitialCluster(initialCluster)
+            try flags.setInitialCluster(cluster)
             flags.initialAdvertisePeerURLs = try ServiceURL.list(
-                initialAdvertisePeerUrls, flag: "--initial-advertise-peer-urls")
+                peerURLs, flag: "--initial-advertise-peer-urls")
             try flags.validateRestoration()
         } catch { throw Failure(.usage, "\(error)") }
         return try Failure.describing { () throws(BackupError) in
             try RestoreOrder(
                 members: flags.initialCluster.map {
                     RestoredMember(name: $0.name, peerURLs: $0.peerURLs.map(\.description))
-                }, token: initialClusterToken, nonce: nonce, revisionStep: bumpRevision)
+                }, token: token, nonce: nonce, revisionStep: revisionStep)
         }
-    }
-
-    private func show(_ plan: RestorePlan, _ state: BackupState, to output: inout Output) {
-        let old = plan.oldClusterID.map { " (it was \($0))" } ?? ""
-        output.line(
-            dryRun ? "\(dataDir) would be member \(name)" : "\(dataDir) is member \(name)")
-        output.line("cluster \(plan.clusterID)\(old)")
-        output.table(
-            ["MEMBER", "NAME", "PEER URLS"],
-            plan.members.map {
-                ["\($0.id)", $0.name, $0.peerURLs.joined(separator: ",")]
-            })
-        let store = plan.store
-        output.line(
-            "revision \(store.revision) (it was \(plan.oldRevision)), history compacted at"
-                + " \(store.compactedRevision); index \(store.appliedIndex), term"
-                + " \(store.appliedTerm)")
-        output.line(
-            "\(store.keyCount) keys, \(store.leases.count) leases with their full time,"
-                + " \(store.auth.users.count) users, authentication"
-                + (store.auth.isEnabled ? " on" : " off"))
-        for task in plan.changes.lostLaunches {
-            output.line("note: task \(task) is lost: no agent had confirmed its launch")
-        }
-        for alarm in plan.changes.alarms {
-            output.line("note: alarm \(alarm) is not raised any more")
-        }
-        for notice in state.notices { output.line("note: \(notice)") }
-        if !dryRun {
-            output.line(
-                "when all members are restored, start each with the same flags and"
-                    + " --initial-cluster-state existing")
-        }
-    }
-
-    private func json(_ plan: RestorePlan, _ state: BackupState) -> JSONValue {
-        .object([
-            ("dryRun", .bool(dryRun)), ("directory", .string(dataDir)), ("name", .string(name)),
-            ("cluster", .string("\(plan.clusterID)")),
-            ("oldCluster", plan.oldClusterID.map { .string("\($0)") } ?? .null),
-            (
-                "members",
-                .array(
-                    plan.members.map { member in
-                        .object([
-                            ("id", .string("\(member.id)")), ("name", .string(member.name)),
-                            ("peerURLs", .array(member.peerURLs.map { .string($0) })),
-                        ])
-                    })
-            ),
-            ("revision", .integer(plan.store.revision.rawValue)),
-            ("oldRevision", .integer(plan.oldRevision.rawValue)),
-            ("compactedRevision", .integer(plan.store.compactedRevision.rawValue)),
-            ("index", .unsigned(plan.store.appliedIndex.rawValue)),
-            ("term", .unsigned(plan.store.appliedTerm.rawValue)),
-            ("keys", .integer(Int64(plan.store.keyCount))),
-            ("leases", .integer(Int64(plan.store.leases.count))),
-            ("users", .integer(Int64(plan.store.auth.users.count))),
-            (
-                "lostLaunches",
-                .array(plan.changes.lostLaunches.map { .string("\($0)") })
-            ),
-            ("notices", .array(state.notices.map { .string($0) })),
-        ])
     }
 }

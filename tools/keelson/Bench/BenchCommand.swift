@@ -21,21 +21,25 @@ struct BenchCommand: AsyncParsableCommand {
             prefix on each connection and counts the events that --writers writes cause. One event
             loop does it all; its own share of the processors is part of the result.
 
+            tasks registers --connections agents without processes, has one framework fill each of
+            them with --streams tasks, and holds all for --duration: kill the leader meanwhile.
+
             The keys lie under /bench/ and /bench-watch/ and stay; leases live for an hour.
 
             EXAMPLES:
               keelson bench --target put --connections 100 --streams 10 --total 200000
               keelson bench --target put --connections 1 --streams 1 --duration 10s -o json
               keelson bench --target watch --connections 10 --streams 100 --total 1000
+              keelson bench --target tasks --connections 1000 --streams 20 --duration 30s
             """)
 
-    @Option(help: "put, range, range-serializable, txn, watch or lease.")
+    @Option(help: "put, range, range-serializable, txn, watch, lease or tasks.")
     var target = BenchTarget.put
 
-    @Option(help: "Connections.")
+    @Option(help: "Connections, or agents.")
     var connections = 10
 
-    @Option(help: "Outstanding calls, or watches, on each connection.")
+    @Option(help: "Outstanding calls, or watches, on each connection; or tasks on each agent.")
     var streams = 10
 
     @Option(help: "Calls to measure; for watch, writes. Without it and --duration: 100000.")
@@ -71,7 +75,7 @@ struct BenchCommand: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func validate() throws {
-        try check("--connections", connections, 1...10_000)
+        try check("--connections", connections, 1...20_000)
         try check("--streams", streams, 1...10_000)
         try check("--total", total ?? 1, 1...1_000_000_000_000)
         try check("--warm-up", warmUp ?? 0, 0...1_000_000_000)
@@ -94,6 +98,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if target == .tasks { return try await runTasks() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let runner = BenchRunner(plan: try await makePlan(), loop: group.next())
         let progress = isatty(STDERR_FILENO) == 1 ? Task { await show(runner) } : nil
@@ -116,6 +121,26 @@ struct BenchCommand: AsyncParsableCommand {
         if report.recorder.completedCount == 0 {
             throw Failure(.failed, "not one call succeeded")
         }
+    }
+
+    private func runTasks() async throws {
+        let isShown = isatty(STDERR_FILENO) == 1
+        let report = try await cluster.withCluster { cluster in
+            try await TaskLoad(
+                agentCount: connections, tasksPerAgent: streams,
+                hold: duration?.duration ?? .seconds(1),
+                endpoints: try self.cluster.parsedEndpoints(), cluster: cluster,
+                timeout: self.cluster.timeout.duration, patience: .seconds(30)
+            ) { line in
+                if isShown { Output.writeAll(Array((line + "\n").utf8), to: STDERR_FILENO) }
+            }.run()
+        }
+        var output = Output()
+        switch cluster.format {
+        case .json: output.line(report.json)
+        case .text: report.print(to: &output)
+        }
+        output.flush()
     }
 
     private func makePlan() async throws -> BenchPlan {

@@ -16,6 +16,8 @@ enum BenchTarget: String, ExpressibleByArgument, CaseIterable, Sendable {
     case watch
     /// Renewals of leases.
     case lease
+    /// Agents without processes, filled with tasks by one framework.
+    case tasks
 }
 
 /// One run, fully determined.

@@ -46,6 +46,8 @@ final class BenchRunner: @unchecked Sendable {
             case .put, .range, .rangeSerializable, .txn: self.runUnary()
             case .lease: self.runLeases()
             case .watch: self.runWatches()
+            case .tasks:
+                self.loop.makeFailedFuture(Failure(.failed, "tasks are a load of their own"))
             }
         }
     }
@@ -172,7 +174,7 @@ final class BenchRunner: @unchecked Sendable {
         let size = plan.valueByteCount
         let prefix = BenchRunner.prefix
         switch target {
-        case .put, .lease:
+        case .put, .lease, .tasks:
             return KeyedSource(
                 path: "/etcdserverpb.KV/Put",
                 template: .put(prefix: prefix, valueByteCount: size), chooser: chooser,

@@ -11,7 +11,8 @@ struct FrameworkCommand: AsyncParsableCommand {
             EXAMPLES:
               keelson framework list
               keelson framework list --all -o json
-            """, subcommands: [FrameworkListCommand.self])
+              keelson framework explain 93073543
+            """, subcommands: [FrameworkListCommand.self, FrameworkExplainCommand.self])
 }
 
 struct FrameworkListCommand: AsyncParsableCommand {

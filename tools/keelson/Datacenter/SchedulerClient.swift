@@ -17,14 +17,7 @@ struct SchedulerClient {
     ) async throws {
         self.timeout = timeout
         self.framework = framework
-        let pair = try await cluster.get(.key(RecordKeys.master.storage)).keyValues.first
-        let master = pair.flatMap { $0.value.withUnsafeBytes { MasterRecord($0) } }
-        guard let url = master?.url, let place = HTTPPlace(url: url) else {
-            throw Failure(
-                .unavailable, "the leader serves no HTTP",
-                advice: "start the servers with --listen-http-urls")
-        }
-        self.place = place
+        place = try await HTTPPlace.master(of: cluster)
     }
 
     /// - Throws: where this server does not lead (any more), or cannot be reached.
@@ -93,5 +86,19 @@ struct SchedulerClient {
         request.headers = [("Content-Type", "application/x-protobuf")]
         request.body = MesosMessage.encode(call, as: .protobuf)
         return request
+    }
+}
+
+extension HTTPPlace {
+    /// Where the master serves that the records name.
+    static func master(of cluster: Cluster) async throws -> HTTPPlace {
+        let pair = try await cluster.get(.key(RecordKeys.master.storage)).keyValues.first
+        let master = pair.flatMap { $0.value.withUnsafeBytes { MasterRecord($0) } }
+        guard let url = master?.url, let place = HTTPPlace(url: url) else {
+            throw Failure(
+                .unavailable, "the leader serves no HTTP",
+                advice: "start the servers with --listen-http-urls")
+        }
+        return place
     }
 }

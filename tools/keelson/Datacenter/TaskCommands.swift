@@ -13,7 +13,11 @@ struct TaskCommand: AsyncParsableCommand {
               keelson task list
               keelson task logs run-1
               keelson task logs --follow --stderr run-1
-            """, subcommands: [TaskRunCommand.self, TaskListCommand.self, TaskLogsCommand.self])
+              keelson task kill run-1
+            """,
+        subcommands: [
+            TaskRunCommand.self, TaskListCommand.self, TaskLogsCommand.self, TaskKillCommand.self,
+        ])
 }
 
 struct TaskListCommand: AsyncParsableCommand {
@@ -96,19 +100,7 @@ struct TaskLogsCommand: AsyncParsableCommand {
         _ cluster: Cluster
     ) async throws -> (task: TaskRecord, agent: AgentRecord) {
         let records = try await DatacenterRecords.read(cluster)
-        var tasks = records.tasks.filter { "\($0.key.task)" == task }
-        if let framework {
-            tasks.removeAll { !"\($0.key.framework)".hasPrefix(framework) }
-        }
-        guard let found = tasks.first else {
-            throw Failure(
-                .failed, "there is no task \(task)", advice: "see keelson task list --all")
-        }
-        guard tasks.count == 1 else {
-            throw Failure(
-                .usage, "\(tasks.count) frameworks have a task \(task)",
-                advice: "name one with --framework")
-        }
+        let found = try records.task(task, of: framework)
         guard let agent = records.agent(found.agent) else {
             throw Failure(.failed, "its agent \(found.agent) is not on record any more")
         }
@@ -116,13 +108,21 @@ struct TaskLogsCommand: AsyncParsableCommand {
     }
 }
 
-extension TaskRecord {
-    /// Below the agent's work directory. The run is the latest of its executor where the task is
-    /// one of a group.
-    fileprivate var sandbox: String {
-        let run = group == 0 ? "\(sequence)-0" : "latest"
-        return "slaves/\(agent)/frameworks/\(key.framework)/executors/"
-            + "\(executor?.description ?? key.task.description)/runs/\(run)"
+extension DatacenterRecords {
+    /// - Parameter framework: how its id begins; nil where only one has a task of that name.
+    func task(_ task: String, of framework: String?) throws(Failure) -> TaskRecord {
+        var found = tasks.filter { "\($0.key.task)" == task }
+        if let framework { found.removeAll { !"\($0.key.framework)".hasPrefix(framework) } }
+        guard let first = found.first else {
+            throw Failure(
+                .failed, "there is no task \(task)", advice: "see keelson task list --all")
+        }
+        guard found.count == 1 else {
+            throw Failure(
+                .usage, "\(found.count) frameworks have a task \(task)",
+                advice: "name one with --framework")
+        }
+        return first
     }
 }
 

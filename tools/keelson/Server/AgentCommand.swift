@@ -13,8 +13,12 @@ struct AgentCommand: AsyncParsableCommand {
               keelson agent --work-dir /var/lib/keelson-agent
               keelson agent run --help
               keelson agent list
+              keelson agent explain 55b320c1
             """,
-        subcommands: [AgentRunCommand.self, AgentListCommand.self, AgentShowCommand.self],
+        subcommands: [
+            AgentRunCommand.self, AgentListCommand.self, AgentShowCommand.self,
+            AgentExplainCommand.self,
+        ],
         defaultSubcommand: AgentRunCommand.self)
 }
 

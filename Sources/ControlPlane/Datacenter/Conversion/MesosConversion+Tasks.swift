@@ -92,8 +92,8 @@ extension MesosConversion {
         }
     }
 
-    /// The agent runs a group's tasks itself, so that there is no executor to launch; what was
-    /// asked for it is added to the first task.
+    /// Where the executor is Mesos' own, the agent runs the group's tasks itself, so that there is
+    /// none to launch; what was asked for it is added to the first task.
     private static func group(
         _ group: MesosOffer.Operation.LaunchGroup, _ context: AcceptContext
     ) -> [AcceptedOperation] {
@@ -103,9 +103,8 @@ extension MesosConversion {
                 throw MesosConversionError(
                     "A task group has at most \(MesosConversionLimits.groupTasksMax) tasks")
             }
-            guard !group.executor.hasType || group.executor.type == .default else {
-                throw MesosConversionError(
-                    "Only the 'DEFAULT' executor runs task groups")
+            if group.executor.hasType, group.executor.type == .custom {
+                return try customGroup(group, context)
             }
             guard !group.executor.hasCommand else {
                 throw MesosConversionError(
@@ -134,6 +133,22 @@ extension MesosConversion {
                 .invalid(TaskID($0.taskID.value), "Task group is invalid: \(error)")
             }
         }
+    }
+
+    private static func customGroup(
+        _ group: MesosOffer.Operation.LaunchGroup, _ context: AcceptContext
+    ) throws(MesosConversionError) -> [AcceptedOperation] {
+        let executor = try self.executor(group.executor, context)
+        var tasks: [TaskLaunch] = []
+        for info in group.taskGroup.tasks {
+            guard !info.hasExecutor else {
+                throw MesosConversionError("'TaskInfo.executor' must not be set")
+            }
+            var task = try self.task(info, context)
+            task.executor = executor
+            tasks.append(task)
+        }
+        return tasks.isEmpty ? [] : [.launchGroup(tasks)]
     }
 
     private static func task(

@@ -12,6 +12,7 @@ final class DatacenterDesk {
     let leadership: LeadershipDesk
     let schedulers: SchedulerStreams
     let operators: OperatorFeed
+    let dashboards: DashboardFeed
     private var isRunning = false
 
     init(_ facade: any DatacenterFacade, _ settings: SurfaceSettings, _ logger: Logger) {
@@ -22,6 +23,7 @@ final class DatacenterDesk {
             facade, waitMax: .seconds(settings.parkSeconds), waitingMax: settings.parkedMax)
         schedulers = SchedulerStreams(facade, settings, logger)
         operators = OperatorFeed(facade, settings, logger)
+        dashboards = DashboardFeed(facade, settings, logger)
     }
 
     func start() {
@@ -35,6 +37,7 @@ final class DatacenterDesk {
             let now = NIODeadline.now()
             schedulers.tick(now)
             operators.tick(now)
+            dashboards.tick(now)
             tickLater()
         }
     }
@@ -44,6 +47,7 @@ final class DatacenterDesk {
         leadership.stop()
         schedulers.stop()
         operators.stop()
+        dashboards.stop()
     }
 }
 

@@ -10,6 +10,8 @@ package final class DatacenterServer: Sendable {
     private let access: DeskAccess
     private let group: MultiThreadedEventLoopGroup
     private let server: HummingbirdCore.Server<HTTP1Channel>
+    /// Ends once every connection has.
+    private let running: Task<Void, Never>
     private let settings: SurfaceSettings
     private let logger: Logger
     /// Where it listens.
@@ -17,12 +19,13 @@ package final class DatacenterServer: Sendable {
 
     private init(
         _ access: DeskAccess, _ group: MultiThreadedEventLoopGroup,
-        _ server: HummingbirdCore.Server<HTTP1Channel>, _ settings: SurfaceSettings, port: Int,
-        _ logger: Logger
+        _ server: HummingbirdCore.Server<HTTP1Channel>, _ running: Task<Void, Never>,
+        _ settings: SurfaceSettings, port: Int, _ logger: Logger
     ) {
         self.access = access
         self.group = group
         self.server = server
+        self.running = running
         self.settings = settings
         self.port = port
         self.logger = logger
@@ -53,7 +56,7 @@ package final class DatacenterServer: Sendable {
         let responder = SurfaceResponder(desk.access, settings, desk.logger)
         let server = makeServer(responder, settings, group, desk.logger) { started.succeed($0) }
         let logger = desk.logger
-        Task {
+        let running = Task {
             do {
                 try await server.run()
             } catch {
@@ -73,7 +76,7 @@ package final class DatacenterServer: Sendable {
         logger.info(
             "serving HTTP", metadata: ["address": "\(settings.host):\(port)"])
         return DatacenterServer(
-            desk.access, group, server, settings, port: port, desk.logger)
+            desk.access, group, server, running, settings, port: port, desk.logger)
     }
 
     private static func makeServer(
@@ -106,15 +109,27 @@ package final class DatacenterServer: Sendable {
     /// Streams end at once, what else is in progress within ``SurfaceSettings/stopSeconds``.
     package func stop() async {
         _ = try? await access.run { $0.stop() }
-        let stopped = group.next().makePromise(of: Void.self)
         let server = self.server
-        Task {
-            try? await server.shutdownGracefully()
-            stopped.succeed(())
+        Task { try? await server.shutdownGracefully() }
+        if await !hasEnded(within: .seconds(settings.stopSeconds)) {
+            running.cancel()
+            // Its loops are needed as long as it writes; the process ends without their help.
+            guard await hasEnded(within: .seconds(1)) else {
+                return logger.warning("HTTP requests that are in progress are left")
+            }
         }
-        group.next().scheduleTask(in: .seconds(settings.stopSeconds)) { stopped.succeed(()) }
-        try? await stopped.futureResult.get()
         try? await group.shutdownGracefully()
         logger.info("HTTP stopped")
+    }
+
+    private func hasEnded(within time: TimeAmount) async -> Bool {
+        let ended = group.next().makePromise(of: Bool.self)
+        let running = self.running
+        Task {
+            await running.value
+            ended.succeed(true)
+        }
+        group.next().scheduleTask(in: time) { ended.succeed(false) }
+        return (try? await ended.futureResult.get()) ?? false
     }
 }

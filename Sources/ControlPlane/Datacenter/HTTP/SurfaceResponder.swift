@@ -66,6 +66,8 @@ final class SurfaceResponder: Sendable {
         case .subscribeOperator(let encoding):
             try await OperatorSubscription(access: access, encoding: encoding)
                 .run(writer, channel, settings)
+        case .streamDashboard:
+            try await DashboardStream(access: access).run(writer, channel, settings)
         }
     }
 
@@ -73,6 +75,7 @@ final class SurfaceResponder: Sendable {
         case answer(SurfaceAnswer)
         case subscribeScheduler(SchedulerAPI.Checked)
         case subscribeOperator(MesosMessage.Encoding)
+        case streamDashboard
     }
 
     private func step(_ route: SurfaceRoute, _ request: SurfaceRequest) async throws -> Step {
@@ -92,7 +95,17 @@ final class SurfaceResponder: Sendable {
         case .legacy(let endpoint):
             let endpoints = LegacyEndpoints(operators: operators)
             return .answer(try await endpoints.answer(endpoint, request))
+        case .own(let endpoint):
+            let endpoints = OwnEndpoints(operators: operators)
+            return .answer(try await endpoints.answer(endpoint, request))
+        case .dashboard(.live) where request.method == "GET": return .streamDashboard
+        case .dashboard(let page):
+            return .answer(try await dashboard.answer(page, request))
         }
+    }
+
+    private var dashboard: DashboardAPI {
+        DashboardAPI(access: access, showsKeys: settings.showsKeys)
     }
 
     private var operators: OperatorAPI {
@@ -118,14 +131,17 @@ extension SurfaceRoute {
     var isForEverybody: Bool {
         switch self {
         case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
-        case .scheduler, .operators: false
+        case .dashboard(let page): page.isForEverybody
+        case .scheduler, .operators, .own: false
         }
     }
 
     var methods: [String] {
         switch self {
         case .scheduler, .operators: ["POST"]
+        case .dashboard: DashboardRoute.methods
         case .legacy(let endpoint): endpoint.methods
+        case .own(let endpoint): endpoint.methods
         }
     }
 }

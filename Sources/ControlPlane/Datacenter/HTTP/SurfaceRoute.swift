@@ -7,12 +7,25 @@ enum SurfaceRoute: Equatable, Sendable {
     case scheduler
     case operators
     case legacy(LegacyEndpoint)
+    case own(OwnEndpoint)
+    case dashboard(DashboardRoute)
 
     init?(path: Substring) {
         var parts = path.split(separator: "/", omittingEmptySubsequences: true)
+        if let page = DashboardRoute(parts: parts, isFolder: path.hasSuffix("/")) {
+            self = .dashboard(page)
+            return
+        }
         if parts.count > 1, parts[0] == "master" { parts.removeFirst() }
         if parts.starts(with: ["api", "v1"]) {
             self = parts.count > 2 && parts[2] == "scheduler" ? .scheduler : .operators
+            return
+        }
+        if parts.starts(with: ["keelson", "v1"]) {
+            guard parts.count == 3, let endpoint = OwnEndpoint(rawValue: String(parts[2])) else {
+                return nil
+            }
+            self = .own(endpoint)
             return
         }
         var name = parts.joined(separator: "/")

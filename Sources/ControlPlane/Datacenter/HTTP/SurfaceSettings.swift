@@ -14,6 +14,9 @@ package struct SurfaceSettings: Sendable {
     /// The node's flags, as GET_FLAGS tells them.
     package var flags: [(name: String, value: String)] = []
     package var threadCount = 2
+    /// Whether clients' keys are shown to whoever reaches this port: not where the client port lets
+    /// in only those who have a certificate.
+    package var showsKeys = true
 
     package var connectionsMax = 10_000
     package var bodyBytesMax = MesosLimits.standard.bodyBytesMax

@@ -34,6 +34,10 @@ extension OperatorAPI {
         return try await operate(.teardown(id))
     }
 
+    func kill(_ key: TaskKey, graceMilliseconds: UInt64) async throws -> SurfaceAnswer {
+        try await operate(.kill(key, graceMilliseconds: graceMilliseconds))
+    }
+
     private func drain(_ drain: MesosMasterCall.DrainAgent) async throws -> SurfaceAnswer {
         let (seconds, nanos) = (drain.maxGracePeriod.seconds, drain.maxGracePeriod.nanos)
         guard seconds >= 0, nanos >= 0 else {
