@@ -78,16 +78,20 @@ extension Master {
                 endedExecutors[key] = nil
                 continue
             }
-            let isAwaited = decisions.values.contains { decision in
-                if case .accept(let accepted) = decision { accepted.agent == id } else { false }
-            }
-            guard tasks.isEmpty, !isAwaited, let session = sessions[id],
+            guard tasks.isEmpty, !awaitsLaunches(on: id), let session = sessions[id],
                 decide(
                     .executorEnded(key, session: session.session), .executorEnd(key, heard: heard),
                     into: &effects)
             else { continue }
             endedExecutors[key] = nil
         }
+    }
+
+    private func awaitsLaunches(on id: AgentID) -> Bool {
+        uncertain.contains { $0.accepted.agent == id }
+            || decisions.values.contains { decision in
+                if case .accept(let accepted) = decision { accepted.agent == id } else { false }
+            }
     }
 
     mutating func registered(

@@ -145,7 +145,8 @@ extension Master {
     // MARK: - Time
 
     mutating func tickFrameworks(in table: DatacenterTable, into effects: inout [MasterEffect]) {
-        var hasDeadline = false
+        // An entry behind uncertain launches settles them.
+        var needsTime = !uncertain.isEmpty
         for id in table.frameworkIDs {
             guard let record = table.frameworks[id]?.record else { continue }
             switch record.phase {
@@ -158,7 +159,7 @@ extension Master {
                     leave(id, in: table, into: &effects)
                 }
             case .disconnected:
-                hasDeadline = hasDeadline || record.deadline != .max
+                needsTime = needsTime || record.deadline != .max
                 guard clusterTime >= record.deadline, !frameworksLeaving.contains(id),
                     decide(
                         .endFramework(id, session: record.session), .frameworkLoss(id),
@@ -168,7 +169,7 @@ extension Master {
             case .ended: break
             }
         }
-        if hasDeadline, now >= timeRecordedAt + settings.timeRecordMilliseconds {
+        if needsTime, now >= timeRecordedAt + settings.timeRecordMilliseconds {
             timeRecordedAt = now
             decide(.time, into: &effects)
         }

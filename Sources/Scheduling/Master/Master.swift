@@ -59,6 +59,12 @@ package struct Master: Sendable {
         var refuseUntil: UInt64?
     }
 
+    /// A launch of which nobody can say yet whether the log has it.
+    struct UncertainLaunch: Sendable {
+        var decision: DecisionID
+        var accepted: AcceptedOffers
+    }
+
     /// A task whose launch is on its way through the log: on no record yet, and not unknown.
     struct Committing: Sendable {
         var agent: AgentID
@@ -112,8 +118,10 @@ package struct Master: Sendable {
     var offeredAt: [OfferNumber: UInt64] = [:]
     /// Accepted, and on its way through the log.
     var accepting: Set<OfferNumber> = []
-    /// Until the log has them or refuses them; where that stays uncertain, as long as this master.
+    /// Until the log has them or refuses them.
     var committing: [TaskKey: Committing] = [:]
+    /// In the order of their decisions. Their offers stay accepted: what may be taken is not free.
+    var uncertain: [UncertainLaunch] = []
     var timeRecordedAt: UInt64
 
     /// A node has come to lead, and `table` has all that was decided before.
@@ -178,12 +186,13 @@ package struct Master: Sendable {
         into effects: inout [MasterEffect]
     ) {
         guard let decision = decisions.removeValue(forKey: id) else { return }
+        if outcome.isApplied { settleLaunches(before: id, in: table, into: &effects) }
         switch decision {
         case .register(let connection):
             registered(connection, outcome, in: table, into: &effects)
         case .subscribe(let stream, let framework):
             subscribed(stream, framework, outcome, in: table, into: &effects)
-        case .accept(let accepted): launched(accepted, outcome, in: table, into: &effects)
+        case .accept(let accepted): launched(id, accepted, outcome, in: table, into: &effects)
         case .reports(let connection, let reports):
             reported(connection, reports, outcome, into: &effects)
         case .acknowledge(let key):
