@@ -60,7 +60,7 @@ extension WireTaskName {
 }
 
 extension WireExecutorName {
-    init(_ key: ExecutorKey) {
+    fileprivate init(_ key: ExecutorKey) {
         self.init()
         frameworkID = key.framework.description
         executorID = key.executor.description
@@ -100,6 +100,12 @@ extension AgentDifferences {
             var message = WireMasterMessage()
             message.term = term
             message.reconcile.tasks = Array(names[start..<end])
+            orders.append(message)
+        }
+        for key in foreignExecutors {
+            var message = WireMasterMessage()
+            message.term = term
+            message.shutdownExecutor.executor = WireExecutorName(key)
             orders.append(message)
         }
         return orders
