@@ -64,6 +64,8 @@ package struct RunSettings: Sendable {
     package var agentCount = 0
     /// Frameworks that launch tasks on them.
     package var frameworkCount = 0
+    /// Frameworks have executors of their own run some of their tasks.
+    package var bringsExecutors = false
     /// After which an agent that is silent is unreachable, in milliseconds.
     var agentTimeoutMilliseconds: UInt64 = 10_000
     var changesMembers: Bool { spareCount > 0 || rejoins }
@@ -146,6 +148,7 @@ package struct RunSettings: Sendable {
         frameworkCount = random.draw(1...3)
         agentTimeoutMilliseconds = UInt64(random.pick([2_000, 5_000, 10_000]))
         faults.append((.datacenter, random.pick([4, 8, 16])))
+        bringsExecutors = random.chance(1, in: 2)
     }
 
     /// In some runs nothing heals at the end.

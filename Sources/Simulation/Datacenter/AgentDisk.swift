@@ -66,8 +66,9 @@ struct TaskScript: Equatable {
     var isFetched = false
     var fetchFails = false
 
-    var text: String {
-        "run \(duration ?? -1) \(code) \(isFetched ? 1 : 0) \(fetchFails ? 1 : 0)"
+    /// - Parameter task: an executor is told of its task by this alone.
+    func text(of task: String) -> String {
+        "\(task) \(duration ?? -1) \(code) \(isFetched ? 1 : 0) \(fetchFails ? 1 : 0)"
     }
 
     init(duration: Int?) { self.duration = duration }

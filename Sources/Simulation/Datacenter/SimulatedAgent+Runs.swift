@@ -29,15 +29,19 @@ extension SimulatedAgent {
 
     private func begin(_ container: ContainerID) {
         guard let run = runs[container], run.phase == .starting else { return }
-        let script = script(run.record)
         if run.isToEnd || random.chance(1, in: 60) {
             let report = ExitReport(
                 run.isToEnd ? .signaled(15) : .notStarted("no such program"), atMillis: nowMillis)
             return finish(container, report)
         }
         runs[container]?.phase = .running
+        if let key = run.record.executorKey {
+            executors[container] = SimulatedExecutor(agent: self, key: key, run: container)
+            return notify(container, .started)
+        }
         started(run.record)
         notify(container, .started)
+        let script = script(run.record)
         guard let duration = script.duration else { return }
         let incarnation = disk.incarnation
         world.schedule(after: duration, .client, machine: -1, life: 0) { [self] in
@@ -46,7 +50,8 @@ extension SimulatedAgent {
         }
     }
 
-    private func finish(_ container: ContainerID, _ report: ExitReport) {
+    func finish(_ container: ContainerID, _ report: ExitReport) {
+        executors[container]?.die()
         runs[container]?.phase = .exited(report)
         notify(container, .exited(report))
     }

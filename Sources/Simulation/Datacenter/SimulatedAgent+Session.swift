@@ -7,7 +7,14 @@ import StateMachine
 struct AgentWords {
     var registration: AgentRegistration
     var known: [KnownTask]
+    var executors: [ExecutorWords]
     var highestTerm: Term
+}
+
+/// An executor that lives.
+struct ExecutorWords {
+    var framework: StateMachine.FrameworkID
+    var executor: StateMachine.ExecutorID
 }
 
 /// How an agent keeps its session with whoever leads, as the agent's session does it.
@@ -29,6 +36,7 @@ extension SimulatedAgent {
         whenSettled { [self] in
             guard isOwn(link) else { return }
             let words = words
+            listedExecutors = core?.executors ?? []
             link.toNode { [self] process in process.master.register(self, words, link) }
         }
         let life = life
@@ -58,13 +66,18 @@ extension SimulatedAgent {
                 key: StateMachine.TaskKey(run.key), sequence: run.sequence,
                 state: StateMachine.TaskState(run.state), isPending: run.isPending)
         }
+        let executors = (core?.executors ?? []).map { key in
+            ExecutorWords(
+                framework: StateMachine.FrameworkID(key.framework.text),
+                executor: StateMachine.ExecutorID(key.executor.text))
+        }
         let total = (try? ResourcesParser.parse(Self.total)) ?? .empty
         return AgentWords(
             registration: AgentRegistration(
                 id: StateMachine.AgentID(id ?? ""),
                 newID: StateMachine.AgentID("a\(number)-\(random.next() % 1_000_000)"), info: [1],
                 total: total, incarnation: disk.incarnation, url: []),
-            known: known, highestTerm: highestTerm)
+            known: known, executors: executors, highestTerm: highestTerm)
     }
 
     // MARK: A session's end
@@ -132,7 +145,7 @@ extension SimulatedAgent {
     // MARK: What masters say
 
     /// Whether a master is none that was deposed. The core asks the same again, from its disk.
-    private func hears(_ term: Term, _ link: DatacenterLink) -> Bool {
+    func hears(_ term: Term, _ link: DatacenterLink) -> Bool {
         guard isOwn(link) else { return false }
         guard term >= highestTerm else {
             lost()
@@ -156,6 +169,7 @@ extension SimulatedAgent {
         session = .registered(link)
         world.counters.count(CoverageMark.agentRegistered)
         give(.connected(term))
+        whenSettled { [self] in if isOwn(link) { sayWhatEnded() } }
     }
 
     private func stamp(_ term: Term, _ sequence: UInt64) -> OrderStamp {
@@ -163,8 +177,8 @@ extension SimulatedAgent {
     }
 
     func launched(
-        _ tasks: [StateMachine.TaskRecord], _ infos: [[UInt8]], _ term: Term,
-        _ link: DatacenterLink
+        _ tasks: [StateMachine.TaskRecord], _ infos: [[UInt8]], by executor: ExecutorRecord?,
+        _ term: Term, _ link: DatacenterLink
     ) {
         guard hears(term, link), let first = tasks.first else { return }
         var specs: [TaskSpec] = []
@@ -174,10 +188,18 @@ extension SimulatedAgent {
             var spec = TaskSpec(
                 frameworkID: key.framework, taskID: key.task, command: .shell(text))
             spec.killGraceMillis = 1000
-            if TaskScript(text)?.isFetched == true { spec.uris = [TaskURI("file:///there")] }
+            spec.executorID = task.executor.flatMap {
+                try? AgentLogic.ExecutorID($0.description)
+            }
+            let isFetched = executor == nil && TaskScript(text)?.isFetched == true
+            if isFetched { spec.uris = [TaskURI("file:///there")] }
             specs.append(spec)
         }
-        give(.launch(LaunchOrder(stamp: stamp(term, first.sequence), tasks: specs)))
+        give(
+            .launch(
+                LaunchOrder(
+                    stamp: stamp(term, first.sequence), tasks: specs,
+                    executor: executor.flatMap { order($0, tasks, infos) })))
     }
 
     func killed(
@@ -255,6 +277,7 @@ extension SimulatedAgent {
         world.datacenter.swept(StateMachine.TaskKey(record.key), on: self)
     }
 
+    /// Of executors nobody knows more than what becomes of their tasks.
     func obeyed(_ record: AgentLogic.TaskRecord) {
         let known = core?.records.first { $0.container == record.container }
         guard known?.killReason == .killedByOrder else { return }
@@ -267,6 +290,9 @@ extension SimulatedAgent {
             $0.isLive && $0.record.container.launchSequence == sequence
                 && StateMachine.TaskKey($0.record.key) == key
         }
+            || AgentLogic.TaskKey(key).map { name in
+                executors.values.contains { $0.runs(name, sequence) }
+            } ?? false
     }
 }
 

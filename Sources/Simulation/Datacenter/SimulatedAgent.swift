@@ -12,6 +12,8 @@ final class SimulatedAgent: LinkClient {
     var disk: AgentDisk
     /// By container. Looked up, and gone through in the containers' order.
     var runs: [ContainerID: SimulatedRun] = [:]
+    /// Of the runs of executors that began: looked up, and gone through in the runs' order.
+    var executors: [ContainerID: SimulatedExecutor] = [:]
     /// Machines of the cluster that it does not reach.
     private var cuts: Set<Int> = []
 
@@ -27,6 +29,13 @@ final class SimulatedAgent: LinkClient {
     /// It ends in the next write.
     var endsAtWrite = false
 
+    // Its desk for executors.
+    var executorCalls: [ExecutorCallID: ExecutorCall] = [:]
+    var lastCall: UInt64 = 0
+    var nextHeard: Micros = 0
+    /// Executors that the master was told of when this session began.
+    var listedExecutors: [AgentLogic.ExecutorKey] = []
+
     // The session.
     var session = Session.away
     var highestTerm = Term.zero
@@ -38,6 +47,12 @@ final class SimulatedAgent: LinkClient {
     private enum Item {
         case input(AgentInput)
         case then(() -> Void)
+    }
+
+    /// Of an executor: what subscribes, or brings an update.
+    struct ExecutorCall {
+        var run: ContainerID
+        var update: ExecutorUpdate?
     }
 
     enum Session {
@@ -123,6 +138,7 @@ final class SimulatedAgent: LinkClient {
         inputs = []
         work = []
         core = nil
+        leaveExecutors()
         switch session {
         case .away: break
         case .registering(let link), .registered(let link): if !silently { link.closeAtClient() }
@@ -148,6 +164,8 @@ final class SimulatedAgent: LinkClient {
         for container in runs.keys.sorted() where runs[container]?.isLive == true {
             runs[container]?.phase = .vanished
         }
+        for run in executors.keys.sorted() { executors[run]?.die() }
+        executors = [:]
         // Nobody will ever take these up.
         for container in runs.keys.sorted() where runs[container]?.phase == .starting {
             runs[container] = nil
@@ -167,12 +185,13 @@ final class SimulatedAgent: LinkClient {
         for container in runs.keys.sorted()
         where !records.contains(where: { $0.container == container }) {
             if let run = runs[container], run.isLive { swept(run.record) }
-            runs[container] = nil
+            removeRun(container)
         }
         highestTerm = max(highestTerm, mark.term)
         let recovered = records.map { record in
-            RecoveredTask(
-                record: record, finding: record.state.isTerminal ? nil : finding(record.container))
+            let hasNone = record.state.isTerminal || record.remote != nil
+            return RecoveredTask(
+                record: record, finding: hasNone ? nil : finding(record.container))
         }
         var effects: [AgentEffect] = []
         core = AgentCore(
@@ -180,6 +199,11 @@ final class SimulatedAgent: LinkClient {
             into: &effects)
         work += effects
         perform()
+    }
+
+    private func removeRun(_ container: ContainerID) {
+        runs[container] = nil
+        executors.removeValue(forKey: container)?.die()
     }
 
     private func finding(_ container: ContainerID) -> RunFinding {
@@ -240,10 +264,10 @@ final class SimulatedAgent: LinkClient {
         case .attach(let record): attach(record)
         case .kill(let container, let grace): kill(container, graceMillis: grace)
         case .send(let update), .answer(let update): say(update)
-        case .removeRun(let record): runs[record.container] = nil
+        case .removeRun(let record): removeRun(record.container)
         case .refuse(.staleTerm): lost()
-        // Nobody brings executors along.
-        case .refuse, .executor: break
+        case .refuse: break
+        case .executor(let effect): perform(effect)
         }
     }
 

@@ -30,6 +30,8 @@ final class SimulatedFramework: LinkClient {
     private(set) var heard: Set<[UInt8]> = []
     /// Of tasks, and of itself.
     private(set) var killsAsked: Set<TaskID> = []
+    /// Of executors.
+    private(set) var shutdownsAsked: Set<ExecutorID> = []
     private(set) var askedForItsEnd = false
     /// When it closed a stream by itself, the last time.
     private(set) var lastLeft: Micros = -1_000_000_000
@@ -193,6 +195,7 @@ final class SimulatedFramework: LinkClient {
         tasks = []
         heard = []
         killsAsked = []
+        shutdownsAsked = []
         askedForItsEnd = false
         drawNature()
     }
@@ -225,6 +228,7 @@ final class SimulatedFramework: LinkClient {
         case 27 where number != 0 && random.chance(1, in: 8): end()
         case 28: call(.revive(roles: []))
         case 29: useTwice()
+        case 30: shutDownOne()
         default: break
         }
     }
@@ -250,6 +254,29 @@ final class SimulatedFramework: LinkClient {
         call(.kill(task, graceMilliseconds: random.pick([0, 1, 500])))
     }
 
+    /// Where its executors were wanted, each once.
+    private var executors: [DatacenterLedger.ExecutorPlace] {
+        guard let id else { return [] }
+        var places: [DatacenterLedger.ExecutorPlace] = []
+        for key in world.datacenter.ledger.launches(of: id) {
+            guard let place = world.datacenter.ledger.launched[key]?.executor,
+                !places.contains(place)
+            else { continue }
+            places.append(place)
+        }
+        return places
+    }
+
+    private func shutDownOne() {
+        guard let place = executors.last else { return }
+        shutDown(place)
+    }
+
+    private func shutDown(_ place: DatacenterLedger.ExecutorPlace) {
+        shutdownsAsked.insert(place.executor)
+        call(.shutdown(place.executor, place.agent))
+    }
+
     /// One offer for two answers: the second one must not count.
     private func useTwice() {
         guard let offer = offers.first else { return }
@@ -262,9 +289,10 @@ final class SimulatedFramework: LinkClient {
         var cpus = offer.resources.cpus / 1000
         var operations: [AcceptedOperation] = []
         var launches: [TaskLaunch] = []
+        let executor = executor()
         while cpus > 0, launches.count < 4, random.chance(2, in: 3) {
             cpus -= 1
-            launches.append(launch(offer.role))
+            launches.append(launch(offer.role, executor))
         }
         if launches.count >= 2, random.chance(1, in: 3) {
             operations.append(.launchGroup(Array(launches.prefix(2))))
@@ -276,7 +304,15 @@ final class SimulatedFramework: LinkClient {
                 offers: [offer.id], operations, refuseMilliseconds: random.pick([0, 0, 500, 2000])))
     }
 
-    private func launch(_ role: ByteText) -> TaskLaunch {
+    /// Who is to run what one offer is used for.
+    private func executor() -> TaskLaunch.Executor? {
+        guard world.settings.bringsExecutors, random.chance(1, in: 2) else { return nil }
+        return TaskLaunch.Executor(
+            id: ExecutorID(random.pick(["x0", "x1"])),
+            resources: (try? ResourcesParser.parse("cpus:0.1;mem:8")) ?? .empty, info: [1])
+    }
+
+    private func launch(_ role: ByteText, _ executor: TaskLaunch.Executor?) -> TaskLaunch {
         tasksMade += 1
         let task = TaskID("t\(number)-\(tasksMade)")
         tasks.append(task)
@@ -286,9 +322,11 @@ final class SimulatedFramework: LinkClient {
         script.isFetched = random.chance(1, in: 4)
         script.fetchFails = script.isFetched && random.chance(1, in: 8)
         let text = random.pick(["cpus:1;mem:64", "cpus:0.5;mem:16", "cpus:0.1"])
-        return TaskLaunch(
+        var launch = TaskLaunch(
             task: task, role: role, resources: (try? ResourcesParser.parse(text)) ?? .empty,
-            info: Array(script.text.utf8))
+            info: Array(script.text(of: task.description).utf8))
+        launch.executor = executor
+        return launch
     }
 
     // MARK: The end
@@ -308,5 +346,6 @@ final class SimulatedFramework: LinkClient {
         for key in world.datacenter.ledger.launches(of: id)
         where !world.datacenter.ledger.ended.contains(key) { kill(key.task) }
         if random.chance(1, in: 4) { call(.reconcile([])) }
+        for place in executors { shutDown(place) }
     }
 }

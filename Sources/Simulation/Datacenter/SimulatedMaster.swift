@@ -19,6 +19,7 @@ final class SimulatedMaster {
         unowned(unsafe) var agent: SimulatedAgent
         /// What it said of tasks, until its registration is answered.
         var known: [KnownTask]
+        var executors: [ExecutorWords]
         /// On the node's clock, in milliseconds.
         var lastHeard: UInt64
     }
@@ -175,7 +176,8 @@ final class SimulatedMaster {
         link.number = lastID
         let connection = AgentConnectionID(lastID)
         agents[connection] = AgentSeat(
-            link: link, agent: agent, known: words.known, lastHeard: now)
+            link: link, agent: agent, known: words.known, executors: words.executors,
+            lastHeard: now)
         step(.agent(connection, .registers(words.registration)))
     }
 
@@ -208,16 +210,7 @@ final class SimulatedMaster {
         let link = seat.link
         let term = office.master?.term ?? .zero
         switch order {
-        case .registered(let id, _):
-            let differences = AgentDifferences(of: id, known: seat.known, in: table)
-            agents[connection]?.known = []
-            link.toClient { agent.registered(id, term, link) }
-            for task in differences.strangers {
-                link.toClient { agent.killed(task.key, task.sequence, 0, term, link) }
-            }
-            if !differences.questions.isEmpty {
-                link.toClient { agent.asked(differences.questions, term, link) }
-            }
+        case .registered(let id, _): registered(id, connection, seat, term)
         case .refused(let reason, let isFinal):
             agents[connection] = nil
             link.toClient { agent.refused(reason, isFinal: isFinal, at: link) }
@@ -229,14 +222,46 @@ final class SimulatedMaster {
                     process.replica.store.get($0)?.value
                 }
             }
-            guard infos.count == tasks.count else { return }
-            link.toClient { agent.launched(tasks, infos, term, link) }
+            let executor = tasks.first.flatMap { task in
+                task.executor.map { ExecutorKey(task.agent, task.key.framework, $0) }
+            }
+            let record = executor.flatMap { table.executors[$0] }
+            guard infos.count == tasks.count, executor == nil || record != nil else { return }
+            link.toClient { agent.launched(tasks, infos, by: record, term, link) }
         case .kill(let key, let sequence, let grace):
             link.toClient { agent.killed(key, sequence, grace, term, link) }
         case .acknowledge(let key, _, let uuid):
             world.datacenter.acknowledging(key, uuid, on: process.machine)
             link.toClient { agent.acknowledged(key, uuid, link) }
-        case .shutdown, .message: break
+        case .shutdown(let key): link.toClient { agent.shutDown(key, term, link) }
+        case .message: break
+        }
+    }
+
+    private func registered(
+        _ id: AgentID, _ connection: AgentConnectionID, _ seat: AgentSeat, _ term: Term
+    ) {
+        let agent = seat.agent
+        let link = seat.link
+        let executors = seat.executors.map {
+            ExecutorKey(id, $0.framework, $0.executor)
+        }
+        let differences = AgentDifferences(
+            of: id, known: seat.known, executors: executors, in: table)
+        agents[connection]?.known = []
+        link.toClient { agent.registered(id, term, link) }
+        for task in differences.strangers {
+            link.toClient { agent.killed(task.key, task.sequence, 0, term, link) }
+        }
+        if !differences.questions.isEmpty {
+            link.toClient { agent.asked(differences.questions, term, link) }
+        }
+        for key in differences.foreignExecutors {
+            link.toClient { agent.shutDown(key, term, link) }
+        }
+        for ended in differences.endedExecutors {
+            let input = AgentInput.executorEnded(ended.key, status: 0, sequence: ended.sequence)
+            step(.agent(connection, input))
         }
     }
 }

@@ -9,6 +9,13 @@ struct DatacenterLedger {
         var agent: AgentID
         /// Whether it ends with others.
         var isOfGroup: Bool
+        /// Who runs it, where that is not the agent.
+        var executor: ExecutorPlace?
+    }
+
+    struct ExecutorPlace: Equatable {
+        var executor: ExecutorID
+        var agent: AgentID
     }
 
     private(set) var launched: [TaskKey: LaunchFact] = [:]
@@ -43,7 +50,10 @@ struct DatacenterLedger {
             let key = TaskKey(launch.framework, task.task)
             launched[key] = LaunchFact(
                 sequence: index.rawValue << 12 | UInt64(place), agent: launch.agent,
-                isOfGroup: task.group != 0)
+                isOfGroup: task.group != 0,
+                executor: task.executor.map {
+                    ExecutorPlace(executor: $0.id, agent: launch.agent)
+                })
             order.append(key)
         }
     }

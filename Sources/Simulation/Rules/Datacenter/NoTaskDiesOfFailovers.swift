@@ -17,6 +17,15 @@ extension SimulatedDatacenter {
             Self.failovers, "agent \(agent.id ?? "?") ends \(key), which nobody has asked for")
     }
 
+    /// A master has an executor end that still runs a task.
+    func shutDown(_ key: TaskKey, by executor: ExecutorKey, on agent: SimulatedAgent) {
+        let wasAsked = framework(key.framework)?.shutdownsAsked.contains(executor.executor) ?? false
+        if wasAsked || mayEnd(key) { return }
+        world.violated(
+            Self.failovers,
+            "executor \(executor) with \(key) is to end, which nobody has asked for")
+    }
+
     func checkKill(_ report: StatusReport) {
         let isOfGroup = ledger.launched[report.key]?.isOfGroup ?? false
         guard report.status.state == .killing, !isOfGroup, !mayEnd(report.key) else { return }
