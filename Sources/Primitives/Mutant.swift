@@ -247,6 +247,10 @@
         case startsBeforeDurable
         /// A restarted agent does not know what it has launched.
         case forgetsLaunches
+        /// An executor that comes back is told again of what it was told.
+        case tellsExecutorsAgain
+        /// What an executor that has ended held is never free.
+        case keepsEndedExecutors
 
         /// The one of this process.
         package static let planted: Mutant? = {

@@ -68,6 +68,9 @@ extension Master {
     mutating func forgetEndedExecutors(
         on id: AgentID, in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {
+        #if KEELSON_MUTANTS
+            if planted(.keepsEndedExecutors) { return }
+        #endif
         guard !endedExecutors.isEmpty, let agent = table.agents[id] else { return }
         for key in agent.executors {
             guard let heard = endedExecutors[key] else { continue }
