@@ -1,8 +1,8 @@
 package import Primitives
 package import StateMachine
 
-/// The office of the datacenter's master on one node, as a value: when it is taken and given up, and
-/// the inputs that wait while a step is performed. What drives it performs effects and keeps
+/// The office of the datacenter's master on one node, as a value: when it is taken and given up,
+/// and the inputs that wait while a step is performed. What drives it performs effects and keeps
 /// connections.
 package struct MasterOffice: Sendable {
     package private(set) var master: Master?

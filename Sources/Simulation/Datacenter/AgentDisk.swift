@@ -1,8 +1,8 @@
 import AgentLogic
 
 /// What an agent's work directory holds: it outlives the agent and a loss of power. Each file is
-/// replaced as a whole and is durable before the next one is written; a process that ends in between
-/// leaves the rest undone. It loses nothing else.
+/// replaced as a whole and is durable before the next one is written; a process that ends in
+/// between leaves the rest undone. It loses nothing else.
 struct AgentDisk {
     /// Drawn for the directory; never zero.
     var incarnation: UInt64
@@ -37,8 +37,8 @@ struct AgentDisk {
     }
 }
 
-/// One run of a task as the machine has it: a supervisor and its process, which the agent's end does
-/// not touch.
+/// One run of a task as the machine has it: a supervisor and its process, which the agent's end
+/// does not touch.
 struct SimulatedRun {
     enum Phase: Equatable {
         case starting

@@ -12,7 +12,8 @@ protocol LinkClient: AnyObject {
 }
 
 /// A connection between a client and one node's process, both ways in order. A cut holds what is on
-/// its way, as TCP does; an end that is gone refuses what still comes, and the other one hears of it.
+/// its way, as TCP does; an end that is gone refuses what still comes, and the other one hears of
+/// it.
 final class DatacenterLink {
     unowned(unsafe) let world: SimulatedCluster
     unowned let client: any LinkClient

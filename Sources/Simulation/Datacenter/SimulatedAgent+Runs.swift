@@ -1,8 +1,8 @@
 import AgentLogic
 import Primitives
 
-/// Task processes: they begin, end by themselves or because they are asked to, and go on while their
-/// agent is down.
+/// Task processes: they begin, end by themselves or because they are asked to, and go on while
+/// their agent is down.
 extension SimulatedAgent {
     private func script(_ record: TaskRecord) -> TaskScript {
         guard case .shell(let text) = record.spec.command else { return TaskScript(duration: 0) }

@@ -2,8 +2,8 @@ import Primitives
 import Scheduling
 import StateMachine
 
-/// A framework's scheduler: subscribes, takes offers, launches, kills, acknowledges, reconciles, goes
-/// away and comes back.
+/// A framework's scheduler: subscribes, takes offers, launches, kills, acknowledges, reconciles,
+/// goes away and comes back.
 final class SimulatedFramework: LinkClient {
     unowned(unsafe) let world: SimulatedCluster
     let number: Int

@@ -53,8 +53,16 @@ extension SimulatedDatacenter {
         }
     }
 
+    /// A member that lost its disk before it said what it knows is its operator's to bring back:
+    /// until then nobody makes use of the records.
+    private var hasNoRecords: Bool {
+        guard let leader = world.nemesis.leader?.process else { return false }
+        return leader.replica.store.members.clusterLevel < .datacenter
+            && world.healthy.count < world.machines.filter(\.isMember).count
+    }
+
     func checkConvergence() throws(Violation) {
-        guard !agents.isEmpty else { return }
+        if agents.isEmpty || hasNoRecords { return }
         try settle("what was launched has ended or runs") { isAccountedFor($0) }
         for framework in frameworks { framework.finish() }
         try settle("everything is free again") { isFree($0) }

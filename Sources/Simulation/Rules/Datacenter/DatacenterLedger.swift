@@ -1,8 +1,8 @@
 import Primitives
 import StateMachine
 
-/// What committed entries have said of the datacenter, put down as anybody would: who launched what,
-/// how it ended, what was said of it. Nothing is ever forgotten.
+/// What committed entries have said of the datacenter, put down as anybody would: who launched
+/// what, how it ended, what was said of it. Nothing is ever forgotten.
 struct DatacenterLedger {
     struct LaunchFact {
         var sequence: UInt64
