@@ -80,6 +80,7 @@ let package = Package(
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
         room("StateMachine", ["Primitives", deque]),
         room("Scheduling", ["StateMachine", "Primitives", heap]),
+        room("AgentLogic", ["Primitives"]),
         room("Replication", ["RaftCore", "Storage", "StateMachine", "Primitives", deque, heap]),
         room(
             "RPC",
@@ -117,7 +118,8 @@ let package = Package(
         room(
             "Agent",
             [
-                "KeelsonClient", "API", "RPC", "Primitives", "CProcess", protobuf, nio("NIOCore"),
+                "AgentLogic", "KeelsonClient", "API", "RPC", "Primitives", "CProcess", protobuf,
+                nio("NIOCore"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -126,7 +128,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Replication", "RaftCore", "Storage", "StateMachine", "Primitives", deque, heap,
+                "AgentLogic", "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine",
+                "Primitives", deque, heap,
             ],
             swiftSettings: strict + [
                 .unsafeFlags(
@@ -137,9 +140,10 @@ let package = Package(
         .executableTarget(
             name: "keelson",
             dependencies: [
-                "ControlPlane", "Agent", "Backup", "EtcdSnapshot", "Replication", "StateMachine",
-                "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API", "RPC",
-                "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments, logging,
+                "ControlPlane", "Agent", "AgentLogic", "Backup", "EtcdSnapshot", "Replication",
+                "StateMachine", "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API",
+                "RPC", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments,
+                logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -195,8 +199,9 @@ let package = Package(
         tests(
             "AgentTests",
             [
-                "Agent", "ControlPlane", "Scheduling", "StateMachine", "KeelsonClient", "API",
-                "RPC", "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"),
+                "Agent", "AgentLogic", "ControlPlane", "Scheduling", "StateMachine",
+                "KeelsonClient", "API", "RPC", "Primitives", protobuf, nio("NIOCore"),
+                nio("NIOPosix"),
             ]),
         tests(
             "KeelsonClientTests",

@@ -57,20 +57,22 @@ class Trial:
         self.tests = build / "release/keelsonPackageTests.xctest"
         self.seeds, self.runs_tests = seeds, runs_tests
 
-    def run(self, name: str) -> dict:
+    def run(self, name: str, part: str) -> dict:
         begin = time.monotonic()
         environment = dict(
             os.environ, KEELSON_MUTANT=name, SWIFT_BACKTRACE="enable=no")
         result = {"mutant": name, "killed_by": None, "seeds": None}
-        killer, seeds = self.simulate(environment)
+        killer, seeds = self.simulate(environment, part)
         if killer is None and self.runs_tests:
             killer = self.test(environment)
         result["killed_by"], result["seeds"] = killer, seeds
         result["seconds"] = round(time.monotonic() - begin, 1)
         return result
 
-    def simulate(self, environment: dict) -> tuple[str | None, int]:
+    def simulate(self, environment: dict, part: str) -> tuple[str | None, int]:
         command = [self.binary, "simulate", "--jobs", "1", "--seeds", str(self.seeds)]
+        if part == "The datacenter":
+            command += ["--with", "datacenter"]
         try:
             done = subprocess.run(
                 command, env=environment, capture_output=True, text=True, errors="replace",
@@ -136,7 +138,7 @@ def main() -> int:
     trial = Trial(arguments.build.resolve(), arguments.seeds, not arguments.smoke)
     results: dict[str, dict] = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for done in concurrent.futures.as_completed(pool.submit(trial.run, n) for n in names):
+        for done in concurrent.futures.as_completed(pool.submit(trial.run, n, known[n][1]) for n in names):
             result = done.result()
             results[result["mutant"]] = result
             how = result["killed_by"] or "SURVIVES"

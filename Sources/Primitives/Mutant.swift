@@ -232,6 +232,30 @@
         /// A revision is told in parts.
         case splitsRevisions
 
+        // The datacenter
+        /// What is offered to one framework is offered to the next one, too.
+        case offersTwice
+        /// A framework that has to find the next master is taken for gone.
+        case awaitsNobody
+        /// Launches that the master before committed are not sent by the next one.
+        case leavesLaunchesUnsent
+        /// A status is acknowledged to its agent before it is committed.
+        case acknowledgesBeforeCommit
+        /// A status that is committed is not kept for its framework.
+        case losesStatuses
+        /// What an agent that never came back ran is free at once.
+        case freesUnreachable
+        /// An agent starts a launch that comes again, once its task has ended.
+        case startsRepeatedLaunches
+        /// An agent starts a task before it has written that it does.
+        case startsBeforeDurable
+        /// A restarted agent does not know what it has launched.
+        case forgetsLaunches
+        /// An executor that comes back is told again of what it was told.
+        case tellsExecutorsAgain
+        /// What an executor that has ended held is never free.
+        case keepsEndedExecutors
+
         /// The one of this process.
         package static let planted: Mutant? = {
             guard let text = getenv("KEELSON_MUTANT") else { return nil }

@@ -1,4 +1,5 @@
 import Primitives
+import Scheduling
 
 /// What one seed draws before anything happens: sizes, timings, and which faults strike how often.
 package struct RunSettings: Sendable {
@@ -59,9 +60,17 @@ package struct RunSettings: Sendable {
     package var rejoins = false
     /// Seconds after which a learner votes in the stead of a voter that is silent; 0: never.
     package var succeedDeadSeconds = 0
+    /// Agents of a datacenter, on machines of their own; 0: there is none.
+    package var agentCount = 0
+    /// Frameworks that launch tasks on them.
+    package var frameworkCount = 0
+    /// Frameworks have executors of their own run some of their tasks.
+    package var bringsExecutors = false
+    /// After which an agent that is silent is unreachable, in milliseconds.
+    var agentTimeoutMilliseconds: UInt64 = 10_000
     var changesMembers: Bool { spareCount > 0 || rejoins }
     /// Whether the members say who they are, as the real ones do: only then are they state.
-    var keepsRecords: Bool { changesMembers || olderCount > 0 }
+    var keepsRecords: Bool { changesMembers || olderCount > 0 || agentCount > 0 }
 
     // What goes wrong.
     package var faults: [(kind: FaultKind, weight: Int)] = []
@@ -88,6 +97,7 @@ package struct RunSettings: Sendable {
         drawLocks()
         drawLevels()
         drawRejoins()
+        drawDatacenter()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -128,6 +138,19 @@ package struct RunSettings: Sendable {
         }
     }
 
+    /// In a part of the runs there is a datacenter.
+    private mutating func drawDatacenter() {
+        var random = SplitMix64(seed: seed ^ 0x6461_7461_6365_6E74)
+        guard random.chance(1, in: 5), olderCount == 0, !faults.isEmpty, !enables(.ruin) else {
+            return
+        }
+        agentCount = random.draw(1...4)
+        frameworkCount = random.draw(1...3)
+        agentTimeoutMilliseconds = UInt64(random.pick([2_000, 5_000, 10_000]))
+        faults.append((.datacenter, random.pick([4, 8, 16])))
+        bringsExecutors = random.chance(1, in: 2)
+    }
+
     /// In some runs nothing heals at the end.
     private mutating func drawRuin() {
         var random = SplitMix64(seed: seed ^ 0x7275_696E_6564_2121)
@@ -161,6 +184,8 @@ package struct RunSettings: Sendable {
         settings.lockerCount = 0
         settings.olderCount = 0
         settings.rejoins = false
+        settings.agentCount = 0
+        settings.frameworkCount = 0
         settings.upgradesAtRestart = false
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
@@ -245,4 +270,13 @@ package struct RunSettings: Sendable {
     }
 
     package func enables(_ kind: FaultKind) -> Bool { faults.contains { $0.kind == kind } }
+}
+
+extension RunSettings {
+    var masterSettings: MasterSettings {
+        var settings = MasterSettings()
+        settings.agentTimeoutMilliseconds = agentTimeoutMilliseconds
+        settings.offerTimeoutMilliseconds = 20_000
+        return settings
+    }
 }

@@ -23,6 +23,7 @@ package final class SimulatedCluster {
     var machines: [SimulatedMachine] = []
     private(set) var network: SimulatedNetwork!
     private(set) var rules: ClusterRules!
+    private(set) var datacenter: SimulatedDatacenter!
     var nemesis: Nemesis!
     var clients: [SimulatedClient] = []
     var watchers: [SimulatedWatcher] = []
@@ -55,6 +56,7 @@ package final class SimulatedCluster {
         network = SimulatedNetwork(world: self, machineCount: settings.machineCount)
         for index in 0..<settings.olderCount { machines[index].known = .first }
         rules = ClusterRules(world: self)
+        datacenter = SimulatedDatacenter(world: self)
         nemesis = Nemesis(world: self, random: random.fork())
         for number in 0..<settings.clientCount {
             clients.append(SimulatedClient(world: self, number: number, random: random.fork()))
@@ -71,6 +73,8 @@ package final class SimulatedCluster {
         for number in 0..<(lockers.isEmpty ? 0 : 2) {
             observers.append(SimulatedObserver(world: self, number: number, random: others.fork()))
         }
+        var third = SplitMix64(seed: settings.seed ^ 0x6167_656E_7473_2121)
+        datacenter.populate(&third)
     }
 
     /// What the first leader puts on record: not more than the flags say. Who has not said its
@@ -333,6 +337,7 @@ package final class SimulatedCluster {
             machine.process = nil
             ended.append(process)
             network.processEnded(on: machine.index, silently: losingPower)
+            datacenter.processEnded(on: machine.index, life: endedLife, silently: losingPower)
             for client in clients { client.processEnded(machine.index) }
             for locker in lockers { locker.processEnded(machine.index) }
             for observer in observers { observer.processEnded(machine.index, life: endedLife) }

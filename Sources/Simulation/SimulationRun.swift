@@ -60,6 +60,7 @@ extension SimulatedCluster {
         for watcher in watchers { watcher.connectLater() }
         for locker in lockers { locker.beginLater() }
         for observer in observers { observer.connectLater() }
+        datacenter.start()
     }
 
     /// The liveness phase: everything heals, and the cluster has to come back within a time.
@@ -81,6 +82,7 @@ extension SimulatedCluster {
         }
         try checkProbes()
         try checkLocks()
+        try checkDatacenter()
         try checkEnd()
     }
 
@@ -184,6 +186,15 @@ extension SimulatedCluster {
         while now < bound, !isConverged { try run(until: now + 100_000) }
     }
 
+    /// T2, T3 and T5: everything that was launched is accounted for, and nothing is left.
+    private func checkDatacenter() throws(Violation) {
+        try datacenter.checkConvergence()
+        let bound = now + Self.calmMicros
+        while now < bound, !datacenter.agents.isEmpty, !isConverged {
+            try run(until: now + 100_000)
+        }
+    }
+
     private var queuedKeys: [String] {
         SimulatedLocker.names.flatMap { name in
             let prefix = QueueEntry.prefix(name)
@@ -238,5 +249,6 @@ extension SimulatedCluster {
         watchers = []
         lockers = []
         observers = []
+        datacenter.dismantle()
     }
 }

@@ -1,4 +1,5 @@
 import Agent
+import AgentLogic
 import Primitives
 
 func taskID(_ name: String) -> TaskID {

@@ -1,4 +1,5 @@
 import Agent
+import AgentLogic
 import Primitives
 import Testing
 

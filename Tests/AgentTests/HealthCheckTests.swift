@@ -1,4 +1,5 @@
 import Agent
+import AgentLogic
 import Testing
 
 @Suite("Health checks and checks: when and what")

@@ -1,4 +1,5 @@
 import Agent
+import AgentLogic
 import Foundation
 import Glibc
 import Testing

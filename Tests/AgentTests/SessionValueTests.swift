@@ -1,5 +1,6 @@
 import API
 import Agent
+import AgentLogic
 import Foundation
 import KeelsonClient
 import SwiftProtobuf

@@ -19,6 +19,18 @@ struct SimulationTests {
         #expect(result.committed > 0)
     }
 
+    /// The first seeds that have a datacenter.
+    static let datacenterSeeds = (UInt64(1)...200).filter {
+        RunSettings(seed: $0).enables(.datacenter)
+    }.prefix(8)
+
+    @Test("every promise to agents and frameworks is kept", arguments: datacenterSeeds)
+    func datacenter(seed: UInt64) {
+        let result = run(seed, seconds: 60)
+        #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")
+        #expect(result.counters.times(CoverageMark.masterTookOffice) > 0)
+    }
+
     @Test(
         "seeds that once failed keep every promise, for as long as they failed",
         arguments: [
@@ -26,12 +38,15 @@ struct SimulationTests {
             699_218_231, 2_107_020_054, 2_716_294_622, 2_743_180_419, 5_000_474,
         ])
     func seedsThatFailed(seed: UInt64) {
-        // As they failed: with logs that began empty, one build, and nobody who took locks.
+        // As they failed: with logs that began empty, one build, nobody who took locks, and no
+        // datacenter.
         let result = run(seed, seconds: 110) { settings in
             settings.prehistoryRounds = 0
             settings.olderCount = 0
             settings.lockerCount = 0
-            settings.faults.removeAll { $0.kind == .locks }
+            settings.agentCount = 0
+            settings.frameworkCount = 0
+            settings.faults.removeAll { $0.kind == .locks || $0.kind == .datacenter }
         }
         #expect(result.violation == nil, "seed \(seed): \(result.tail)")
     }

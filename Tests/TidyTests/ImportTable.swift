@@ -42,14 +42,16 @@ enum ImportTable {
                 "Crypto", "FoundationEssentials",
             ],
             "Scheduling": ["StateMachine", "API", "Primitives"],
+            "AgentLogic": ["Primitives"],
             "Simulation": [
-                "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "Primitives",
-                "API",
+                "AgentLogic", "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine",
+                "Primitives", "API",
             ],
             "KeelsonClient": ["API", "RPC", "Primitives", "NIOSSL", "SwiftProtobuf"],
             "Agent": [
-                "KeelsonClient", "API", "RPC", "Primitives", "Hummingbird", "HummingbirdCore",
-                "Subprocess", "SystemPackage", "CProcess", "Logging", "SwiftProtobuf", "Foundation",
+                "AgentLogic", "KeelsonClient", "API", "RPC", "Primitives", "Hummingbird",
+                "HummingbirdCore", "Subprocess", "SystemPackage", "CProcess", "Logging",
+                "SwiftProtobuf", "Foundation",
             ],
             "ControlPlane": [
                 "Scheduling", "Replication", "EtcdSnapshot", "KeelsonClient", "RPC", "RaftCore",

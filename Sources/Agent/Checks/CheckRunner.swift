@@ -1,3 +1,4 @@
+internal import AgentLogic
 internal import Dispatch
 
 /// Runs the health checks and checks of this agent's tasks. Confined to the runner's queue.

@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Dispatch
 internal import Glibc
 internal import Subprocess

@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Glibc
 
 /// Fetches `file://` URIs and absolute paths of this machine, from below allowed directories only.

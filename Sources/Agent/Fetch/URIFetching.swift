@@ -1,3 +1,5 @@
+package import AgentLogic
+
 /// Brings one file into a sandbox.
 package protocol URIFetching: Sendable {
     /// - Parameter owner: whose the file is to be; nil: the agent's.

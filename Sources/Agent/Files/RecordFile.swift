@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Glibc
 package import Primitives
 

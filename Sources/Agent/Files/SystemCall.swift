@@ -1,3 +1,4 @@
+internal import AgentLogic
 internal import Glibc
 
 /// What this room asks of the operating system, with errors as values.

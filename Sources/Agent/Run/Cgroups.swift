@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Glibc
 
 /// One control group of one run, and what is to be set in it.

@@ -1,3 +1,4 @@
+internal import AgentLogic
 internal import Glibc
 
 /// One output of a task, in a file that is rotated: `stdout`, then `stdout.1` and so on, the

@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Glibc
 internal import Primitives
 

@@ -1,3 +1,4 @@
+internal import AgentLogic
 internal import Glibc
 
 /// The Unix socket of a run. A socket's address has room for 107 bytes and a run's path is longer,

@@ -1,3 +1,4 @@
+package import AgentLogic
 package import Primitives
 
 /// What a supervisor is told, once: the file `run` in its directory.

@@ -1,3 +1,4 @@
+internal import AgentLogic
 internal import Dispatch
 internal import Glibc
 internal import Primitives

@@ -1,3 +1,4 @@
+internal import AgentLogic
 internal import Glibc
 
 /// A supervisor's one loop: the task's output, its end, and what agents ask.

@@ -1,3 +1,4 @@
+package import AgentLogic
 package import Primitives
 
 /// What an agent and a supervisor say to each other over a Unix socket: frames of a 32-bit

@@ -1,4 +1,5 @@
 internal import API
+package import AgentLogic
 internal import Foundation
 internal import SwiftProtobuf
 

@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Glibc
 
 /// Who an agent is, from its work directory: the number that was drawn for the directory, and the

@@ -1,4 +1,5 @@
 internal import API
+internal import AgentLogic
 internal import Foundation
 internal import KeelsonClient
 internal import NIOCore
@@ -176,28 +177,23 @@ extension AgentSession {
 
     // MARK: Reconciliation
 
-    /// Of a task that is known the latest is told; another is lost, once the mark on disk says that
-    /// it never will be started.
     private func reconcile(_ names: [WireTaskName], _ term: UInt64, _ runner: TaskRunner) {
-        let records = runner.registration.records
-        var sequences: [TaskKey: [UInt64]] = [:]
-        for record in records {
-            sequences[record.key, default: []].append(record.container.launchSequence)
-        }
-        let mark = runner.registration.mark.sequence
+        let (mark, records, _) = runner.registration
+        let plan = ReconciliationPlan(records: records, mark: mark)
         for name in names {
             guard let key = TaskKey(name), let agent = identity.id else { continue }
-            let known = sequences[key] ?? []
-            if known.isEmpty || known.last == name.sequence {
+            switch plan.answer(to: key, sequence: name.sequence) {
+            case .latest:
                 let stamp = stamp(term, name.sequence, runner)
                 runner.give(.reconcile(ReconcileOrder(stamp: stamp, keys: [key])))
-            } else if !known.contains(name.sequence), name.sequence <= mark {
+            case .lost:
                 queue(
                     WireStatus(
                         framework: name.frameworkID, task: name.taskID, sequence: name.sequence,
                         agent: agent, uuid: .drawn(), .lost, .taskUnknown,
                         "the agent has no record of this launch",
                         atMillis: MachineClock.wallMillis))
+            case .silence: break
             }
         }
     }

@@ -1,4 +1,5 @@
 internal import API
+package import AgentLogic
 package import KeelsonClient
 package import NIOCore
 internal import Primitives
@@ -232,13 +233,13 @@ package final class AgentSession: @unchecked Sendable {
         listedExecutors = executors
         register.executors = executors.map { WireExecutorName($0) }
         register.life = mark.life
-        register.tasks = records.filter { !$0.isSettled }.map { record in
+        register.tasks = records.compactMap(\.known).map { known in
             var task = WireKnownTask()
-            task.frameworkID = record.key.framework.text
-            task.taskID = record.key.task.text
-            task.sequence = record.container.launchSequence
-            task.pending = !record.pending.isEmpty
-            task.state = UInt32((record.latest?.state ?? record.state).mesos.rawValue)
+            task.frameworkID = known.key.framework.text
+            task.taskID = known.key.task.text
+            task.sequence = known.sequence
+            task.pending = known.isPending
+            task.state = UInt32(known.state.mesos.rawValue)
             return task
         }
         return register

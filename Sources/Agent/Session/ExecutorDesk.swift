@@ -1,4 +1,5 @@
 internal import API
+internal import AgentLogic
 internal import Foundation
 internal import NIOCore
 internal import RPC

@@ -1,3 +1,4 @@
+package import AgentLogic
 internal import Glibc
 
 /// What may be seen of an agent's disk from outside: the sandboxes of its tasks, and nothing else.

@@ -1,11 +1,7 @@
 internal import API
+internal import AgentLogic
 internal import Foundation
 internal import SwiftProtobuf
-
-extension ContainerID {
-    /// The number that the master knows the run by: those of a group follow one another.
-    var launchSequence: UInt64 { sequence &+ UInt64(index) }
-}
 
 extension TaskState {
     var mesos: MesosTaskState {

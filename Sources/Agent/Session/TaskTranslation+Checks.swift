@@ -1,4 +1,5 @@
 internal import API
+internal import AgentLogic
 
 extension TaskTranslation {
     static func healthCheck(_ info: MesosHealthCheck) throws(AgentError) -> HealthCheck {

@@ -1,4 +1,5 @@
 package import API
+package import AgentLogic
 
 /// From what a framework wrote of an executor to what this machine runs.
 extension TaskTranslation {

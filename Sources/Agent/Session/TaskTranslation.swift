@@ -1,4 +1,5 @@
 package import API
+package import AgentLogic
 internal import Glibc
 internal import SwiftProtobuf
 

@@ -60,21 +60,14 @@ extension WireTaskName {
 }
 
 extension WireExecutorName {
-    init(_ key: ExecutorKey) {
+    fileprivate init(_ key: ExecutorKey) {
         self.init()
         frameworkID = key.framework.description
         executorID = key.executor.description
     }
 }
 
-/// What an agent that connects says of a task.
-struct KnownTask: Equatable {
-    var key: TaskKey
-    var sequence: UInt64
-    var state: TaskState
-    /// Its statuses follow by themselves, in their order.
-    var isPending: Bool
-
+extension KnownTask {
     static func list(_ tasks: [WireKnownTask]) throws(AgentRefusal) -> [KnownTask] {
         guard tasks.count <= AgentServiceLimits.knownTasksMax else {
             throw .tooMany("tasks", tasks.count)
@@ -90,42 +83,29 @@ struct KnownTask: Equatable {
         }
         return list
     }
+}
 
-    /// What makes the agent and the records agree again: questions about tasks of which they
-    /// differ, and the end of tasks that are on no record. A launch that is still to be answered is
-    /// the master's to send.
-    ///
-    /// An agent that is back costs what has changed, not what runs on it.
-    static func orders(
-        for agent: AgentID, known: [KnownTask], table: DatacenterTable, term: UInt64
-    ) -> [WireMasterMessage] {
-        let records = (table.agents[agent]?.tasks ?? []).compactMap { table.tasks[$0] }
-        var agreed: Set<TaskKey> = []
+extension AgentDifferences {
+    func orders(term: UInt64) -> [WireMasterMessage] {
         var orders: [WireMasterMessage] = []
-        for task in known {
-            if let record = table.tasks[task.key], record.agent == agent, record.holdsResources,
-                record.sequence == task.sequence
-            {
-                if task.isPending || record.state == task.state { agreed.insert(task.key) }
-                continue
-            }
-            if task.state.isTerminal { continue }
+        for task in strangers {
             var message = WireMasterMessage()
             message.term = term
             message.kill.task = WireTaskName(task.key, sequence: task.sequence)
             orders.append(message)
         }
-        var questions: [WireTaskName] = []
-        // In the order of their launches: agents count on it.
-        for record in records.sorted(by: { $0.sequence < $1.sequence })
-        where record.state != .staging && !agreed.contains(record.key) {
-            questions.append(WireTaskName(record.key, sequence: record.sequence))
-        }
-        for start in stride(from: 0, to: questions.count, by: AgentServiceLimits.statusesMax) {
-            let end = min(start + AgentServiceLimits.statusesMax, questions.count)
+        let names = questions.map { WireTaskName($0.key, sequence: $0.sequence) }
+        for start in stride(from: 0, to: names.count, by: AgentServiceLimits.statusesMax) {
+            let end = min(start + AgentServiceLimits.statusesMax, names.count)
             var message = WireMasterMessage()
             message.term = term
-            message.reconcile.tasks = Array(questions[start..<end])
+            message.reconcile.tasks = Array(names[start..<end])
+            orders.append(message)
+        }
+        for key in foreignExecutors {
+            var message = WireMasterMessage()
+            message.term = term
+            message.shutdownExecutor.executor = WireExecutorName(key)
             orders.append(message)
         }
         return orders

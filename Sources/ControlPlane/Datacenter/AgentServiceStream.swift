@@ -200,20 +200,13 @@ final class AgentStream: ServerStream, @unchecked Sendable {
         message.registered.heartbeatMilliseconds = service.settings.heartbeatMilliseconds
         send(message)
         let facade = service.facade
-        for message in KnownTask.orders(
-            for: id, known: known.tasks, table: facade.table, term: term)
-        {
-            send(message)
-        }
-        let executors = ExecutorName.compared(known.executors, on: id, facade.table)
-        for name in executors.foreign {
-            var message = WireMasterMessage()
-            message.term = term
-            message.shutdownExecutor.executor = name.message
-            send(message)
-        }
-        for (key, sequence) in executors.ended {
-            facade.take(.executorEnded(key, status: 0, sequence: sequence), from: connection)
+        let differences = AgentDifferences(
+            of: id, known: known.tasks, executors: known.executors.map { $0.key(on: id) },
+            in: facade.table)
+        for message in differences.orders(term: term) { send(message) }
+        for ended in differences.endedExecutors {
+            facade.take(
+                .executorEnded(ended.key, status: 0, sequence: ended.sequence), from: connection)
         }
     }
 

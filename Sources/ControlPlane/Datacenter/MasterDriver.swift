@@ -13,10 +13,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     /// Where this node serves HTTP; empty where it does not.
     private let url: String
     private let logger: Logger
-    private var master: Master?
+    private var office = MasterOffice()
     private var ticker: RepeatedTask?
-    private var inputs: [MasterInput] = []
-    private var isStepping = false
     private var lastID: UInt64 = 0
     private var agents: [AgentConnectionID: ((term: UInt64, order: AgentOrder)?) -> Void] = [:]
     private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
@@ -53,7 +51,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package var clusterTime: UInt64 { node.leadersTime ?? node.store.clusterTime }
 
     package var leadership: MasterLeadership {
-        if let master { return .leading(term: master.term.rawValue) }
+        if let master = office.master { return .leading(term: master.term.rawValue) }
         guard let leader = node.leader, !node.isLeader, let record = table.master,
             record.member == leader.rawValue
         else { return .unknown }
@@ -70,18 +68,19 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
         takeOffice()
         guard let time = node.leadersTime else { return }
         step(.tick(now: Self.now, clusterTime: time))
-        if master != nil { services.tick(now: Self.now, clusterTime: time) }
+        if office.master != nil { services.tick(now: Self.now, clusterTime: time) }
     }
 
     private static var now: UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000_000 }
 
     private func takeOffice() {
-        let mayLead = node.mayDecide
-        if let master, !mayLead || master.term != node.term { resign() }
-        guard master == nil, mayLead, let time = node.leadersTime else { return }
-        master = Master(
-            settings: settings, term: node.term, table: table, now: Self.now, clusterTime: time,
-            reading: .mesos)
+        let term = node.mayDecide ? node.term : nil
+        if office.resign(unlessIn: term) { resigned() }
+        guard
+            office.take(
+                in: term, clusterTime: node.leadersTime, now: Self.now, table: table,
+                settings: settings, reading: .mesos)
+        else { return }
         logger.info(
             "acting as the datacenter's master",
             metadata: [
@@ -96,9 +95,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     }
 
     /// Whoever was connected here has to find the next master.
-    private func resign() {
-        guard master != nil else { return }
-        master = nil
+    private func resigned() {
         services.resign()
         logger.info("no longer the datacenter's master")
         let (oldAgents, oldSchedulers) = (agents, schedulers)
@@ -131,22 +128,15 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func stopping() {
         ticker?.cancel()
-        resign()
+        if office.resign(unlessIn: nil) { resigned() }
     }
 
     // MARK: - Steps
 
     /// What an effect leads to at once joins the queue.
     private func step(_ input: MasterInput) {
-        inputs.append(input)
-        guard !isStepping else { return }
-        isStepping = true
-        defer { isStepping = false }
-        while !inputs.isEmpty {
-            let input = inputs.removeFirst()
-            guard master != nil else { continue }
-            var effects: [MasterEffect] = []
-            master?.step(input, in: table, into: &effects)
+        guard office.add(input) else { return }
+        while let effects = office.next(in: table) {
             for effect in effects { perform(effect) }
         }
     }
@@ -156,7 +146,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
         case .propose(let id, let command):
             decide(command) { [weak self] in self?.step(.decided(id, $0)) }
         case .toAgent(let connection, let order):
-            agents[connection]?((master?.term.rawValue ?? 0, order))
+            agents[connection]?((office.master?.term.rawValue ?? 0, order))
         case .toScheduler(let stream, let event): schedulers[stream]?(event)
         case .closeStream(let stream): schedulers.removeValue(forKey: stream)?(nil)
         }
@@ -166,9 +156,9 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package func decide(
         _ command: DatacenterCommand, _ done: @escaping (DecisionOutcome) -> Void
     ) {
-        let term = master?.term
+        let term = office.master?.term
         node.decide(command) { [weak self] outcome in
-            guard let self, master?.term == term else { return }
+            guard let self, office.master?.term == term else { return }
             done(DecisionOutcome(outcome))
         }
     }
@@ -231,14 +221,14 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
 
-    package func offers() -> [MasterOffer] { master?.offers ?? [] }
+    package func offers() -> [MasterOffer] { office.master?.offers ?? [] }
 
     package func explain(framework: FrameworkID) -> FrameworkExplanation? {
-        try? master?.allocator.explain(framework: framework, now: Self.now)
+        try? office.master?.allocator.explain(framework: framework, now: Self.now)
     }
 
     package func explain(agent: AgentID) -> AgentExplanation? {
-        try? master?.allocator.explain(agent: agent, now: Self.now)
+        try? office.master?.allocator.explain(agent: agent, now: Self.now)
     }
 
     package func explainServices() -> [ServiceID: ServiceExplanation] { services.explanations() }
@@ -249,14 +239,7 @@ extension MasterDriver: ServiceSchedulerHost {}
 extension DecisionOutcome {
     fileprivate init(_ outcome: ProposalOutcome) {
         switch outcome {
-        case .applied(let applied):
-            switch applied.outcome {
-            case .datacenter(let outcome): self = .done(outcome)
-            case .failed(.datacenter(let error)): self = .refused(error)
-            case .none, .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarms,
-                .member, .auth, .downgrade, .failed:
-                self = .refused(nil)
-            }
+        case .applied(let applied): self.init(applied.outcome)
         case .refused: self = .refused(nil)
         case .unknown: self = .unknown
         }

@@ -131,6 +131,9 @@ extension Allocator {
         var free = agents[slot].settings.total.nonShared
         for held in agents[slot].held {
             free = free.subtractingWhatIsThere(held.allocated.nonShared)
+            #if KEELSON_MUTANTS
+                if planted(.offersTwice) { continue }
+            #endif
             free = free.subtractingWhatIsThere(held.offered.nonShared)
         }
         let shared = agents[slot].settings.total.shared

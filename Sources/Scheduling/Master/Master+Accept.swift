@@ -57,32 +57,58 @@ extension Master {
     }
 
     mutating func launched(
-        _ accepted: AcceptedOffers, _ outcome: DecisionOutcome, in table: DatacenterTable,
-        into effects: inout [MasterEffect]
+        _ decision: DecisionID, _ accepted: AcceptedOffers, _ outcome: DecisionOutcome,
+        in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {
         forgetEndedExecutors(on: accepted.agent, in: table, into: &effects)
-        for number in accepted.offers {
-            accepting.remove(number)
-            offeredAt[number] = nil
-            // What runs is counted by the records.
-            try? allocator.accept(number, allocated: .empty, until: accepted.refuseUntil)
-        }
         switch outcome {
         case .done:
+            release(accepted)
             for task in accepted.tasks {
                 let key = TaskKey(accepted.framework, task)
                 committed(key, in: table, into: &effects)
                 // It may have ended in the same turn.
                 committing[key] = nil
             }
-        // What is not certain is not said: where it took effect, its statuses tell.
-        case .unknown: break
+        // What is not certain is not said.
+        case .unknown:
+            uncertain.append(UncertainLaunch(decision: decision, accepted: accepted))
         case .refused(let error):
+            release(accepted)
             let reason = error.map { "\($0)" } ?? "the master could not commit the launch"
             for task in accepted.tasks {
                 committing[TaskKey(accepted.framework, task)] = nil
                 dropped(
                     task, of: accepted.framework, on: accepted.agent, reason, in: table, &effects)
+            }
+        }
+    }
+
+    private mutating func release(_ accepted: AcceptedOffers) {
+        for number in accepted.offers {
+            accepting.remove(number)
+            offeredAt[number] = nil
+            // What runs is counted by the records.
+            try? allocator.accept(number, allocated: .empty, until: accepted.refuseUntil)
+        }
+    }
+
+    /// A later decision of this term was applied: whatever the log has of those before it was, too.
+    mutating func settleLaunches(
+        before id: DecisionID, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        while let launch = uncertain.first, launch.decision < id {
+            uncertain.removeFirst()
+            let accepted = launch.accepted
+            release(accepted)
+            for task in accepted.tasks {
+                let key = TaskKey(accepted.framework, task)
+                committed(key, in: table, into: &effects)
+                committing[key] = nil
+                if table.tasks[key] != nil { continue }
+                dropped(
+                    task, of: accepted.framework, on: accepted.agent,
+                    "the launch was not committed in time", in: table, &effects)
             }
         }
     }

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import StateMachine
 
 extension Master {
@@ -28,6 +29,12 @@ extension Master {
         switch input {
         case .registers, .heartbeat: break
         case .reports(let reports):
+            #if KEELSON_MUTANTS
+                if planted(.acknowledgesBeforeCommit) {
+                    let early = reports.map { _ in StatusVerdict.committed }
+                    reported(connection, reports, .done(.statuses(early)), into: &effects)
+                }
+            #endif
             // What finds no room is sent again by the agent.
             decide(
                 .reportStatuses(id, session: session.session, reports),
@@ -61,6 +68,9 @@ extension Master {
     mutating func forgetEndedExecutors(
         on id: AgentID, in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {
+        #if KEELSON_MUTANTS
+            if planted(.keepsEndedExecutors) { return }
+        #endif
         guard !endedExecutors.isEmpty, let agent = table.agents[id] else { return }
         for key in agent.executors {
             guard let heard = endedExecutors[key] else { continue }
@@ -71,16 +81,20 @@ extension Master {
                 endedExecutors[key] = nil
                 continue
             }
-            let isAwaited = decisions.values.contains { decision in
-                if case .accept(let accepted) = decision { accepted.agent == id } else { false }
-            }
-            guard tasks.isEmpty, !isAwaited, let session = sessions[id],
+            guard tasks.isEmpty, !awaitsLaunches(on: id), let session = sessions[id],
                 decide(
                     .executorEnded(key, session: session.session), .executorEnd(key, heard: heard),
                     into: &effects)
             else { continue }
             endedExecutors[key] = nil
         }
+    }
+
+    private func awaitsLaunches(on id: AgentID) -> Bool {
+        uncertain.contains { $0.accepted.agent == id }
+            || decisions.values.contains { decision in
+                if case .accept(let accepted) = decision { accepted.agent == id } else { false }
+            }
     }
 
     mutating func registered(
@@ -97,6 +111,9 @@ extension Master {
             effects.append(.toAgent(connection, .registered(id, session: session)))
             let keys = table.agents[id]?.tasks ?? []
             for key in keys { sent[key] = nil }
+            #if KEELSON_MUTANTS
+                if planted(.leavesLaunchesUnsent) { return }
+            #endif
             for key in byLaunch(keys, in: table) { sendOrders(of: key, in: table, into: &effects) }
         case .refused(let error?):
             effects.append(

@@ -124,6 +124,7 @@ extension Master {
     mutating func tick(in table: DatacenterTable, into effects: inout [MasterEffect]) {
         tickAgents(in: table, into: &effects)
         tickFrameworks(in: table, into: &effects)
+        tellAgain(in: table, into: &effects)
         tickOffers(into: &effects)
         tickOrders(in: table, into: &effects)
         makeOffers(into: &effects)

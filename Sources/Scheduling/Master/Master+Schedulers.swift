@@ -90,6 +90,17 @@ extension Master {
         }
     }
 
+    /// A framework acknowledges again what it is told again.
+    mutating func tellAgain(in table: DatacenterTable, into effects: inout [MasterEffect]) {
+        guard !unacknowledged.isEmpty else { return }
+        let keys = unacknowledged.sorted()
+        unacknowledged = []
+        for key in keys {
+            told[key] = nil
+            tellStatus(of: key, in: table, into: &effects)
+        }
+    }
+
     mutating func tellStatus(
         of key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {
@@ -102,15 +113,6 @@ extension Master {
         told[key] = status.uuid
         let isAware = table.frameworks[key.framework]?.record.isPartitionAware ?? false
         effects.append(.toScheduler(stream, .update(update(task, status, isAware))))
-    }
-
-    /// An acknowledgement came to nothing: its framework has to say it once more, or would hear of
-    /// the task no more.
-    mutating func tellAgain(
-        _ key: TaskKey, in table: DatacenterTable, into effects: inout [MasterEffect]
-    ) {
-        told[key] = nil
-        tellStatus(of: key, in: table, into: &effects)
     }
 
     private func update(
@@ -143,7 +145,8 @@ extension Master {
     // MARK: - Time
 
     mutating func tickFrameworks(in table: DatacenterTable, into effects: inout [MasterEffect]) {
-        var hasDeadline = false
+        // An entry behind uncertain launches settles them.
+        var needsTime = !uncertain.isEmpty
         for id in table.frameworkIDs {
             guard let record = table.frameworks[id]?.record else { continue }
             switch record.phase {
@@ -156,7 +159,7 @@ extension Master {
                     leave(id, in: table, into: &effects)
                 }
             case .disconnected:
-                hasDeadline = hasDeadline || record.deadline != .max
+                needsTime = needsTime || record.deadline != .max
                 guard clusterTime >= record.deadline, !frameworksLeaving.contains(id),
                     decide(
                         .endFramework(id, session: record.session), .frameworkLoss(id),
@@ -166,7 +169,7 @@ extension Master {
             case .ended: break
             }
         }
-        if hasDeadline, now >= timeRecordedAt + settings.timeRecordMilliseconds {
+        if needsTime, now >= timeRecordedAt + settings.timeRecordMilliseconds {
             timeRecordedAt = now
             decide(.time, into: &effects)
         }

@@ -59,6 +59,12 @@ package struct Master: Sendable {
         var refuseUntil: UInt64?
     }
 
+    /// A launch of which nobody can say yet whether the log has it.
+    struct UncertainLaunch: Sendable {
+        var decision: DecisionID
+        var accepted: AcceptedOffers
+    }
+
     /// A task whose launch is on its way through the log: on no record yet, and not unknown.
     struct Committing: Sendable {
         var agent: AgentID
@@ -104,13 +110,18 @@ package struct Master: Sendable {
     /// The uuid of the status that the framework was told last, of those that it has not
     /// acknowledged.
     var told: [TaskKey: [UInt8]] = [:]
+    /// Tasks of which an acknowledgement came to nothing. Their frameworks count on it, and would
+    /// never hear what waits behind it.
+    var unacknowledged: Set<TaskKey> = []
 
     // Offers.
     var offeredAt: [OfferNumber: UInt64] = [:]
     /// Accepted, and on its way through the log.
     var accepting: Set<OfferNumber> = []
-    /// Until the log has them or refuses them; where that stays uncertain, as long as this master.
+    /// Until the log has them or refuses them.
     var committing: [TaskKey: Committing] = [:]
+    /// In the order of their decisions. Their offers stay accepted: what may be taken is not free.
+    var uncertain: [UncertainLaunch] = []
     var timeRecordedAt: UInt64
 
     /// A node has come to lead, and `table` has all that was decided before.
@@ -131,6 +142,9 @@ package struct Master: Sendable {
             agentChanged(id, in: table)
         }
         for name in table.roleNames { roleChanged(name, in: table) }
+        #if KEELSON_MUTANTS
+            if planted(.awaitsNobody) { return }
+        #endif
         for id in table.frameworkIDs where table.frameworks[id]?.record.phase == .connected {
             awaited[id] = now + settings.reconnectMilliseconds
         }
@@ -172,17 +186,20 @@ package struct Master: Sendable {
         into effects: inout [MasterEffect]
     ) {
         guard let decision = decisions.removeValue(forKey: id) else { return }
+        if outcome.isApplied { settleLaunches(before: id, in: table, into: &effects) }
         switch decision {
         case .register(let connection):
             registered(connection, outcome, in: table, into: &effects)
         case .subscribe(let stream, let framework):
             subscribed(stream, framework, outcome, in: table, into: &effects)
-        case .accept(let accepted): launched(accepted, outcome, in: table, into: &effects)
+        case .accept(let accepted): launched(id, accepted, outcome, in: table, into: &effects)
         case .reports(let connection, let reports):
             reported(connection, reports, outcome, into: &effects)
         case .acknowledge(let key):
-            if case .done = outcome { return }
-            tellAgain(key, in: table, into: &effects)
+            switch outcome {
+            case .done: break
+            case .refused, .unknown: unacknowledged.insert(key)
+            }
         case .agentLoss(let agent): agentsLeaving.remove(agent)
         case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
         case .executorEnd(let key, let heard):

@@ -18,6 +18,14 @@ package enum DecisionOutcome: Equatable, Sendable {
     case refused(DatacenterError?)
     /// It may take effect still.
     case unknown
+
+    /// Whether an entry of it was applied.
+    var isApplied: Bool {
+        switch self {
+        case .done, .refused(_?): true
+        case .refused(nil), .unknown: false
+        }
+    }
 }
 
 package enum AgentInput: Equatable, Sendable {

@@ -57,10 +57,13 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case ruin
     /// Servers that have lost their disks come back under other ids by themselves.
     case rejoin
+    /// Agents end, are paused, cut off or lose their disks, frameworks go away, masters change.
+    case datacenter
 
     /// Whether a run has it is drawn from a generator of its own.
     var isDrawnApart: Bool {
         self == .membership || self == .users || self == .ruin || self == .locks || self == .rejoin
+            || self == .datacenter
     }
 }
 
@@ -154,4 +157,12 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case leaderObserved
     case buildUpgraded
     case levelRaised
+    case masterTookOffice
+    case agentRegistered
+    case agentUnreachable
+    case taskLaunched
+    case taskStarted
+    case statusCommitted
+    case frameworkLeft
+    case frameworkEnded
 }

@@ -46,6 +46,7 @@ final class Nemesis {
     func stop() {
         isOver = true
         world.network.heal()
+        world.datacenter.rest()
         for machine in world.machines {
             machine.syncPenalty = 0
             machine.stalledUntil = world.now
@@ -123,6 +124,7 @@ final class Nemesis {
         case .membership: return changeMembers()
         case .users: return changeUsers()
         case .locks: return silenceLocker()
+        case .datacenter: return strikeDatacenter()
         case .ruin, .rejoin: return false
         }
     }

@@ -68,6 +68,7 @@ final class SimulatedProcess {
     /// Who waits for what it reads to be current.
     var ownReads: [UInt64: (RequestFailure?) -> Void] = [:]
     var observers: [SimulatedObserver] = []
+    private(set) lazy var master = SimulatedMaster(process: self)
     /// The index up to which `.applied` effects were told.
     var toldIndex: LogIndex
 
@@ -144,6 +145,7 @@ final class SimulatedProcess {
         _ = replica.purge(budget: 64)
         publish()
         seeToSpaceAlarm()
+        master.tick()
     }
 
     // MARK: Members
@@ -261,6 +263,7 @@ final class SimulatedProcess {
             submit(.load(first: first, last: last, bytesMax: bytesMax, purpose))
         case .applied(let batch):
             publish(batch)
+            master.applied(batch)
             if batch.contains(where: \.membershipChanged) { membersChanged() }
         case .answer(let sequence, let outcome): answer(sequence, outcome)
         case .answerReads(let sequences, let failure):
@@ -269,6 +272,7 @@ final class SimulatedProcess {
         case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
         case .roleChanged(let role, let term, let leader):
             world.rules.roleChanged(role, term, leader: leader, on: self)
+            master.takeOffice()
         case .configurationChanged(let configuration, let index):
             if gate.follow(configuration, at: index) { admitted() }
             if configuration.isJoint { world.counters.count(CoverageMark.jointConfiguration) }

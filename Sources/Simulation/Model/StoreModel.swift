@@ -127,6 +127,15 @@ struct StoreModel {
                 changes: history.count - before, firstChange: before, clusterTime: clusterTime))
     }
 
+    /// The last entry changed records of the datacenter, which are not the model's, only their
+    /// number: one revision, if any.
+    mutating func recordsChanged(_ count: Int) {
+        guard count > 0 else { return }
+        revision += 1
+        steps[steps.count - 1].revision = revision
+        steps[steps.count - 1].changes = count
+    }
+
     private mutating func apply(
         command payload: [UInt8], term: Term, index: LogIndex
     ) throws(StoreError) -> StepResult {

@@ -120,7 +120,7 @@ extension ClusterRules {
         for (offset, applied) in batch.enumerated() {
             let index = first + offset
             if index == model.lastIndex.next {
-                guard commit(index, on: process) else { return }
+                guard commit(index, applied, on: process) else { return }
             }
             check(applied, at: index, on: process)
         }
@@ -128,7 +128,9 @@ extension ClusterRules {
         if index == process.toldIndex { noteDigest(process.replica.store, on: process.machine) }
     }
 
-    private func commit(_ index: LogIndex, on process: SimulatedProcess) -> Bool {
+    private func commit(
+        _ index: LogIndex, _ applied: Applied, on process: SimulatedProcess
+    ) -> Bool {
         let term = process.replica.raft.log.term(at: index)
         let place = Int(index.rawValue)
         guard place < written.count,
@@ -147,6 +149,10 @@ extension ClusterRules {
         }
         let leaseCount = model.leases.count
         model.apply(entry)
+        if entry.kind == .command, Command.kind(of: entry.payload) == .datacenter {
+            model.recordsChanged(applied.events.count)
+            world.datacenter.committed(entry, applied)
+        }
         world.trace.note(
             world.now, process.machine.index, "commits, revision", index.rawValue,
             UInt64(bitPattern: model.revision))

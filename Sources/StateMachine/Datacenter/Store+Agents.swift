@@ -73,6 +73,13 @@ extension Store {
                 continue
             }
             task.stateBefore = task.state
+            #if KEELSON_MUTANTS
+                if planted(.freesUnreachable) {
+                    take(.lost, &task, &batch)
+                    end(&task, &batch)
+                    continue
+                }
+            #endif
             take(.unreachable, &task, &batch)
             save(task, &batch)
         }

@@ -29,6 +29,11 @@ extension Store {
             guard task.waiting.count < DatacenterLimits.waitingStatusesMax else { return .busy }
             if !task.waiting.contains(where: { $0.uuid == status.uuid }) {
                 task.waiting.append(status)
+                #if KEELSON_MUTANTS
+                    if planted(.losesStatuses), status.state.isTerminal {
+                        task.waiting.removeLast()
+                    }
+                #endif
             }
         }
         task.stateBefore = nil

@@ -79,6 +79,22 @@ final class MasterDesk {
         }
     }
 
+    /// Nothing that was decided finds room in the log.
+    func refuse() {
+        let refused = heldBack
+        heldBack = []
+        for (id, _, _) in refused { step(.decided(id, .refused(nil))) }
+    }
+
+    /// What was decided took too long: nobody says whether it is in the log.
+    /// - Parameter isInLog: whether it is, and is applied later.
+    func timeOut(isInLog: Bool) {
+        let late = heldBack
+        heldBack = []
+        for (id, _, _) in late { step(.decided(id, .unknown)) }
+        if isInLog { heldBack = late + heldBack }
+    }
+
     /// Applies all that was decided, and tells the master nothing: it is another's by now.
     func commitUnseen() {
         for (_, command, decidedIn) in heldBack { apply(command, decidedIn: decidedIn) }

@@ -38,6 +38,21 @@ final class MasterTests {
         #expect(desk.updates(to: 1).map(\.state) == [.running, .finished])
     }
 
+    @Test("a status whose acknowledgement found no room is told again, and the next one after it")
+    func lostAcknowledgement() throws {
+        try accept(try offered(), "t")
+        desk.reports(1, "t", .running, "u1")
+        desk.reports(1, "t", .finished, "u2")
+        desk.holdsBack = true
+        desk.call(1, .acknowledge(TaskID("t"), uuid: Array("u1".utf8)))
+        desk.refuse()
+        desk.holdsBack = false
+        desk.tick()
+        #expect(desk.updates(to: 1).map(\.state) == [.running, .running])
+        desk.call(1, .acknowledge(TaskID("t"), uuid: Array("u1".utf8)))
+        #expect(desk.updates(to: 1).map(\.state) == [.running, .running, .finished])
+    }
+
     @Test("nothing is sent to an agent, and nothing acknowledged, before it is committed")
     func committedFirst() throws {
         let offer = try offered()
@@ -319,19 +334,6 @@ final class MasterTests {
         desk.call(1, .reconcile([TaskID("t")]))
         #expect(desk.updates(to: 1).map(\.state) == [.dropped, .unknown])
         #expect(desk.kills(to: 1).isEmpty)
-    }
-
-    @Test("a status is told again whose acknowledgement could not be committed")
-    func acknowledgedInVain() throws {
-        let offer = try offered()
-        try accept(offer, "t")
-        desk.reports(1, "t", .running, "u1")
-        desk.holdsBack = true
-        desk.call(1, .acknowledge(TaskID("t"), uuid: Array("u1".utf8)))
-        let decision = try #require(desk.heldBack.first)
-        #expect(desk.updates(to: 1).count == 1)
-        desk.step(.decided(decision.0, .refused(nil)))
-        #expect(desk.updates(to: 1).map(\.uuid) == [Array("u1".utf8), Array("u1".utf8)])
     }
 
     @Test("draining ends what runs, makes no offers, and then the agent is gone")

@@ -7,7 +7,7 @@ extension TaskSpec {
         return writer.bytes
     }
 
-    func encode(into writer: inout ByteWriter) {
+    package func encode(into writer: inout ByteWriter) {
         writer.writeLengthPrefixed(frameworkID.text)
         writer.writeLengthPrefixed(taskID.text)
         writer.writeOptional(executorID?.text)

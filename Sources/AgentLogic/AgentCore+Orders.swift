@@ -42,7 +42,7 @@ extension AgentCore {
             work.effects.append(.refuse(.groupSize(order.tasks.count)))
             return
         }
-        let isNew = order.stamp.sequence > mark.sequence
+        let isNew = isNew(order)
         guard admit(order.stamp) else { return }
         guard isNew else {
             for (place, spec) in order.tasks.enumerated() {
@@ -79,6 +79,15 @@ extension AgentCore {
             }
         }
         if refusal == nil { startIfFetched(sequence: order.stamp.sequence) }
+    }
+
+    private func isNew(_ order: LaunchOrder) -> Bool {
+        #if KEELSON_MUTANTS
+            if planted(.startsRepeatedLaunches) {
+                return order.tasks.allSatisfy { !isAlive($0.key) }
+            }
+        #endif
+        return order.stamp.sequence > mark.sequence
     }
 
     struct Refusal {

@@ -30,6 +30,9 @@ extension AgentCore {
         work.isMarkChanged = true
         for task in recovered.sorted(by: { $0.record.container < $1.record.container }) {
             guard index(of: task.record.container) == nil else { continue }
+            #if KEELSON_MUTANTS
+                if planted(.forgetsLaunches) { continue }
+            #endif
             mark.sequence = max(mark.sequence, task.record.container.sequence)
             mark.term = max(mark.term, task.record.term)
             var entry = Entry(record: task.record)

@@ -178,6 +178,13 @@ package struct AgentCore: Sendable {
         write.removed = work.removed.sorted()
         let wanted = work.effects
         work = Step()
+        #if KEELSON_MUTANTS
+            if planted(.startsBeforeDurable), !write.isEmpty {
+                effects += wanted
+                effects.append(.persist(write, then: []))
+                return
+            }
+        #endif
         if write.isEmpty {
             effects += wanted
         } else {

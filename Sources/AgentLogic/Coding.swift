@@ -1,14 +1,14 @@
-internal import Primitives
+package import Primitives
 
 extension ByteWriter {
-    mutating func write(_ flag: Bool) { write(UInt8(flag ? 1 : 0)) }
+    package mutating func write(_ flag: Bool) { write(UInt8(flag ? 1 : 0)) }
 
-    mutating func writeOptional(_ text: String?) {
+    package mutating func writeOptional(_ text: String?) {
         write(text != nil)
         if let text { writeLengthPrefixed(text) }
     }
 
-    mutating func writeList<Element>(
+    package mutating func writeList<Element>(
         _ list: [Element], _ body: (inout ByteWriter, Element) -> Void
     ) {
         write(UInt32(list.count))
@@ -17,7 +17,7 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    mutating func readFlag() throws(Primitives.DecodingError) -> Bool {
+    package mutating func readFlag() throws(Primitives.DecodingError) -> Bool {
         let start = offset
         switch try read(UInt8.self) {
         case 0: return false
@@ -26,16 +26,16 @@ extension ByteReader {
         }
     }
 
-    mutating func readText() throws(Primitives.DecodingError) -> String {
+    package mutating func readText() throws(Primitives.DecodingError) -> String {
         try readString(limit: AgentLimits.specBytesMax)
     }
 
-    mutating func readOptionalText() throws(Primitives.DecodingError) -> String? {
+    package mutating func readOptionalText() throws(Primitives.DecodingError) -> String? {
         try readFlag() ? try readText() : nil
     }
 
     /// Elements have at least one byte each, so a count beyond what is left is refused unread.
-    mutating func readList<Element>(
+    package mutating func readList<Element>(
         max: Int, _ body: (inout ByteReader) throws(Primitives.DecodingError) -> Element
     ) throws(Primitives.DecodingError) -> [Element] {
         let start = offset
@@ -48,7 +48,9 @@ extension ByteReader {
         return list
     }
 
-    mutating func readIdentifier<Kind>() throws(Primitives.DecodingError) -> Identifier<Kind> {
+    package mutating func readIdentifier<Kind>()
+        throws(Primitives.DecodingError) -> Identifier<Kind>
+    {
         let start = offset
         let text = try readText()
         do {

@@ -133,7 +133,7 @@ extension AgentCore {
 }
 
 extension UInt64 {
-    func addingCapped(_ other: UInt64) -> UInt64 {
+    package func addingCapped(_ other: UInt64) -> UInt64 {
         let (sum, isOver) = addingReportingOverflow(other)
         return isOver ? .max : sum
     }

@@ -171,6 +171,9 @@ extension AgentCore {
         for place in livePlaces(of: run) where entries[place].record.state == .staging {
             let record = entries[place].record
             entries[place].wasTold = unacknowledged.contains(record.spec.taskID)
+            #if KEELSON_MUTANTS
+                if planted(.tellsExecutorsAgain) { entries[place].wasTold = false }
+            #endif
             if !entries[place].wasTold, record.killReason != .none {
                 end(record.container, as: .killed, record.killReason, "")
             }

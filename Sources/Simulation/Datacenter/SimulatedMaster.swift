@@ -1,0 +1,286 @@
+import Primitives
+import RaftCore
+import Replication
+import Scheduling
+import StateMachine
+
+/// The datacenter's master of one node, driven as ControlPlane's `MasterDriver` and `AgentService`
+/// drive it.
+final class SimulatedMaster {
+    unowned(unsafe) let process: SimulatedProcess
+    private(set) var office = MasterOffice()
+    private var agents: [AgentConnectionID: AgentSeat] = [:]
+    private var schedulers: [SchedulerStreamID: DatacenterLink] = [:]
+    private var lastID: UInt64 = 0
+    private var nextTick: UInt64 = 0
+
+    private struct AgentSeat {
+        var link: DatacenterLink
+        unowned(unsafe) var agent: SimulatedAgent
+        /// What it said of tasks, until its registration is answered.
+        var known: [KnownTask]
+        var executors: [ExecutorWords]
+        /// On the node's clock, in milliseconds.
+        var lastHeard: UInt64
+    }
+
+    private static let tickMilliseconds: UInt64 = 20
+
+    init(process: SimulatedProcess) { self.process = process }
+
+    private var world: SimulatedCluster { process.world }
+    private var table: DatacenterTable { process.replica.store.datacenterTable }
+    private var now: UInt64 { UInt64(max(0, process.machine.localTime(world.now))) / 1000 }
+    private var settings: MasterSettings { world.settings.masterSettings }
+
+    /// How the simulated agents and frameworks are read: they have no messages of Mesos'.
+    private static let reading = RecordReading(
+        agent: { AllocatorAgent(total: $0.total) }, constraints: { _ in [] })
+
+    // MARK: Office
+
+    func tick() {
+        guard world.settings.agentCount > 0, now >= nextTick else { return }
+        nextTick = now + Self.tickMilliseconds
+        takeOffice()
+        guard let time = process.replica.leadersTime else { return }
+        step(.tick(now: now, clusterTime: time))
+        endSilentAgents()
+        if let master = office.master {
+            world.datacenter.promised(by: master, table, on: process.machine)
+        }
+    }
+
+    func takeOffice() {
+        guard world.settings.agentCount > 0 else { return }
+        let term = process.replica.mayDecide ? process.replica.raft.term : nil
+        if office.resign(unlessIn: term) { resigned() }
+        let isTaken = office.take(
+            in: term, clusterTime: process.replica.leadersTime, now: now, table: table,
+            settings: settings, reading: Self.reading)
+        guard isTaken, let term else { return }
+        world.counters.count(CoverageMark.masterTookOffice)
+        world.trace.note(world.now, process.machine.index, "is the master in", term.rawValue)
+        world.datacenter.officeTaken(in: term)
+        decide(
+            .master(
+                MasterRecord(
+                    member: process.identity.memberID.rawValue, term: term.rawValue, url: []))
+        ) { _ in }
+    }
+
+    private func resigned() {
+        world.trace.note(world.now, process.machine.index, "is the master no more")
+        let links =
+            agents.keys.sorted().compactMap { agents[$0]?.link }
+            + schedulers.keys.sorted().compactMap { schedulers[$0] }
+        agents = [:]
+        schedulers = [:]
+        for link in links { link.closeAtNode() }
+    }
+
+    func applied(_ batch: [Applied]) {
+        let changes = batch.flatMap(\.datacenterChanges)
+        if !changes.isEmpty { step(.applied(changes)) }
+    }
+
+    // MARK: Steps
+
+    private func step(_ input: MasterInput) {
+        guard office.add(input) else { return }
+        while let effects = office.next(in: table) {
+            for effect in effects { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: MasterEffect) {
+        switch effect {
+        case .propose(let id, let command):
+            let term = office.master?.term
+            decide(command) { [unowned self] outcome in
+                guard office.master?.term == term else { return }
+                step(.decided(id, outcome))
+            }
+        case .toAgent(let connection, let order):
+            if let seat = agents[connection] { tell(order, connection, seat) }
+        case .toScheduler(let stream, let event):
+            guard let link = schedulers[stream] else { return }
+            let framework = link.client as? SimulatedFramework
+            link.toClient { framework?.heard(event) }
+        case .closeStream(let stream): schedulers.removeValue(forKey: stream)?.closeAtNode()
+        }
+    }
+
+    private func decide(
+        _ command: DatacenterCommand, _ done: @escaping (DecisionOutcome) -> Void
+    ) {
+        process.decide(command) { outcome in
+            switch outcome {
+            case .applied(let applied): done(DecisionOutcome(applied.outcome))
+            case .refused: done(.refused(nil))
+            case .unknown: done(.unknown)
+            }
+        }
+    }
+
+    /// What an operator decides.
+    func operate(_ command: DatacenterCommand) { decide(command) { _ in } }
+
+    // MARK: Schedulers
+
+    /// - Returns: false where this node is not the master.
+    func subscribe(_ subscription: Subscription, _ link: DatacenterLink) -> Bool {
+        guard office.master != nil else { return false }
+        lastID += 1
+        link.number = lastID
+        let id = SchedulerStreamID(lastID)
+        schedulers[id] = link
+        step(.scheduler(id, .subscribes(subscription)))
+        return true
+    }
+
+    func call(_ call: SchedulerCall, _ link: DatacenterLink) {
+        step(.scheduler(SchedulerStreamID(link.number), .call(call)))
+    }
+
+    /// A client has gone.
+    func closed(_ link: DatacenterLink) {
+        if schedulers.removeValue(forKey: SchedulerStreamID(link.number)) != nil {
+            return step(.scheduler(SchedulerStreamID(link.number), .disconnected))
+        }
+        let connection = AgentConnectionID(link.number)
+        if agents.removeValue(forKey: connection) != nil {
+            step(.agent(connection, .disconnected))
+        }
+    }
+
+    // MARK: Agents
+
+    /// Whose turn it is, as far as this node knows.
+    var leader: Int? {
+        guard let id = process.replica.view.leader else { return nil }
+        return world.machine(of: id)?.index
+    }
+
+    func register(_ agent: SimulatedAgent, _ words: AgentWords, _ link: DatacenterLink) {
+        guard let term = office.master?.term else {
+            let leader = leader
+            link.toClient { agent.redirected(to: leader) }
+            return link.closeAtNode()
+        }
+        guard words.highestTerm <= term else {
+            link.toClient { agent.refused("an earlier term", isFinal: false, at: link) }
+            return link.closeAtNode()
+        }
+        lastID += 1
+        link.number = lastID
+        let connection = AgentConnectionID(lastID)
+        agents[connection] = AgentSeat(
+            link: link, agent: agent, known: words.known, executors: words.executors,
+            lastHeard: now)
+        step(.agent(connection, .registers(words.registration)))
+    }
+
+    func take(_ input: AgentInput, _ link: DatacenterLink) {
+        let connection = AgentConnectionID(link.number)
+        guard agents[connection] != nil else { return }
+        agents[connection]?.lastHeard = now
+        step(.agent(connection, input))
+    }
+
+    /// Answers that somebody is there.
+    func ping(_ agent: SimulatedAgent, _ link: DatacenterLink) {
+        take(.heartbeat, link)
+        link.toClient { agent.ponged() }
+    }
+
+    private func endSilentAgents() {
+        for connection in agents.keys.sorted() {
+            guard let seat = agents[connection],
+                now > seat.lastHeard + settings.agentTimeoutMilliseconds
+            else { continue }
+            agents[connection] = nil
+            seat.link.closeAtNode()
+            step(.agent(connection, .disconnected))
+        }
+    }
+
+    private func tell(_ order: AgentOrder, _ connection: AgentConnectionID, _ seat: AgentSeat) {
+        let agent = seat.agent
+        let link = seat.link
+        let term = office.master?.term ?? .zero
+        switch order {
+        case .registered(let id, _): registered(id, connection, seat, term)
+        case .refused(let reason, let isFinal):
+            agents[connection] = nil
+            link.toClient { agent.refused(reason, isFinal: isFinal, at: link) }
+            link.closeAtNode()
+            step(.agent(connection, .disconnected))
+        case .launch(let tasks):
+            let infos = tasks.compactMap { record in
+                RecordKeys.launch(record.key).withUnsafeBytes {
+                    process.replica.store.get($0)?.value
+                }
+            }
+            let executor = tasks.first.flatMap { task in
+                task.executor.map { ExecutorKey(task.agent, task.key.framework, $0) }
+            }
+            let record = executor.flatMap { table.executors[$0] }
+            guard infos.count == tasks.count, executor == nil || record != nil else { return }
+            link.toClient { agent.launched(tasks, infos, by: record, term, link) }
+        case .kill(let key, let sequence, let grace):
+            link.toClient { agent.killed(key, sequence, grace, term, link) }
+        case .acknowledge(let key, _, let uuid):
+            world.datacenter.acknowledging(key, uuid, on: process.machine)
+            link.toClient { agent.acknowledged(key, uuid, link) }
+        case .shutdown(let key): link.toClient { agent.shutDown(key, term, link) }
+        case .message: break
+        }
+    }
+
+    private func registered(
+        _ id: AgentID, _ connection: AgentConnectionID, _ seat: AgentSeat, _ term: Term
+    ) {
+        let agent = seat.agent
+        let link = seat.link
+        let executors = seat.executors.map {
+            ExecutorKey(id, $0.framework, $0.executor)
+        }
+        let differences = AgentDifferences(
+            of: id, known: seat.known, executors: executors, in: table)
+        agents[connection]?.known = []
+        link.toClient { agent.registered(id, term, link) }
+        for task in differences.strangers {
+            link.toClient { agent.killed(task.key, task.sequence, 0, term, link) }
+        }
+        if !differences.questions.isEmpty {
+            link.toClient { agent.asked(differences.questions, term, link) }
+        }
+        for key in differences.foreignExecutors {
+            link.toClient { agent.shutDown(key, term, link) }
+        }
+        for ended in differences.endedExecutors {
+            let input = AgentInput.executorEnded(ended.key, status: 0, sequence: ended.sequence)
+            step(.agent(connection, input))
+        }
+    }
+}
+
+extension SimulatedProcess {
+    /// Has what the master decided agreed on in this leader's own term, or not at all.
+    func decide(_ command: DatacenterCommand, _ done: @escaping (ReplicaOutcome) -> Void) {
+        let sequence = replica.nextSequence()
+        ownAnswers[sequence] = { [unowned self] outcome in
+            if case .refused = outcome {
+                world.rules.refused(
+                    RequestID(
+                        origin: identity.memberID, boot: identity.boot, sequence: sequence),
+                    on: machine)
+            }
+            done(outcome)
+        }
+        replica.decide(command.encode(), sequence: sequence, into: &effects)
+        if !effects.isEmpty { perform() }
+        flushSoon()
+    }
+}
