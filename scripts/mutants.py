@@ -138,7 +138,8 @@ def main() -> int:
     trial = Trial(arguments.build.resolve(), arguments.seeds, not arguments.smoke)
     results: dict[str, dict] = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for done in concurrent.futures.as_completed(pool.submit(trial.run, n, known[n][1]) for n in names):
+        trials = [pool.submit(trial.run, name, known[name][1]) for name in names]
+        for done in concurrent.futures.as_completed(trials):
             result = done.result()
             results[result["mutant"]] = result
             how = result["killed_by"] or "SURVIVES"

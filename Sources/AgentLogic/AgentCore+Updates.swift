@@ -126,9 +126,11 @@ extension AgentCore {
     private var sandboxAgeMillis: UInt64 {
         let usable = UInt64(1000 - min(settings.headroomPermille, 1000))
         let used = min(UInt64(diskPermille), usable)
-        guard usable > 0 else { return 0 }
+        // However full it is: why a task ended is looked up just after its end.
+        let least = min(settings.sandboxMillis, AgentLimits.sandboxMillisMin)
+        guard usable > 0 else { return least }
         let (high, low) = settings.sandboxMillis.multipliedFullWidth(by: usable - used)
-        return usable.dividingFullWidth((high, low)).quotient
+        return max(least, usable.dividingFullWidth((high, low)).quotient)
     }
 }
 

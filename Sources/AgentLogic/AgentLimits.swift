@@ -22,6 +22,8 @@ package enum AgentLimits {
     package static let executorPendingBytesMax = 512 << 10
     /// Updates of a task that are known again.
     package static let executorUpdatesKnownMax = 64
+    /// Milliseconds that a sandbox stays behind its task's end on a disk that is full.
+    package static let sandboxMillisMin: UInt64 = 60_000
     /// Milliseconds that a task of an executor's is remembered behind its end.
     package static let remoteMillis: UInt64 = 60_000
     /// Bytes of a message between an executor and its scheduler.

@@ -25,6 +25,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let datacenter = FeatureLevel(3)
     /// The records of services.
     package static let services = FeatureLevel(4)
+    /// The past of the records is compacted.
+    package static let recordCompaction = FeatureLevel(5)
     /// The highest that this code knows.
-    package static let newest = FeatureLevel(4)
+    package static let newest = FeatureLevel(5)
 }

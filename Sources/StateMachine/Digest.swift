@@ -22,6 +22,7 @@ package struct Digest: Equatable, Sendable {
         case alarm = 6
         case member = 7
         case auth = 8
+        case recordFloor = 9
     }
 
     mutating func fold(_ record: Record, _ space: SpaceID) {

@@ -69,6 +69,9 @@ package final class Store: @unchecked Sendable {
     /// this node has purged, so it never decides anything in apply.
     package var bytesInUse: Int { client.weightBytes + datacenter.weightBytes }
 
+    /// Of them, what the datacenter's records take, with what is kept of their past.
+    package var recordBytesInUse: Int { datacenter.weightBytes }
+
     /// Frees up to `budget` records that the last compaction made unreachable. Returns whether
     /// there is more to free. Cost: about a microsecond a record.
     package func purge(budget: Int) -> Bool {

@@ -83,6 +83,8 @@ final class AgentSite: Sendable {
         var settings = TaskRunner.Settings()
         settings.supervisorProgram = try supervisorProgram()
         settings.tickMillis = 100
+        // However full the disk is that the tests run on, sandboxes stay.
+        settings.core.headroomPermille = 0
         try change(&settings)
         let inbox = Inbox()
         self.inbox = inbox

@@ -66,4 +66,14 @@ struct SandboxFileTests {
             #expect(throws: AgentError.self, "\(path)") { try files.list(path) }
         }
     }
+
+    @Test("a disk is as full as df says: what is kept for root is neither used nor free")
+    func fullness() {
+        #expect(WorkDirectory.usePermille(blocks: 252, free: 182, available: 25) == 736)
+        #expect(WorkDirectory.usePermille(blocks: 100, free: 100, available: 100) == 0)
+        #expect(WorkDirectory.usePermille(blocks: 100, free: 5, available: 0) == 1000)
+        #expect(WorkDirectory.usePermille(blocks: 100, free: 100, available: 0) == 1000)
+        #expect(WorkDirectory.usePermille(blocks: 0, free: 0, available: 0) == nil)
+        #expect(WorkDirectory.usePermille(blocks: .max, free: 1, available: .max) == 999)
+    }
 }

@@ -199,7 +199,8 @@ struct SurvivalTests {
         let site = try AgentSite(try folder.get().path) { $0.core.sandboxMillis = 0 }
         let spec = try shell("brief", "exit 0")
         let container = site.launch(spec)
-        let sandbox = try site.sandbox(container)
+        let run = TaskRecord(container: container, term: Term(1), spec: spec)
+        let sandbox = site.directory.sandbox(site.agentID, run)
         _ = try site.wait(spec, for: .finished)
         #expect(eventually { !FileManager.default.fileExists(atPath: sandbox) })
         #expect(eventually { site.runner.registration.records.isEmpty })

@@ -9,12 +9,14 @@ final class DatacenterCluster: Sendable {
     private let httpPorts: [Int]
 
     /// Starts them, and waits until the agents are registered.
-    init(_ name: String, serverCount: Int = 3, agentCount: Int = 2) throws {
+    init(
+        _ name: String, serverCount: Int = 3, agentCount: Int = 2, flags: [String] = []
+    ) throws {
         let program = try ServerProgram.underTest()
         let ports = try Ports.free(serverCount)
         let sites = ports.map { port in
             var site = ServerSite()
-            site.arguments = ["--listen-http-urls", "http://127.0.0.1:\(port)"]
+            site.arguments = ["--listen-http-urls", "http://127.0.0.1:\(port)"] + flags
             return site
         }
         let servers = try ServerCluster(name, program, nodeCount: serverCount, sites: sites)

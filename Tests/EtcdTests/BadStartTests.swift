@@ -17,6 +17,7 @@ struct BadStartTests {
         ["--initial-cluster-state", "old"], ["--initial-cluster", "elsewhere=http://127.0.0.1:1"],
         ["--listen-client-urls", "nonsense"], ["--listen-peer-urls", "http://127.0.0.1:99999"],
         ["--auto-compaction-mode", "sometimes"], ["--auto-compaction-retention", "-1"],
+        ["--record-history-retention", "1d"],
         ["--rejoin-policy", "sometimes"], ["--replace-dead-member-after", "9"],
         ["--replace-dead-member-after", "-1"], ["--replace-dead-member-after", "soon"],
         ["--auth-token", "paper"], ["--auth-token", "jwt,sign-method=none"],

@@ -71,4 +71,84 @@ struct PastTests {
         master.driver.compact(store.revision.rawValue)
         #expect(try store.datacenterPast(at: launched).table() == tables[launched])
     }
+
+    /// Three agents, one after the other, at revisions 2 to 4, and a client's key at 5 and 6.
+    private func threeAgents() throws -> DatacenterDriver {
+        let master = DatacenterDriver()
+        for name in ["a1", "a2", "a3"] { try master.agent(new: name) }
+        master.driver.put("k", "1")
+        master.driver.put("k", "2")
+        return master
+    }
+
+    @Test("compacted records are there from that revision on, and clients' keys keep their past")
+    func compactedRecords() throws {
+        let master = try threeAgents()
+        let store = master.driver.store
+        let before = store.recordBytesInUse
+        let applied = master.apply(.compact(Revision(3)))
+        #expect(applied.revision == Revision(6) && applied.events.isEmpty)
+        #expect(applied.error == nil)
+        master.driver.purgeAll()
+        store.checkInvariants()
+        #expect(throws: StoreError.compacted) { try store.datacenterPast(at: 2) }
+        #expect(try store.datacenterPast(at: 3).table().agents.count == 2)
+        #expect(store.compactedRevision(of: .datacenter) == Revision(3))
+        #expect(store.compactedRevision == .zero && master.driver.get("k", at: 5) == "1")
+        #expect(master.table.agents.count == 3)
+        // Only what nobody can see any more went: an agent's record has one version.
+        #expect(store.recordBytesInUse == before)
+        let session = master.table.agents[AgentID("a1")]?.record.session ?? 0
+        master.apply(.agentUnreachable(AgentID("a1"), session: session))
+        let both = store.recordBytesInUse
+        master.apply(.compact(store.revision))
+        master.driver.purgeAll()
+        #expect(store.recordBytesInUse < both)
+    }
+
+    @Test("records are not compacted twice at a revision, nor in the future, nor below a floor")
+    func compactedTwice() throws {
+        let master = try threeAgents()
+        let newest = Revision(6)
+        func refused(_ revision: Int64, at floor: Int64) -> DatacenterError {
+            .notCompactable(Revision(revision), compacted: Revision(floor), newest: newest)
+        }
+        for revision in [Int64.min, -1, 0] {
+            #expect(master.error(.compact(Revision(revision))) == refused(revision, at: 0))
+        }
+        #expect(master.error(.compact(Revision(7))) == refused(7, at: 0))
+        let digest = master.driver.store.digest
+        #expect(master.error(.compact(Revision(4))) == nil)
+        #expect(master.driver.store.digest != digest)
+        for revision in [Int64(4), 3] {
+            #expect(master.error(.compact(Revision(revision))) == refused(revision, at: 4))
+        }
+        #expect(master.error(.compact(newest)) == nil)
+    }
+
+    @Test("a watch below /keelson/ begins at the records' floor, whatever clients compact")
+    func compactedWatch() throws {
+        let master = try threeAgents()
+        master.driver.compact(6)
+        master.apply(.compact(Revision(4)))
+        master.driver.purgeAll()
+        let store = master.driver.store
+        let seen = store.events(from: Revision(4), max: 10, in: .datacenter)
+        #expect(seen.map(\.modRevision) == [4])
+        let rows = try master.driver.reloaded()
+        #expect(rows.compactedRevision(of: .datacenter) == Revision(4))
+        #expect(rows.compactedRevision == Revision(6) && rows.digest == store.digest)
+    }
+
+    @Test("a build that does not know the compaction of records says so before it applies it")
+    func unknownCompaction() throws {
+        let bytes = DatacenterCommand.compact(Revision(4)).encode()
+        #expect(DatacenterCommand.level(of: bytes) == .recordCompaction)
+        bytes.withUnsafeBytes { bytes in
+            #expect(throws: StoreError.unknownCommand(version: 17, kind: 21)) {
+                try DatacenterCommand.decode(bytes, known: .services)
+            }
+            #expect(throws: Never.self) { try DatacenterCommand.decode(bytes) }
+        }
+    }
 }

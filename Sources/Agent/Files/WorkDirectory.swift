@@ -163,8 +163,24 @@ extension WorkDirectory {
     /// How full the disk is, in thousandths; nil when it cannot be told.
     var usePermille: UInt32? {
         var status = statvfs()
-        guard statvfs(path, &status) == 0, status.f_blocks > 0 else { return nil }
-        let free = min(UInt64(status.f_bavail), UInt64(status.f_blocks))
-        return UInt32(1000 - free.multipliedFullWidth(by: 1000).low / UInt64(status.f_blocks))
+        guard statvfs(path, &status) == 0 else { return nil }
+        return Self.usePermille(
+            blocks: UInt64(status.f_blocks), free: UInt64(status.f_bfree),
+            available: UInt64(status.f_bavail))
+    }
+
+    /// What is used of what everybody may use, as `df` says it: blocks that are kept for root, or
+    /// that no quota lets us have, are neither.
+    /// - Parameters:
+    ///   - blocks: of the file system, in its unit.
+    ///   - free: of them.
+    ///   - available: of the free ones, to a process without privileges.
+    package static func usePermille(blocks: UInt64, free: UInt64, available: UInt64) -> UInt32? {
+        guard blocks > 0 else { return nil }
+        let used = blocks - min(free, blocks)
+        let open = min(available, free, blocks)
+        guard used + open > 0 else { return 1000 }
+        let (high, low) = used.multipliedFullWidth(by: 1000)
+        return UInt32((used + open).dividingFullWidth((high, low)).quotient)
     }
 }

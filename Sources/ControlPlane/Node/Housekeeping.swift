@@ -8,6 +8,8 @@ import StateMachine
 /// What the leader does without being asked: it sees to the space alarm and compacts history.
 struct Housekeeping {
     let compaction: AutoCompaction
+    var records: RecordRetention
+    var recordsInFlight = false
     var space = SpaceAlarmDuty()
     var alarmInFlight = false
     var compactionInFlight = false
@@ -19,7 +21,10 @@ struct Housekeeping {
     static let revisionInterval: TimeAmount = .minutes(5)
     static let samplesMax = 64
 
-    init(_ compaction: AutoCompaction) { self.compaction = compaction }
+    init(_ compaction: AutoCompaction, _ records: RecordRetention) {
+        self.compaction = compaction
+        self.records = records
+    }
 
     /// The revision to compact at now, or nil.
     mutating func revisionToCompact(_ current: Revision, at now: NIODeadline) -> Revision? {
@@ -49,11 +54,13 @@ struct Housekeeping {
 extension Node {
     func keepHouse() {
         guard !stopping else { return }
+        housekeeping.records.note(store.revision, clock: store.clock)
         guard isLeader else {
             housekeeping.space = SpaceAlarmDuty()
             return
         }
         seeToSpaceAlarm()
+        compactRecords()
         guard !housekeeping.compactionInFlight,
             let revision = housekeeping.revisionToCompact(store.revision, at: .now()),
             revision > store.compactedRevision
@@ -64,6 +71,26 @@ extension Node {
         logger.info("compacting", metadata: ["revision": "\(revision)"])
         propose(.compact, proposedID: 0, body: body.bytes, as: .node) { [weak self] _ in
             self?.housekeeping.compactionInFlight = false
+        }
+    }
+
+    /// Only where there are records: a store of keys alone gets no entry for them.
+    private func compactRecords() {
+        guard !housekeeping.recordsInFlight, store.recordBytesInUse > 0, mayDecide,
+            store.members.clusterLevel >= .recordCompaction, !store.isPurgePending,
+            let revision = housekeeping.records.due(
+                clock: store.clock, floor: store.compactedRevision(of: .datacenter),
+                newest: store.revision, bytes: store.recordBytesInUse)
+        else { return }
+        housekeeping.recordsInFlight = true
+        logger.info(
+            "compacting the past of the datacenter's records",
+            metadata: ["revision": "\(revision)", "bytes": "\(store.recordBytesInUse)"])
+        decide(.compact(revision)) { [weak self] _ in
+            guard let self else { return }
+            eventLoop.assumeIsolated().scheduleTask(in: Self.alarmPause) {
+                self.housekeeping.recordsInFlight = false
+            }
         }
     }
 

@@ -79,7 +79,7 @@ package final class Node: @unchecked Sendable {
         gate = storage.gate(identity, replica.raft)
         checkpoints = CheckpointDuty(
             store: storage.checkpoints, entriesMin: configuration.snapshotCount)
-        housekeeping = Housekeeping(configuration.autoCompaction)
+        housekeeping = Housekeeping(configuration.autoCompaction, configuration.recordRetention)
         levelLogged = replica.store.members.clusterLevel
         transport.delegate = self
         logThread = LogThread(

@@ -21,15 +21,17 @@ package enum AutoCompaction: Equatable, Sendable {
             self = count == 0 ? .off : .revision(count: count)
             return
         }
-        if let hours = Int(retention) {
-            guard (0...100_000).contains(hours) else { throw wrong }
-            self = hours == 0 ? .off : .periodic(seconds: hours * 3600)
-            return
-        }
+        guard let seconds = Self.seconds(retention) else { throw wrong }
+        self = seconds == 0 ? .off : .periodic(seconds: seconds)
+    }
+
+    /// Hours, or a number with `s`, `m` or `h`; nil where it is neither.
+    static func seconds(_ retention: String) -> Int? {
+        if let hours = Int(retention) { return (0...100_000).contains(hours) ? hours * 3600 : nil }
         let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
         guard let unit = retention.last, let factor = units[unit],
             let number = Int(retention.dropLast()), (1...10_000_000).contains(number)
-        else { throw wrong }
-        self = .periodic(seconds: number * factor)
+        else { return nil }
+        return number * factor
     }
 }

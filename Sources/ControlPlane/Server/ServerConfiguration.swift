@@ -46,6 +46,8 @@ package struct ServerConfiguration: Sendable {
     package var maxTxnOps = 128
     package var autoCompactionMode = "periodic"
     package var autoCompactionRetention = "0"
+    /// As ``autoCompactionRetention``, of the datacenter's records.
+    package var recordHistoryRetention = "24h"
     package var logLevel = "info"
     package var authToken = "simple"
     package var clientTLS = TLSFlags(.client)
@@ -64,6 +66,14 @@ package struct ServerConfiguration: Sendable {
     /// What `validate()` accepted; off otherwise.
     var autoCompaction: AutoCompaction {
         (try? AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)) ?? .off
+    }
+
+    /// What `validate()` accepted; for ever otherwise.
+    var recordRetention: RecordRetention {
+        let seconds = AutoCompaction.seconds(recordHistoryRetention) ?? 0
+        return RecordRetention(
+            window: seconds == 0 ? nil : UInt64(seconds) * 1000,
+            bytesMax: quotaBytes == 0 ? .max : Int(clamping: quotaBytes / 4))
     }
 
     /// What `validate()` accepted.
@@ -202,6 +212,10 @@ package struct ServerConfiguration: Sendable {
             ["periodic", "revision"].contains(autoCompactionMode),
             "it must be periodic or revision", "The default is periodic")
         _ = try AutoCompaction(mode: autoCompactionMode, retention: autoCompactionRetention)
+        try check(
+            "--record-history-retention", recordHistoryRetention,
+            AutoCompaction.seconds(recordHistoryRetention) != nil,
+            "it must be hours or a duration", "for example 24h or 30m; 0 keeps all of it")
         _ = try AuthTokenOptions(authToken)
         try check(
             "KEELSON_FEATURE_LEVEL", "\(featureLevel)",

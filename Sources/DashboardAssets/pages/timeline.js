@@ -39,7 +39,7 @@ export function timeline(root, parts, query) {
   let stop = new AbortController();
   let timer = 0;
   const newest = () => live.overview?.revision || 1;
-  const oldest = () => Math.max(1, live.overview?.compacted || 1);
+  const oldest = () => Math.max(1, live.overview?.records_compacted || 1);
 
   function choose(revision) {
     chosen = Math.max(oldest(), Math.min(newest(), revision || 1));

@@ -267,7 +267,7 @@ extension DatacenterError {
         case .oldAgentSession, .agentNotOffered, .unknownFramework, .frameworkEnded,
             .otherPrincipal, .oldFrameworkSession, .frameworkNotConnected, .unknownTask,
             .duplicateTask, .unknownExecutor, .notFree, .invalidOperation, .tooManyRoles,
-            .invalidRole, .service:
+            .invalidRole, .service, .notCompactable:
             false
         }
     }

@@ -12,6 +12,8 @@ final class SimulatedMaster {
     private var agents: [AgentConnectionID: AgentSeat] = [:]
     private var schedulers: [SchedulerStreamID: DatacenterLink] = [:]
     private var lastID: UInt64 = 0
+    private var records = RecordRetention(window: 5000, bytesMax: .max)
+    private var isCompacting = false
     private var nextTick: UInt64 = 0
 
     private struct AgentSeat {
@@ -43,6 +45,7 @@ final class SimulatedMaster {
         guard world.settings.agentCount > 0, now >= nextTick else { return }
         nextTick = now + Self.tickMilliseconds
         takeOffice()
+        compactRecords()
         guard let time = process.replica.leadersTime else { return }
         step(.tick(now: now, clusterTime: time))
         endSilentAgents()
@@ -82,6 +85,20 @@ final class SimulatedMaster {
     func applied(_ batch: [Applied]) {
         let changes = batch.flatMap(\.datacenterChanges)
         if !changes.isEmpty { step(.applied(changes)) }
+    }
+
+    /// As ControlPlane's `Node` does it.
+    private func compactRecords() {
+        let store = process.replica.store
+        records.note(store.revision, clock: store.clock)
+        guard office.master != nil, !isCompacting, !store.isPurgePending,
+            store.members.clusterLevel >= .recordCompaction,
+            let revision = records.due(
+                clock: store.clock, floor: store.compactedRevision(of: .datacenter),
+                newest: store.revision, bytes: store.recordBytesInUse)
+        else { return }
+        isCompacting = true
+        decide(.compact(revision)) { [unowned self] _ in isCompacting = false }
     }
 
     // MARK: Steps

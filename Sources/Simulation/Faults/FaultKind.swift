@@ -158,6 +158,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case buildUpgraded
     case levelRaised
     case masterTookOffice
+    case recordsCompacted
     case agentRegistered
     case agentUnreachable
     case taskLaunched

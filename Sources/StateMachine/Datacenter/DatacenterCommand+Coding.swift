@@ -8,6 +8,7 @@ extension DatacenterCommand {
         case registerAgent = 1
         case agentUnreachable, agentGone, agentMode, subscribe, frameworkDisconnected, endFramework
         case launch, reportStatuses, acknowledge, kill, executorEnded, role, time, master, service
+        case compact
     }
 
     package func encode() -> [UInt8] {
@@ -75,13 +76,25 @@ extension DatacenterCommand {
         case .service(let command):
             writer.begin(Number.service.rawValue)
             command.encode(into: &writer)
+        case .compact(let revision): writer.begin(Number.compact.rawValue, revision)
         }
         return writer.bytes
     }
 
     /// What a node must know to apply an encoded command, without decoding the rest.
     package static func level(of bytes: [UInt8]) -> FeatureLevel {
-        bytes.first == Number.service.rawValue ? .services : .datacenter
+        bytes.first.flatMap(Number.init).map(level) ?? .datacenter
+    }
+
+    private static func level(of number: Number) -> FeatureLevel {
+        switch number {
+        case .service: .services
+        case .compact: .recordCompaction
+        case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
+            .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
+            .executorEnded, .role, .time, .master:
+            .datacenter
+        }
     }
 
     /// - Parameter known: what the node knows that reads it.
@@ -91,8 +104,7 @@ extension DatacenterCommand {
         _ bytes: UnsafeRawBufferPointer, known: FeatureLevel = .newest
     ) throws(StoreError) -> DatacenterCommand {
         guard let first = bytes.first else { throw .malformed(offset: 0) }
-        guard let number = Number(rawValue: first), number != .service || known >= .services
-        else {
+        guard let number = Number(rawValue: first), known >= level(of: number) else {
             throw .unknownCommand(version: first, kind: CommandKind.datacenter.rawValue)
         }
         var reader = ByteReader(Array(bytes))
@@ -153,6 +165,7 @@ extension DatacenterCommand {
             return .role(record)
         case .time: return .time
         case .service: return .service(try ServiceCommand(&reader))
+        case .compact: return .compact(Revision(Int64(bitPattern: try reader.read())))
         case .master:
             return .master(
                 MasterRecord(
@@ -314,6 +327,11 @@ extension StatusReport {
 
 extension ByteWriter {
     fileprivate mutating func begin(_ number: UInt8) { write(number) }
+
+    fileprivate mutating func begin(_ number: UInt8, _ revision: Revision) {
+        write(number)
+        write(UInt64(bitPattern: revision.rawValue))
+    }
 
     fileprivate mutating func begin(_ number: UInt8, _ resources: Resources) {
         write(number)

@@ -25,11 +25,15 @@ package enum DatacenterCommand: Equatable, Sendable {
     case time
     /// Of level ``FeatureLevel/services``.
     case service(ServiceCommand)
+    /// What the records were before a revision is forgotten; clients' keys have a compaction of
+    /// their own. Of level ``FeatureLevel/recordCompaction``.
+    case compact(Revision)
 
     /// What a node must know to apply it.
     package var level: FeatureLevel {
         switch self {
         case .service: .services
+        case .compact: .recordCompaction
         case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
             .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
             .executorEnded, .role, .master, .time:

@@ -1,3 +1,5 @@
+package import Primitives
+
 /// Which records an entry changed: what masters and views on every node follow.
 package enum DatacenterChange: Equatable, Sendable {
     case agent(AgentID)
@@ -58,6 +60,8 @@ package enum DatacenterError: Error, Equatable, Sendable {
     case tooManyRoles(max: Int)
     case invalidRole
     case service(ServiceError)
+    /// The past of the records is compacted as far already, or the revision is none yet.
+    case notCompactable(Revision, compacted: Revision, newest: Revision)
 }
 
 /// A word of the program's own.
@@ -108,6 +112,9 @@ extension DatacenterError: CustomStringConvertible {
         case .tooManyRoles(let max): "there are \(max) roles already"
         case .invalidRole: "that is no role"
         case .service(let error): error.description
+        case .notCompactable(let revision, let compacted, let newest):
+            "records cannot be compacted at revision \(revision): they are at \(compacted), the"
+                + " newest revision is \(newest)"
         }
     }
 }

@@ -51,8 +51,22 @@ extension Store {
             batch.changes.append(.master)
         case .time: break
         case .service(let command): return try performService(command, &batch)
+        case .compact(let revision): try compactRecords(through: revision.rawValue)
         }
         return .done
+    }
+
+    // MARK: - Compaction
+
+    /// What is there at the revision stays readable, as after a compaction of clients' keys.
+    private func compactRecords(through revision: Int64) throws(DatacenterError) {
+        let known = max(0, datacenter.floor)
+        guard known < revision, revision <= mainRevision else {
+            throw .notCompactable(
+                Revision(revision), compacted: Revision(known), newest: self.revision)
+        }
+        datacenter.raiseFloor(to: revision)
+        digest.fold(.recordFloor, UInt64(bitPattern: revision))
     }
 
     // MARK: - Roles

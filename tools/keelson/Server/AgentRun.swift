@@ -1,4 +1,5 @@
 internal import Agent
+internal import AgentLogic
 internal import Dispatch
 internal import Foundation
 internal import NIOCore

@@ -62,6 +62,12 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "periodic or revision. (default: periodic)") var autoCompactionMode: String?
     @Option(help: "Hours, a duration such as 30m, or revisions; 0 keeps all history. (default: 0)")
     var autoCompactionRetention: String?
+    @Option(
+        help: """
+            Hours, or a duration such as 30m, for which it is kept what agents, frameworks, tasks \
+            and services were; 0 for ever. (default: 24h)
+            """)
+    var recordHistoryRetention: String?
     @Option(help: "Bytes of the largest client request. (default: 1572864)")
     var maxRequestBytes: String?
     @Option(help: "Operations in one transaction. (default: 128)") var maxTxnOps: String?

@@ -68,6 +68,9 @@ struct ServerFlags {
         if let keep = value("--auto-compaction-retention", command.autoCompactionRetention) {
             made.autoCompactionRetention = keep
         }
+        if let keep = value("--record-history-retention", command.recordHistoryRetention) {
+            made.recordHistoryRetention = keep
+        }
         if let policy = value("--rejoin-policy", command.rejoinPolicy) {
             guard let known = RejoinPolicy(rawValue: policy) else {
                 throw ConfigurationError(

@@ -17,6 +17,7 @@ extension ClusterOverview {
             writer.field("term", term)
             writer.field("revision", revision)
             writer.field("compacted", compactedRevision)
+            writer.field("records_compacted", recordsCompactedRevision)
             writer.field("level", clusterLevel)
             writer.field("leader_changes", leaderChangesSeen)
             writer.field("pending", proposalsPending)

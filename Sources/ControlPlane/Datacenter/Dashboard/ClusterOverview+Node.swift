@@ -17,6 +17,7 @@ extension ClusterOverview {
         term = node.term.rawValue
         revision = node.store.revision.rawValue
         compactedRevision = node.store.compactedRevision.rawValue
+        recordsCompactedRevision = node.store.compactedRevision(of: .datacenter).rawValue
         commitIndex = node.committedIndex.rawValue
         appliedIndex = node.appliedIndex.rawValue
         durableIndex = view.durableIndex.rawValue

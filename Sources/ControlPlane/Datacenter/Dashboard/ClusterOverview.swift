@@ -40,6 +40,8 @@ package struct ClusterOverview: Sendable {
     package var revision: Int64 = 0
     /// Zero before the first compaction.
     package var compactedRevision: Int64 = 0
+    /// Of the datacenter's records, whose past is kept by a rule of its own.
+    package var recordsCompactedRevision: Int64 = 0
     package var commitIndex: UInt64 = 0
     package var appliedIndex: UInt64 = 0
     package var durableIndex: UInt64 = 0

@@ -66,7 +66,8 @@ struct DashboardKeys: Sendable {
         let (versions, revision, compacted) = try await access.run { desk in
             let store = desk.facade.store
             let found = store.versions(of: key, before: before, max: Self.versionsMax + 1)
-            return (found, store.revision.rawValue, store.compactedRevision.rawValue)
+            let compacted = store.compactedRevision(of: .of(key))
+            return (found, store.revision.rawValue, compacted.rawValue)
         }
         return DashboardAnswer.json(
             JSONWriter.object { writer in
@@ -85,10 +86,11 @@ struct DashboardKeys: Sendable {
         let limit = Int(min(try Self.number(request, "limit") ?? 100, Int64(Self.changesMax)))
         let found = try await access.run { desk -> [Record]? in
             let store = desk.facade.store
-            guard from >= store.compactedRevision.rawValue else { return nil }
-            let revision = max(1, from)
             let spaces: [SpaceID] = showsAll ? [.client, .datacenter] : [.datacenter]
-            let records = spaces.flatMap {
+            let kept = spaces.filter { from >= store.compactedRevision(of: $0).rawValue }
+            guard !kept.isEmpty else { return nil }
+            let revision = max(1, from)
+            let records = kept.flatMap {
                 store.events(from: Revision(revision), max: limit, in: $0)
             }
             return records.sorted { $0.precedes($1) }

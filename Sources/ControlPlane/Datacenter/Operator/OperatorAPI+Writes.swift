@@ -200,7 +200,7 @@ extension OperatorAPI {
     private static func status(_ error: DatacenterError) -> Int {
         switch error {
         case .unknownAgent: 404
-        case .agentGone, .frameworkEnded, .service: 409
+        case .agentGone, .frameworkEnded, .service, .notCompactable: 409
         case .invalidName, .tooLarge, .otherIncarnation, .oldAgentSession, .agentNotOffered,
             .agentShrank, .unknownFramework, .otherPrincipal, .oldFrameworkSession,
             .frameworkNotConnected, .unknownTask, .duplicateTask, .unknownExecutor, .notFree,

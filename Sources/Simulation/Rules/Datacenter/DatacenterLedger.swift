@@ -119,6 +119,7 @@ extension SimulatedDatacenter {
         case .endFramework(let id, let session):
             frameworkEnded(id, session: session)
             ledger.ended(id)
+        case .compact: world.counters.count(CoverageMark.recordsCompacted)
         case .registerAgent, .agentMode, .acknowledge, .executorEnded, .role, .master, .time,
             .service:
             break
