@@ -55,6 +55,7 @@ step verify 600 scripts/verify.sh
 step mutants-build 2400 env KEELSON_MUTANTS=1 swift build "${flags[@]}" --product keelson
 step mutants 300 python3 scripts/mutants.py --build .build --smoke --seeds 60
 step build 2400 swift build "${flags[@]}" --build-tests
+step commands 60 python3 scripts/commands.py --check
 step unit 900 swift test "${flags[@]}" --skip-build --disable-xctest --parallel \
   --skip "$real" --skip "$sockets"
 step sockets 600 swift test "${flags[@]}" --skip-build --disable-xctest --parallel \

@@ -92,6 +92,10 @@ package enum BackupDatabase {
         var rows: [(String, ReadableDatabase.Value)] = [
             ("file", .text(state.path)), ("revision", .integer(store.revision.rawValue)),
             ("compacted_revision", .integer(store.compactedRevision.rawValue)),
+            (
+                "records_compacted_revision",
+                .integer(store.compactedRevision(of: .datacenter).rawValue)
+            ),
             ("index", .integer(Int64(clamping: store.appliedIndex.rawValue))),
             ("term", .integer(Int64(clamping: store.appliedTerm.rawValue))),
             ("clock", .integer(Int64(clamping: store.clock))),

@@ -27,6 +27,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let services = FeatureLevel(4)
     /// The past of the records is compacted.
     package static let recordCompaction = FeatureLevel(5)
+    /// An executor's record is not removed while tasks of its are on its agent.
+    package static let executorsInUse = FeatureLevel(5)
     /// The highest that this code knows.
     package static let newest = FeatureLevel(5)
 }

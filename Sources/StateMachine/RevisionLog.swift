@@ -183,6 +183,14 @@ package struct RevisionLog: Sendable {
         }
     }
 
+    /// Where the chunk in the middle of those behind `floor` begins; nil where there are few.
+    func middle(behind floor: Int64) -> Revision? {
+        let first = chunkIndex(floor + 1, 0) + 1
+        let count = chunks.count - first
+        guard count >= 3 else { return nil }
+        return Revision(chunks[first + count / 2].id.main)
+    }
+
     /// Forgets which chunks vanished at or before `index`: no checkpoint builds on an older one.
     package mutating func forgetVanished(through index: UInt64) {
         guard index > changesKnownSince else { return }

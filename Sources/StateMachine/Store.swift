@@ -72,6 +72,19 @@ package final class Store: @unchecked Sendable {
     /// Of them, what the datacenter's records take, with what is kept of their past.
     package var recordBytesInUse: Int { datacenter.weightBytes }
 
+    /// Of them, about, what is not the newest version of its key: what a compaction can free.
+    package var recordPastBytes: Int {
+        let count = datacenter.log.recordCount
+        guard count > 0 else { return 0 }
+        let past = max(0, count - datacenter.tree.liveCount)
+        let (high, low) = UInt(datacenter.weightBytes).multipliedFullWidth(by: UInt(past))
+        return Int(UInt(count).dividingFullWidth((high, low)).quotient)
+    }
+
+    /// A revision in the middle of what is recorded of the datacenter behind its compaction; nil
+    /// where that is no more than a thousand changes, about. O(log n).
+    package var recordMiddle: Revision? { datacenter.log.middle(behind: datacenter.floor) }
+
     /// Frees up to `budget` records that the last compaction made unreachable. Returns whether
     /// there is more to free. Cost: about a microsecond a record.
     package func purge(budget: Int) -> Bool {

@@ -110,9 +110,9 @@ struct UpdateTests {
         bench.give(.diskUse(permille: 500))
         #expect(bench.core.records.count == 1)
         bench.give(.diskUse(permille: 950))
-        bench.give(.tick(nowMillis: 60_000))
+        bench.give(.tick(nowMillis: 60_999))
         #expect(bench.core.records.count == 1)
-        bench.give(.tick(nowMillis: 60_001))
+        bench.give(.tick(nowMillis: 61_000))
         #expect(bench.core.records.isEmpty)
     }
 

@@ -24,7 +24,7 @@ struct RecordHistoryTests {
         #expect(try records(written).status == .exited(0))
         let isCompacted = Patience.wait(.seconds(60)) { () -> Bool? in
             // What happens is what makes the time pass in the log.
-            _ = try? run("task", "run", "--", "true")
+            _ = try? Command.run(program.path, ["task", "run"] + asking + ["--", "true"])
             let found = try? records(written)
             return found?.text.contains("required revision has been compacted") == true
                 ? true : nil

@@ -75,7 +75,7 @@ struct PastTests {
     /// Three agents, one after the other, at revisions 2 to 4, and a client's key at 5 and 6.
     private func threeAgents() throws -> DatacenterDriver {
         let master = DatacenterDriver()
-        for name in ["a1", "a2", "a3"] { try master.agent(new: name) }
+        for number in 1...3 { try master.agent(new: "a\(number)", incarnation: UInt64(number)) }
         master.driver.put("k", "1")
         master.driver.put("k", "2")
         return master
@@ -138,6 +138,28 @@ struct PastTests {
         let rows = try master.driver.reloaded()
         #expect(rows.compactedRevision(of: .datacenter) == Revision(4))
         #expect(rows.compactedRevision == Revision(6) && rows.digest == store.digest)
+    }
+
+    @Test("the middle of the past is behind its floor, and there is none where little is kept")
+    func middle() throws {
+        let master = DatacenterDriver()
+        let store = master.driver.store
+        try master.agent()
+        #expect(store.recordMiddle == nil && store.recordPastBytes == 0)
+        for _ in 0..<2000 { try master.agent("a1") }
+        #expect(store.recordPastBytes > store.recordBytesInUse / 2)
+        var floor = Revision.zero
+        var rounds = 0
+        while let middle = store.recordMiddle {
+            try #require(middle > floor && middle < store.revision)
+            #expect(master.error(.compact(middle)) == nil)
+            master.driver.purgeAll()
+            floor = middle
+            rounds += 1
+        }
+        #expect((1...12).contains(rounds))
+        #expect(store.recordCount < 2 * RevisionLog.chunkRecordsMax + 512)
+        store.checkInvariants()
     }
 
     @Test("a build that does not know the compaction of records says so before it applies it")

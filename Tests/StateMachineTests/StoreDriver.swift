@@ -79,6 +79,15 @@ final class StoreDriver {
         ((try? store.range(request))?.records ?? []).map { $0.key.description }
     }
 
+    /// The one member says what it knows, and the cluster's level rises to that.
+    func publishLevel() {
+        let attributes = MemberAttributes(
+            member: NodeID(1), name: "n1", clientURLs: [], peerURLs: ["http://n1:2"],
+            version: "3.7.0", boot: BootNumber(1), nonce: 1, level: .newest)
+        apply(.memberAttributes, attributes.encode())
+        apply(.clusterLevel, ClusterLevelCommand.encode(.newest))
+    }
+
     func purgeAll(budget: Int = 1000) { while store.purge(budget: budget) {} }
 
     /// What the rows of the store load as.

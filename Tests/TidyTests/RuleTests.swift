@@ -9,6 +9,20 @@ struct RuleTests {
         RepositoryFile(path: path, text: text)
     }
 
+    @Test("an error that is not written down is found, and what is put into it is not compared")
+    func errors() {
+        let text = #"""
+            let a = "etcdserver: no leader", b = "keelson: deeper than \(limit)"
+            let c = "keelson: \(error)"; let d = "etcdserver: unheard of"
+            """#
+        let found = ErrorRules.check(
+            file(text, at: "Sources/StateMachine/A.swift"),
+            page: "| `etcdserver: no leader` |\n| `keelson: deeper than` |")
+        #expect(found.map(\.line) == [2])
+        #expect(found.first?.what.contains("unheard of") == true)
+        #expect(ErrorRules.check(file(text, at: "Sources/Simulation/A.swift"), page: "") == [])
+    }
+
     @Test("comments and strings are blanked, interpolated code and line numbers stay")
     func blanking() {
         let source = """

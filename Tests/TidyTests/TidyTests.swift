@@ -37,6 +37,13 @@ struct TidyTests {
             Repository.files.flatMap { TextRules.checkLinks($0, exists: Repository.exists) })
     }
 
+    @Test("every error of the etcd API is in docs/errors.md")
+    func errors() throws {
+        let page = try #require(Repository.files.first { $0.path == ErrorRules.page })
+        let text = page.lines.joined(separator: "\n")
+        expectNone(Repository.swiftFiles.flatMap { ErrorRules.check($0, page: text) })
+    }
+
     @Test("generated files name their source, and a script makes them again")
     func generated() {
         let scripts = Repository.files.filter { $0.path.hasSuffix(".sh") }

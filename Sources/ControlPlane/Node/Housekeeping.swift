@@ -54,7 +54,7 @@ struct Housekeeping {
 extension Node {
     func keepHouse() {
         guard !stopping else { return }
-        housekeeping.records.note(store.revision, clock: store.clock)
+        housekeeping.records.note(store.revision, time: store.clusterTime)
         guard isLeader else {
             housekeeping.space = SpaceAlarmDuty()
             return
@@ -79,20 +79,28 @@ extension Node {
         guard !housekeeping.recordsInFlight, store.recordBytesInUse > 0, mayDecide,
             store.members.clusterLevel >= .recordCompaction, !store.isPurgePending,
             let revision = housekeeping.records.due(
-                clock: store.clock, floor: store.compactedRevision(of: .datacenter),
-                newest: store.revision, bytes: store.recordBytesInUse)
+                time: store.clusterTime, floor: store.compactedRevision(of: .datacenter),
+                pastBytes: store.recordPastBytes, middle: store.recordMiddle)
         else { return }
         housekeeping.recordsInFlight = true
         logger.info(
             "compacting the past of the datacenter's records",
             metadata: ["revision": "\(revision)", "bytes": "\(store.recordBytesInUse)"])
-        decide(.compact(revision)) { [weak self] _ in
+        decide(.compact(revision)) { [weak self] outcome in
             guard let self else { return }
-            eventLoop.assumeIsolated().scheduleTask(in: Self.alarmPause) {
+            var pause = Self.refusalPause
+            if case .applied(let applied) = outcome, case .datacenter = applied.outcome {
+                pause = Self.alarmPause
+            }
+            eventLoop.assumeIsolated().scheduleTask(in: pause) {
                 self.housekeeping.recordsInFlight = false
             }
         }
     }
+
+    /// Before a compaction of records that was not taken is tried again: an alarm may refuse it for
+    /// as long as an operator needs.
+    private static let refusalPause: TimeAmount = .minutes(1)
 
     /// Before it is tried again where it was not taken.
     private static let alarmPause: TimeAmount = .seconds(1)

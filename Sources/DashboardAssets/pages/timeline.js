@@ -64,13 +64,13 @@ export function timeline(root, parts, query) {
         ask(`/ui/api/state?revision=${wanted}`, signal),
         ask(`/ui/api/changes?from=${wanted}&limit=40`, signal)]);
       past.replace(state);
-      show(wanted, found.changes);
+      show(wanted, found.changes, found.complete);
     } catch (error) {
       if (!signal.aborted) note.textContent = error.message;
     }
   }
 
-  function show(revision, found) {
+  function show(revision, found, isComplete) {
     const office = live.overview?.leaders.find((one) => one.revision <= revision);
     const leader = office
       && (live.overview.members.find((one) => one.id === office.member)?.name || office.member);
@@ -86,6 +86,7 @@ export function timeline(root, parts, query) {
         + `${count(connected, "framework")} connected, ${count(past.books.live, "task")} live` }),
       resourceBars(totals, totals.used), h("p"), taskStates(past));
     changes.replaceChildren(h("h2", { text: "What changed, from this revision on" }),
+      isComplete ? "" : h("p", { class: "dim", text: "Without clients' keys, whose history is compacted." }),
       found.length === 0 ? h("p", { class: "dim", text: "Nothing since." })
         : h("ol", { class: "steps" }, found.slice(0, 14).map((one) => {
           const isHere = one.revision === revision;

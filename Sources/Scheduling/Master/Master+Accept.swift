@@ -33,8 +33,11 @@ extension Master {
         let launch = Launch(
             framework: id, agent: first.agent, session: agent.record.session,
             operations: plan.operations)
+        let tasks = plan.tasks.map { task in
+            AcceptedTask(id: task, after: table.tasks[TaskKey(id, task)]?.sequence ?? 0)
+        }
         let accepted = AcceptedOffers(
-            framework: id, agent: first.agent, offers: numbers, tasks: plan.tasks,
+            framework: id, agent: first.agent, offers: numbers, tasks: tasks,
             refuseUntil: until(refuseMilliseconds))
         guard decide(.launch(launch), .accept(accepted), into: &effects) else {
             refuse(operations, of: id, "the master is too busy", into: &effects)
@@ -60,12 +63,11 @@ extension Master {
         _ decision: DecisionID, _ accepted: AcceptedOffers, _ outcome: DecisionOutcome,
         in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {
-        forgetEndedExecutors(on: accepted.agent, in: table, into: &effects)
         switch outcome {
         case .done:
             release(accepted)
             for task in accepted.tasks {
-                let key = TaskKey(accepted.framework, task)
+                let key = TaskKey(accepted.framework, task.id)
                 committed(key, in: table, into: &effects)
                 // It may have ended in the same turn.
                 committing[key] = nil
@@ -77,11 +79,14 @@ extension Master {
             release(accepted)
             let reason = error.map { "\($0)" } ?? "the master could not commit the launch"
             for task in accepted.tasks {
-                committing[TaskKey(accepted.framework, task)] = nil
+                committing[TaskKey(accepted.framework, task.id)] = nil
                 dropped(
-                    task, of: accepted.framework, on: accepted.agent, reason, in: table, &effects)
+                    task.id, of: accepted.framework, on: accepted.agent, reason, in: table,
+                    &effects)
             }
         }
+        // An executor's record stays for as long as a launch that counts on it is uncertain, too.
+        forgetEndedExecutors(on: accepted.agent, in: table, into: &effects)
     }
 
     private mutating func release(_ accepted: AcceptedOffers) {
@@ -102,14 +107,16 @@ extension Master {
             let accepted = launch.accepted
             release(accepted)
             for task in accepted.tasks {
-                let key = TaskKey(accepted.framework, task)
+                let key = TaskKey(accepted.framework, task.id)
                 committed(key, in: table, into: &effects)
                 committing[key] = nil
-                if table.tasks[key] != nil { continue }
+                // One that is on record may be an earlier task of the same id.
+                if let record = table.tasks[key], record.sequence > task.after { continue }
                 dropped(
-                    task, of: accepted.framework, on: accepted.agent,
+                    task.id, of: accepted.framework, on: accepted.agent,
                     "the launch was not committed in time", in: table, &effects)
             }
+            forgetEndedExecutors(on: accepted.agent, in: table, into: &effects)
         }
     }
 

@@ -266,7 +266,8 @@ extension DatacenterError {
             true
         case .oldAgentSession, .agentNotOffered, .unknownFramework, .frameworkEnded,
             .otherPrincipal, .oldFrameworkSession, .frameworkNotConnected, .unknownTask,
-            .duplicateTask, .unknownExecutor, .notFree, .invalidOperation, .tooManyRoles,
+            .duplicateTask, .unknownExecutor, .executorInUse, .notFree, .invalidOperation,
+            .tooManyRoles,
             .invalidRole, .service, .notCompactable:
             false
         }

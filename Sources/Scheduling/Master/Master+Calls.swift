@@ -31,7 +31,7 @@ extension Master {
             // One that nobody waits for costs no entry.
             guard table.tasks[key]?.waiting.first?.uuid == uuid else { return }
             if !decide(.acknowledge(key, uuid: uuid), .acknowledge(key), into: &effects) {
-                unacknowledged.insert(key)
+                tellLater(key)
             }
         case .reconcile(let tasks): reconcile(tasks, of: id, in: table, into: &effects)
         case .message(let agent, let executor, let data):

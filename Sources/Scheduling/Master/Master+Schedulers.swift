@@ -90,12 +90,17 @@ extension Master {
         }
     }
 
+    /// Not at once: while no acknowledgement can be taken, each would be followed by another.
+    mutating func tellLater(_ key: TaskKey) {
+        unacknowledged[key] = now + settings.acknowledgeRetryMilliseconds
+    }
+
     /// A framework acknowledges again what it is told again.
     mutating func tellAgain(in table: DatacenterTable, into effects: inout [MasterEffect]) {
         guard !unacknowledged.isEmpty else { return }
-        let keys = unacknowledged.sorted()
-        unacknowledged = []
-        for key in keys {
+        let due = unacknowledged.filter { $0.value <= now }
+        for key in due.keys.sorted() {
+            unacknowledged[key] = nil
             told[key] = nil
             tellStatus(of: key, in: table, into: &effects)
         }

@@ -51,11 +51,17 @@ package struct Master: Sendable {
         case other
     }
 
+    struct AcceptedTask: Sendable {
+        var id: TaskID
+        /// The sequence of an earlier task of that id that was on record; zero: there was none.
+        var after: UInt64
+    }
+
     struct AcceptedOffers: Sendable {
         var framework: FrameworkID
         var agent: AgentID
         var offers: [OfferNumber]
-        var tasks: [TaskID]
+        var tasks: [AcceptedTask]
         var refuseUntil: UInt64?
     }
 
@@ -110,9 +116,9 @@ package struct Master: Sendable {
     /// The uuid of the status that the framework was told last, of those that it has not
     /// acknowledged.
     var told: [TaskKey: [UInt8]] = [:]
-    /// Tasks of which an acknowledgement came to nothing. Their frameworks count on it, and would
-    /// never hear what waits behind it.
-    var unacknowledged: Set<TaskKey> = []
+    /// Tasks of which an acknowledgement came to nothing, and when they are told again. Their
+    /// frameworks count on it, and would never hear what waits behind it.
+    var unacknowledged: [TaskKey: UInt64] = [:]
 
     // Offers.
     var offeredAt: [OfferNumber: UInt64] = [:]
@@ -198,7 +204,7 @@ package struct Master: Sendable {
         case .acknowledge(let key):
             switch outcome {
             case .done: break
-            case .refused, .unknown: unacknowledged.insert(key)
+            case .refused, .unknown: tellLater(key)
             }
         case .agentLoss(let agent): agentsLeaving.remove(agent)
         case .frameworkLoss(let framework): frameworksLeaving.remove(framework)

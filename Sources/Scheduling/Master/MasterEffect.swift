@@ -81,6 +81,8 @@ package struct MasterSettings: Equatable, Sendable {
     package var offerTimeoutMilliseconds: UInt64 = 120_000
     /// An order that nothing was heard of is sent again.
     package var orderRetryMilliseconds: UInt64 = 5_000
+    /// A status whose acknowledgement came to nothing is told again.
+    package var acknowledgeRetryMilliseconds: UInt64 = 1_000
     /// While a deadline is on record, the cluster's time is written down so often.
     package var timeRecordMilliseconds: UInt64 = 5_000
     /// Decisions on their way; beyond that, calls are refused and agents wait.

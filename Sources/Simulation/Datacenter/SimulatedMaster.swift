@@ -12,7 +12,7 @@ final class SimulatedMaster {
     private var agents: [AgentConnectionID: AgentSeat] = [:]
     private var schedulers: [SchedulerStreamID: DatacenterLink] = [:]
     private var lastID: UInt64 = 0
-    private var records = RecordRetention(window: 5000, bytesMax: .max)
+    private var records = RecordRetention(window: 5000, bytesMax: 64 << 10)
     private var isCompacting = false
     private var nextTick: UInt64 = 0
 
@@ -90,12 +90,12 @@ final class SimulatedMaster {
     /// As ControlPlane's `Node` does it.
     private func compactRecords() {
         let store = process.replica.store
-        records.note(store.revision, clock: store.clock)
+        records.note(store.revision, time: store.clusterTime)
         guard office.master != nil, !isCompacting, !store.isPurgePending,
             store.members.clusterLevel >= .recordCompaction,
             let revision = records.due(
-                clock: store.clock, floor: store.compactedRevision(of: .datacenter),
-                newest: store.revision, bytes: store.recordBytesInUse)
+                time: store.clusterTime, floor: store.compactedRevision(of: .datacenter),
+                pastBytes: store.recordPastBytes, middle: store.recordMiddle)
         else { return }
         isCompacting = true
         decide(.compact(revision)) { [unowned self] _ in isCompacting = false }

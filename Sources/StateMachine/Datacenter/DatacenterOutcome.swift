@@ -55,6 +55,7 @@ package enum DatacenterError: Error, Equatable, Sendable {
     case unknownTask(TaskKey)
     case duplicateTask(TaskKey)
     case unknownExecutor(ExecutorKey)
+    case executorInUse(ExecutorKey)
     case notFree(AgentID, operation: Int)
     case invalidOperation(Int, ResourcesError)
     case tooManyRoles(max: Int)
@@ -106,6 +107,7 @@ extension DatacenterError: CustomStringConvertible {
         case .unknownTask(let key): "there is no task \(key)"
         case .duplicateTask(let key): "task \(key) is there already"
         case .unknownExecutor(let key): "there is no executor \(key)"
+        case .executorInUse(let key): "executor \(key) has tasks on record"
         case .notFree(let id, let operation):
             "operation \(operation) needs more than what is free on agent \(id)"
         case .invalidOperation(let operation, let error): "operation \(operation): \(error)"

@@ -119,7 +119,16 @@ extension Store {
     ) throws(DatacenterError) {
         _ = try agent(key.agent, session: session)
         guard datacenterTable.executors[key] != nil else { throw .unknownExecutor(key) }
+        // Whoever launched a task on it counts on what it holds.
+        if members.clusterLevel >= .executorsInUse, hasTasks(key) { throw .executorInUse(key) }
         removeExecutor(key, &batch)
+    }
+
+    private func hasTasks(_ executor: ExecutorKey) -> Bool {
+        datacenterTable.agents[executor.agent]?.tasks.contains { key in
+            key.framework == executor.framework
+                && datacenterTable.tasks[key]?.executor == executor.executor
+        } ?? false
     }
 
     func removeExecutor(_ key: ExecutorKey, _ batch: inout RecordBatch) {

@@ -89,6 +89,22 @@ final class MasterExecutorTests {
         #expect(desk.table.executors.isEmpty)
     }
 
+    @Test("a launch of which nobody knows whether the log has it keeps that record, too")
+    func uncertainLaunch() throws {
+        try running()
+        desk.reports(1, "t", .finished, "u2")
+        let offer = try nextOffer()
+        desk.holdsBack = true
+        try accept(offer, "late")
+        ended(1 << 40)
+        desk.timeOut(isInLog: true)
+        desk.tick(desk.settings.timeRecordMilliseconds)
+        desk.commit()
+        #expect(desk.table.tasks[TaskKey(executor.framework, TaskID("late"))] != nil)
+        #expect(desk.table.executors[executor] != nil)
+        #expect(desk.launches(to: 1) == ["t", "late"])
+    }
+
     @Test("an executor that runs is not counted again with its next task")
     func countedOnce() throws {
         try running(executorCPUs: 2)

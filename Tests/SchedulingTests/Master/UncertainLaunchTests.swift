@@ -39,6 +39,31 @@ final class UncertainLaunchTests {
         #expect(offered == ["cpus:4;mem:4096", "cpus:4;mem:4096"])
     }
 
+    @Test("one that the log refused is told, also where a task of that id ended before")
+    func earlierTask() throws {
+        try desk.registers(1)
+        desk.subscribes(1)
+        desk.tick()
+        let first = try #require(desk.offers(to: 1).first)
+        desk.call(
+            1,
+            .accept(
+                offers: [first.id], [try MasterDesk.launch("t")], refuseMilliseconds: 0))
+        desk.reports(1, "t", .finished, "u1")
+        desk.call(1, .acknowledge(TaskID("t"), uuid: Array("u1".utf8)))
+        desk.tick(6000)
+        desk.step(.agent(AgentConnectionID(1), .heartbeat))
+        let second = try #require(desk.master.offers.last)
+        desk.holdsBack = true
+        desk.call(
+            1,
+            .accept(
+                offers: [second.id], [try MasterDesk.launch("t")], refuseMilliseconds: 0))
+        desk.timeOut(isInLog: false)
+        waitForTime()
+        #expect(desk.updates(to: 1).map(\.state) == [.finished, .dropped])
+    }
+
     @Test("one that the log has is sent, and killed if that was asked for meanwhile")
     func takesEffect() throws {
         try launch(isInLog: true)

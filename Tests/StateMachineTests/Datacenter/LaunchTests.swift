@@ -118,6 +118,24 @@ final class LaunchTests {
         try master.check()
     }
 
+    @Test("an executor with tasks on record is not taken off it, once every member knows that")
+    func executorInUse() throws {
+        var task: TaskLaunch = try master.task("t")
+        task.executor = TaskLaunch.Executor(
+            id: ExecutorID("e"), resources: try ResourcesParser.parse("cpus:0.5"),
+            info: bytes("e"))
+        let key = ExecutorKey(AgentID("a1"), FrameworkID("f1"), ExecutorID("e"))
+        let session = try #require(master.table.agents[AgentID("a1")]).record.session
+        #expect(master.error(master.launch([task])) == nil)
+        master.driver.publishLevel()
+        #expect(master.error(.executorEnded(key, session: session)) == .executorInUse(key))
+        #expect(master.free() == "cpus:2.5;mem:924")
+        _ = master.report("t", .failed, "1")
+        #expect(master.error(.executorEnded(key, session: session)) == nil)
+        #expect(master.free() == "cpus:4;mem:1024")
+        try master.check()
+    }
+
     @Test("a reservation stays the agent's, over its next registration, until it is given back")
     func reservation() throws {
         let reserved = try ResourcesParser.parse("cpus(eng):2")

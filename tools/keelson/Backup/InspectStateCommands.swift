@@ -73,13 +73,15 @@ struct InspectStateOptions: ParsableArguments {
 
     func print(_ state: BackupState) throws {
         let store = state.store
+        let recordsFloor = store.compactedRevision(of: .datacenter)
         let records = found(in: store)
         var output = Output()
         switch format {
         case .text:
             output.line(
                 "\(state.path): revision \(store.revision), compacted at"
-                    + " \(store.compactedRevision), index \(store.appliedIndex), term"
+                    + " \(store.compactedRevision) (records at \(recordsFloor)), index"
+                    + " \(store.appliedIndex), term"
                     + " \(store.appliedTerm)")
             output.line(
                 "\(store.keyCount) keys in \(store.recordCount) versions, \(store.leases.count)"
@@ -121,6 +123,10 @@ struct InspectStateOptions: ParsableArguments {
         return .object([
             ("path", .string(state.path)), ("revision", .integer(store.revision.rawValue)),
             ("compactedRevision", .integer(store.compactedRevision.rawValue)),
+            (
+                "recordsCompactedRevision",
+                .integer(store.compactedRevision(of: .datacenter).rawValue)
+            ),
             ("index", .unsigned(store.appliedIndex.rawValue)),
             ("term", .unsigned(store.appliedTerm.rawValue)), ("clock", .unsigned(store.clock)),
             (

@@ -84,7 +84,7 @@ struct DashboardKeys: Sendable {
     func changes(_ request: SurfaceRequest) async throws -> SurfaceAnswer {
         let from = try Self.number(request, "from") ?? 1
         let limit = Int(min(try Self.number(request, "limit") ?? 100, Int64(Self.changesMax)))
-        let found = try await access.run { desk -> [Record]? in
+        let found = try await access.run { desk -> (records: [Record], isWhole: Bool)? in
             let store = desk.facade.store
             let spaces: [SpaceID] = showsAll ? [.client, .datacenter] : [.datacenter]
             let kept = spaces.filter { from >= store.compactedRevision(of: $0).rawValue }
@@ -93,12 +93,14 @@ struct DashboardKeys: Sendable {
             let records = kept.flatMap {
                 store.events(from: Revision(revision), max: limit, in: $0)
             }
-            return records.sorted { $0.precedes($1) }
+            return (records.sorted { $0.precedes($1) }, kept.count == spaces.count)
         }
         guard let found else { throw MesosRefusal(410, StoreError.compacted.status.message) }
         return DashboardAnswer.json(
             JSONWriter.object { writer in
-                writer.array("changes", of: found.prefix(limit)) {
+                // Else some are of keys whose past is compacted as far as that.
+                writer.field("complete", found.isWhole)
+                writer.array("changes", of: found.records.prefix(limit)) {
                     Self.write($1, valueBytes: 0, into: &$0)
                 }
             })

@@ -203,7 +203,8 @@ extension OperatorAPI {
         case .agentGone, .frameworkEnded, .service, .notCompactable: 409
         case .invalidName, .tooLarge, .otherIncarnation, .oldAgentSession, .agentNotOffered,
             .agentShrank, .unknownFramework, .otherPrincipal, .oldFrameworkSession,
-            .frameworkNotConnected, .unknownTask, .duplicateTask, .unknownExecutor, .notFree,
+            .frameworkNotConnected, .unknownTask, .duplicateTask, .unknownExecutor, .executorInUse,
+            .notFree,
             .invalidOperation, .tooManyRoles, .invalidRole:
             400
         }
