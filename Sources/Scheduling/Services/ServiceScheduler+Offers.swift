@@ -84,7 +84,9 @@ extension ServiceScheduler {
                     if !used.contains(place) { refused[place] = refusal }
                     if refusal == .unfulfilledConstraint, rules.mayChange { next.append(place) }
                 case .fits(let resources, let ports):
-                    guard open[place].launches.count < settings.launchesMax else { continue }
+                    guard open[place].launches.count < settings.launchesMax,
+                        open[place].launchBytes < settings.launchBytesMax
+                    else { continue }
                     queue.removeFirst()
                     launch(record, active.definition, resources, ports, on: &open[place])
                     rules.add(open[place].agent)
