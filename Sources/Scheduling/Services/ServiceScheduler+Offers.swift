@@ -108,6 +108,10 @@ extension ServiceScheduler {
     ) {
         for instance in service.instances {
             let task = table.tasks[TaskKey(ServiceFramework.id, instance)]
+            #if KEELSON_MUTANTS
+                if planted(.forgetsPlaces), task != nil { continue }
+                if planted(.forgetsPlacesToBe), task == nil { continue }
+            #endif
             guard let agent = launching[instance]?.agent ?? task?.agent else { continue }
             counts[agent, default: 0] += 1
             if let traits = knownAgent(agent, in: table) { rules.add(traits) }

@@ -1,4 +1,5 @@
 internal import HeapModule
+internal import Primitives
 package import StateMachine
 
 /// The active scheduler of services as a value: a framework like any other, that keeps as many
@@ -74,6 +75,9 @@ package struct ServiceScheduler: Sendable {
     private var wakes = Heap<Wake>()
     /// Those that were not allowed to go on, and the cluster's time at which they try again.
     private var retries: [DeploymentID: UInt64] = [:]
+    #if KEELSON_MUTANTS
+        private var forgotten: [DeploymentID] = []
+    #endif
 
     // Offers.
     /// Services with instances that wait, as they were looked at last.
@@ -104,6 +108,9 @@ package struct ServiceScheduler: Sendable {
         timeRecordedAt = now
         subscribeAt = now
         changedServices = Set(table.services.serviceIDs)
+        #if KEELSON_MUTANTS
+            if planted(.forgetsDeployments) { forgotten = table.services.deploymentIDs }
+        #endif
         for id in table.services.serviceIDs { noteRole(of: id, in: table) }
         roles = wantedRoles
     }
@@ -183,6 +190,11 @@ package struct ServiceScheduler: Sendable {
         case .done: came(of: open.decision, isRefused: false)
         case .refused: came(of: open.decision, isRefused: true)
         case .unknown:
+            #if KEELSON_MUTANTS
+                if planted(.takesUncertainForLost) {
+                    return came(of: open.decision, isRefused: false)
+                }
+            #endif
             uncertain.append(UncertainDecision(id: id, decision: open.decision))
         }
     }
@@ -268,6 +280,12 @@ package struct ServiceScheduler: Sendable {
                 changedDeployments.insert(service.record.deployment)
             }
         } else if decide(.service(.adjust(plan.adjustment)), .adjust(id), into: &effects) {
+            #if KEELSON_MUTANTS
+                if planted(.beginsAgain) {
+                    changedServices.insert(id)
+                    return
+                }
+            #endif
             adjusting.insert(id)
         } else {
             changedServices.insert(id)
@@ -298,14 +316,27 @@ package struct ServiceScheduler: Sendable {
         into effects: inout [ServiceSchedulerEffect]
     ) {
         guard let record = table.services.deployments[id] else { return }
+        #if KEELSON_MUTANTS
+            if forgotten.contains(id) { return }
+        #endif
         let isDone = record.currentParts.allSatisfy { part in
             table.services.services[part.service] == nil
                 || (converged.contains(part.service) && !adjusting.contains(part.service)
                     && !changedServices.contains(part.service))
         }
-        guard isDone else { return }
+        #if KEELSON_MUTANTS
+            guard isDone || planted(.leavesStepsEarly) else { return }
+        #else
+            guard isDone else { return }
+        #endif
         let command = ServiceCommand.advance(id, step: record.step)
         if decide(.service(command), .advance(id), into: &effects) {
+            #if KEELSON_MUTANTS
+                if planted(.repeatsSteps) {
+                    changedDeployments.insert(id)
+                    return
+                }
+            #endif
             advancing.insert(id)
         } else {
             changedDeployments.insert(id)
@@ -359,6 +390,9 @@ package struct ServiceScheduler: Sendable {
     /// place, which counts for constraints.
     private mutating func forgetLaunches() {
         guard hasLateLaunches else { return }
+        #if KEELSON_MUTANTS
+            if planted(.takesUncertainForLost) { settledAt = now }
+        #endif
         let late = launching.filter { isLate($0.value) && $0.value.since < settledAt }
         for id in late.keys.sorted() { launching[id] = nil }
         if !late.isEmpty { needsRevival = true }
