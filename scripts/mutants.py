@@ -73,6 +73,8 @@ class Trial:
         command = [self.binary, "simulate", "--jobs", "1", "--seeds", str(self.seeds)]
         if part == "The datacenter":
             command += ["--with", "datacenter"]
+        if part == "Services":
+            command += ["--with", "services"]
         try:
             done = subprocess.run(
                 command, env=environment, capture_output=True, text=True, errors="replace",

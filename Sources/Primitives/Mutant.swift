@@ -256,6 +256,28 @@
         /// What an executor that has ended held is never free.
         case keepsEndedExecutors
 
+        // Services
+        /// A deployment's step is left before all is there that it asked for.
+        case leavesStepsEarly
+        /// A step is taken as often as somebody decided that it is.
+        case repeatsSteps
+        /// A new leader does not look after deployments that were under way.
+        case forgetsDeployments
+        /// One more that is well is ended than may be.
+        case endsOneTooMany
+        /// An upgrade begins as many as it likes beside those that go.
+        case beginsBeyondMaximum
+        /// What is begun already, and is not on record yet, is begun once more.
+        case beginsAgain
+        /// Where instances run does not count for the next one's place.
+        case forgetsPlaces
+        /// Where instances are being launched does not count for the next one's place.
+        case forgetsPlacesToBe
+        /// What may be committed still is taken for lost, and decided once more.
+        case takesUncertainForLost
+        /// What came back after it was replaced stays.
+        case keepsSurplus
+
         /// The one of this process.
         package static let planted: Mutant? = {
             guard let text = getenv("KEELSON_MUTANT") else { return nil }

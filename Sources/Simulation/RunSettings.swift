@@ -66,6 +66,8 @@ package struct RunSettings: Sendable {
     package var frameworkCount = 0
     /// Frameworks have executors of their own run some of their tasks.
     package var bringsExecutors = false
+    /// Names of services that users keep on the datacenter; 0: nobody makes use of services.
+    package var serviceCount = 0
     /// After which an agent that is silent is unreachable, in milliseconds.
     var agentTimeoutMilliseconds: UInt64 = 10_000
     var changesMembers: Bool { spareCount > 0 || rejoins }
@@ -98,6 +100,7 @@ package struct RunSettings: Sendable {
         drawLevels()
         drawRejoins()
         drawDatacenter()
+        drawServices()
     }
 
     /// In a part of the runs members come and go; from a generator of its own, so that the other
@@ -151,6 +154,14 @@ package struct RunSettings: Sendable {
         bringsExecutors = random.chance(1, in: 2)
     }
 
+    /// In half of the runs with a datacenter users keep services on it.
+    private mutating func drawServices() {
+        var random = SplitMix64(seed: seed ^ 0x7365_7276_6963_6573)
+        guard random.chance(1, in: 2), enables(.datacenter) else { return }
+        serviceCount = random.draw(2...5)
+        faults.append((.services, random.pick([2, 4, 8])))
+    }
+
     /// In some runs nothing heals at the end.
     private mutating func drawRuin() {
         var random = SplitMix64(seed: seed ^ 0x7275_696E_6564_2121)
@@ -186,6 +197,7 @@ package struct RunSettings: Sendable {
         settings.rejoins = false
         settings.agentCount = 0
         settings.frameworkCount = 0
+        settings.serviceCount = 0
         settings.upgradesAtRestart = false
         settings.tickMicros = 10_000
         settings.electionMicros = 1_000_000
@@ -273,6 +285,13 @@ package struct RunSettings: Sendable {
 }
 
 extension RunSettings {
+    var serviceSettings: ServiceSchedulerSettings {
+        var settings = ServiceSchedulerSettings()
+        // No entry takes more than half of a segment.
+        settings.launchBytesMax = segmentBytes / 8
+        return settings
+    }
+
     var masterSettings: MasterSettings {
         var settings = MasterSettings()
         settings.agentTimeoutMilliseconds = agentTimeoutMilliseconds

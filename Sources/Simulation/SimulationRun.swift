@@ -186,7 +186,8 @@ extension SimulatedCluster {
         while now < bound, !isConverged { try run(until: now + 100_000) }
     }
 
-    /// T2, T3 and T5: everything that was launched is accounted for, and nothing is left.
+    /// T2, T3, T5, T6 and T9: everything that was launched is accounted for, services are what they
+    /// are to be, and nothing is left.
     private func checkDatacenter() throws(Violation) {
         try datacenter.checkConvergence()
         let bound = now + Self.calmMicros

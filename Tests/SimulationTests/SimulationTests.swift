@@ -31,6 +31,18 @@ struct SimulationTests {
         #expect(result.counters.times(CoverageMark.masterTookOffice) > 0)
     }
 
+    /// The first seeds in which users keep services.
+    static let serviceSeeds = (UInt64(1)...200).filter {
+        RunSettings(seed: $0).enables(.services)
+    }.prefix(6)
+
+    @Test("every promise to users of services is kept", arguments: serviceSeeds)
+    func services(seed: UInt64) {
+        let result = run(seed, seconds: 60)
+        #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")
+        #expect(result.counters.times(CoverageMark.servicesConverged) > 0)
+    }
+
     @Test(
         "seeds that once failed keep every promise, for as long as they failed",
         arguments: [
@@ -46,7 +58,8 @@ struct SimulationTests {
             settings.lockerCount = 0
             settings.agentCount = 0
             settings.frameworkCount = 0
-            settings.faults.removeAll { $0.kind == .locks || $0.kind == .datacenter }
+            settings.serviceCount = 0
+            settings.faults.removeAll { [.locks, .datacenter, .services].contains($0.kind) }
         }
         #expect(result.violation == nil, "seed \(seed): \(result.tail)")
     }

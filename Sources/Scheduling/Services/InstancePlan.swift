@@ -1,3 +1,4 @@
+internal import Primitives
 package import StateMachine
 
 /// What is to be done for one service, from its records alone: what it is to be, and what there is.
@@ -92,6 +93,9 @@ package struct InstancePlan: Equatable, Sendable {
     /// Those go first that do nothing yet, or nothing well.
     private mutating func stopSurplus(_ new: [InstanceView]) {
         guard new.count > wanted else { return }
+        #if KEELSON_MUTANTS
+            if planted(.keepsSurplus) { return }
+        #endif
         let isYoungestFirst = definition?.killSelection != .oldestFirst
         let order = new.sorted { one, other in
             if one.uselessness != other.uselessness {
@@ -118,6 +122,11 @@ package struct InstancePlan: Equatable, Sendable {
         }
         for view in order {
             if view.isHealthy {
+                #if KEELSON_MUTANTS
+                    if planted(.endsOneTooMany), healthy == definition.minimumHealthy {
+                        stops.append(view.record.id)
+                    }
+                #endif
                 guard healthy - 1 >= definition.minimumHealthy else { break }
                 healthy -= 1
             }
@@ -129,6 +138,9 @@ package struct InstancePlan: Equatable, Sendable {
             !$0.isInactive && !($0.isWaiting && gone.contains($0.record.id))
         }
         starts = max(0, min(wanted - newCount, definition.maximumTotal - total))
+        #if KEELSON_MUTANTS
+            if planted(.beginsBeyondMaximum) { starts = max(0, wanted - newCount) }
+        #endif
     }
 
     private mutating func fill() {

@@ -16,7 +16,8 @@ struct OpenOffer {
     let offer: MasterOffer
     let agent: AllocatorAgent
     var rest: Resources
-    var launches: [TaskLaunch] = []
+    private(set) var launches: [TaskLaunch] = []
+    private(set) var launchBytes = 0
 
     init(_ offer: MasterOffer, _ agent: AllocatorAgent) {
         self.offer = offer
@@ -56,6 +57,7 @@ struct OpenOffer {
     mutating func launch(_ task: TaskLaunch) {
         rest = rest.subtractingWhatIsThere(task.resources)
         launches.append(task)
+        launchBytes += task.info.count
     }
 
     private func isAccepted(_ entry: ResourceEntry, _ definition: ServiceDefinition) -> Bool {

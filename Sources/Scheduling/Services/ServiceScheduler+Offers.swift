@@ -84,7 +84,9 @@ extension ServiceScheduler {
                     if !used.contains(place) { refused[place] = refusal }
                     if refusal == .unfulfilledConstraint, rules.mayChange { next.append(place) }
                 case .fits(let resources, let ports):
-                    guard open[place].launches.count < settings.launchesMax else { continue }
+                    guard open[place].launches.count < settings.launchesMax,
+                        open[place].launchBytes < settings.launchBytesMax
+                    else { continue }
                     queue.removeFirst()
                     launch(record, active.definition, resources, ports, on: &open[place])
                     rules.add(open[place].agent)
@@ -106,6 +108,10 @@ extension ServiceScheduler {
     ) {
         for instance in service.instances {
             let task = table.tasks[TaskKey(ServiceFramework.id, instance)]
+            #if KEELSON_MUTANTS
+                if planted(.forgetsPlaces), task != nil { continue }
+                if planted(.forgetsPlacesToBe), task == nil { continue }
+            #endif
             guard let agent = launching[instance]?.agent ?? task?.agent else { continue }
             counts[agent, default: 0] += 1
             if let traits = knownAgent(agent, in: table) { rules.add(traits) }

@@ -1,4 +1,5 @@
 internal import HeapModule
+internal import Primitives
 package import StateMachine
 
 /// The active scheduler of services as a value: a framework like any other, that keeps as many
@@ -24,6 +25,18 @@ package struct ServiceScheduler: Sendable {
         }
     }
 
+    struct OpenDecision: Sendable {
+        var decision: Decision
+        /// On the node's clock.
+        var madeAt: UInt64
+    }
+
+    /// A decision of which nobody can say yet whether the log has it.
+    struct UncertainDecision: Sendable {
+        var id: DecisionID
+        var decision: Decision
+    }
+
     /// An instance that an offer was accepted for.
     struct AcceptedLaunch: Sendable {
         var agent: AgentID
@@ -44,7 +57,12 @@ package struct ServiceScheduler: Sendable {
     var now: UInt64
     var clusterTime: UInt64
     private var lastDecision: UInt64 = 0
-    private var decisions: [DecisionID: Decision] = [:]
+    private var decisions: [DecisionID: OpenDecision] = [:]
+    /// In the order in which they were made. What they are about is decided on when it is known.
+    private var uncertain: [UncertainDecision] = []
+    /// When the newest decision was made that was applied: the log has, or has not, whatever was
+    /// asked for before.
+    private var settledAt: UInt64 = 0
     private var timeRecordedAt: UInt64
 
     /// What is to be looked at.
@@ -57,6 +75,9 @@ package struct ServiceScheduler: Sendable {
     private var wakes = Heap<Wake>()
     /// Those that were not allowed to go on, and the cluster's time at which they try again.
     private var retries: [DeploymentID: UInt64] = [:]
+    #if KEELSON_MUTANTS
+        private var forgotten: [DeploymentID] = []
+    #endif
 
     // Offers.
     /// Services with instances that wait, as they were looked at last.
@@ -87,6 +108,9 @@ package struct ServiceScheduler: Sendable {
         timeRecordedAt = now
         subscribeAt = now
         changedServices = Set(table.services.serviceIDs)
+        #if KEELSON_MUTANTS
+            if planted(.forgetsDeployments) { forgotten = table.services.deploymentIDs }
+        #endif
         for id in table.services.serviceIDs { noteRole(of: id, in: table) }
         roles = wantedRoles
     }
@@ -101,7 +125,7 @@ package struct ServiceScheduler: Sendable {
             self.clusterTime = max(self.clusterTime, clusterTime)
             tick(in: table, into: &effects)
         case .applied(let changes): follow(changes, in: table)
-        case .decided(let id, let outcome): decided(id, outcome, into: &effects)
+        case .decided(let id, let outcome): decided(id, outcome)
         case .event(let event): take(event, in: table, into: &effects)
         case .disconnected:
             isSubscribed = false
@@ -154,17 +178,37 @@ package struct ServiceScheduler: Sendable {
         guard decisions.count < settings.decisionsMax else { return false }
         lastDecision += 1
         let id = DecisionID(lastDecision)
-        decisions[id] = decision
+        decisions[id] = OpenDecision(decision: decision, madeAt: now)
         effects.append(.propose(id, command))
         return true
     }
 
-    private mutating func decided(
-        _ id: DecisionID, _ outcome: DecisionOutcome,
-        into effects: inout [ServiceSchedulerEffect]
-    ) {
-        guard let decision = decisions.removeValue(forKey: id) else { return }
-        let isRefused = if case .refused = outcome { true } else { false }
+    private mutating func decided(_ id: DecisionID, _ outcome: DecisionOutcome) {
+        guard let open = decisions.removeValue(forKey: id) else { return }
+        if outcome.isApplied { settle(before: id, madeAt: open.madeAt) }
+        switch outcome {
+        case .done: came(of: open.decision, isRefused: false)
+        case .refused: came(of: open.decision, isRefused: true)
+        case .unknown:
+            #if KEELSON_MUTANTS
+                if planted(.takesUncertainForLost) {
+                    return came(of: open.decision, isRefused: false)
+                }
+            #endif
+            uncertain.append(UncertainDecision(id: id, decision: open.decision))
+        }
+    }
+
+    /// A later decision of this term was applied: whatever the log has of those before it was, too.
+    private mutating func settle(before id: DecisionID, madeAt time: UInt64) {
+        settledAt = max(settledAt, time)
+        while let first = uncertain.first, first.id < id {
+            uncertain.removeFirst()
+            came(of: first.decision, isRefused: false)
+        }
+    }
+
+    private mutating func came(of decision: Decision, isRefused: Bool) {
         switch decision {
         case .time: break
         case .adjust(let service):
@@ -209,7 +253,9 @@ package struct ServiceScheduler: Sendable {
             changedDeployments.remove(id)
             advance(id, in: table, into: &effects)
         }
-        if !wakes.isEmpty, now >= timeRecordedAt + settings.timeRecordMilliseconds {
+        // An entry behind what is uncertain settles it.
+        let needsTime = !wakes.isEmpty || !uncertain.isEmpty || hasLateLaunches
+        if needsTime, now >= timeRecordedAt + settings.timeRecordMilliseconds {
             timeRecordedAt = now
             _ = decide(.time, .time, into: &effects)
         }
@@ -234,6 +280,12 @@ package struct ServiceScheduler: Sendable {
                 changedDeployments.insert(service.record.deployment)
             }
         } else if decide(.service(.adjust(plan.adjustment)), .adjust(id), into: &effects) {
+            #if KEELSON_MUTANTS
+                if planted(.beginsAgain) {
+                    changedServices.insert(id)
+                    return
+                }
+            #endif
             adjusting.insert(id)
         } else {
             changedServices.insert(id)
@@ -264,14 +316,27 @@ package struct ServiceScheduler: Sendable {
         into effects: inout [ServiceSchedulerEffect]
     ) {
         guard let record = table.services.deployments[id] else { return }
+        #if KEELSON_MUTANTS
+            if forgotten.contains(id) { return }
+        #endif
         let isDone = record.currentParts.allSatisfy { part in
             table.services.services[part.service] == nil
                 || (converged.contains(part.service) && !adjusting.contains(part.service)
                     && !changedServices.contains(part.service))
         }
-        guard isDone else { return }
+        #if KEELSON_MUTANTS
+            guard isDone || planted(.leavesStepsEarly) else { return }
+        #else
+            guard isDone else { return }
+        #endif
         let command = ServiceCommand.advance(id, step: record.step)
         if decide(.service(command), .advance(id), into: &effects) {
+            #if KEELSON_MUTANTS
+                if planted(.repeatsSteps) {
+                    changedDeployments.insert(id)
+                    return
+                }
+            #endif
             advancing.insert(id)
         } else {
             changedDeployments.insert(id)
@@ -315,11 +380,20 @@ package struct ServiceScheduler: Sendable {
         return waiting[id]?.contains { launching[$0] == nil } ?? false
     }
 
-    /// Launches that nothing came of.
+    private func isLate(_ launch: AcceptedLaunch) -> Bool {
+        now >= launch.since + settings.launchMilliseconds
+    }
+
+    private var hasLateLaunches: Bool { launching.values.contains { isLate($0) } }
+
+    /// Launches that nothing came of, and nothing will: one that may be committed still has its
+    /// place, which counts for constraints.
     private mutating func forgetLaunches() {
-        guard !launching.isEmpty else { return }
-        let end = now
-        let late = launching.filter { end >= $0.value.since + settings.launchMilliseconds }
+        guard hasLateLaunches else { return }
+        #if KEELSON_MUTANTS
+            if planted(.takesUncertainForLost) { settledAt = now }
+        #endif
+        let late = launching.filter { isLate($0.value) && $0.value.since < settledAt }
         for id in late.keys.sorted() { launching[id] = nil }
         if !late.isEmpty { needsRevival = true }
     }

@@ -28,7 +28,8 @@ package enum ServiceSchedulerEffect: Equatable, Sendable {
 package struct ServiceSchedulerSettings: Equatable, Sendable {
     /// For how long offers that nobody wants are not made again.
     package var refuseMilliseconds: UInt64 = 5_000
-    /// A launch that nothing was heard of may be tried again: the records take one.
+    /// A launch that nothing was heard of may be tried again, once it is certain that nothing will
+    /// come of it.
     package var launchMilliseconds: UInt64 = 30_000
     /// Between a stream that ended and the next one.
     package var subscribeMilliseconds: UInt64 = 1_000
@@ -40,6 +41,9 @@ package struct ServiceSchedulerSettings: Equatable, Sendable {
     package var decisionsMax = 1_000
     /// What one accepting call launches.
     package var launchesMax = 200
+    /// What those are told of their tasks, in bytes, but for the last one: a launch is one entry of
+    /// the log, which has a limit.
+    package var launchBytesMax = 1 << 20
 
     package init() {}
 }

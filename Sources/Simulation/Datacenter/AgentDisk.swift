@@ -65,20 +65,28 @@ struct TaskScript: Equatable {
     /// Something is to be fetched before, and whether that fails.
     var isFetched = false
     var fetchFails = false
+    /// Of an instance whose health is asked for: microseconds until it is well. Negative: never.
+    var wellAfter = 0
+    /// It falls ill now and then.
+    var falters = false
 
     /// - Parameter task: an executor is told of its task by this alone.
     func text(of task: String) -> String {
         "\(task) \(duration ?? -1) \(code) \(isFetched ? 1 : 0) \(fetchFails ? 1 : 0)"
+            + (wellAfter == 0 ? "" : " \(wellAfter) \(falters ? 1 : 0)")
     }
 
     init(duration: Int?) { self.duration = duration }
 
     init?(_ text: String) {
         let parts = text.split(separator: " ").dropFirst().compactMap { Int($0) }
-        guard parts.count == 4 else { return nil }
+        guard parts.count == 4 || parts.count == 6 else { return nil }
         duration = parts[0] < 0 ? nil : parts[0]
         code = Int32(truncatingIfNeeded: parts[1])
         isFetched = parts[2] != 0
         fetchFails = parts[3] != 0
+        guard parts.count == 6 else { return }
+        wellAfter = parts[4]
+        falters = parts[5] != 0
     }
 }

@@ -4,7 +4,7 @@ import Primitives
 /// Task processes: they begin, end by themselves or because they are asked to, and go on while
 /// their agent is down.
 extension SimulatedAgent {
-    private func script(_ record: TaskRecord) -> TaskScript {
+    func script(_ record: TaskRecord) -> TaskScript {
         guard case .shell(let text) = record.spec.command else { return TaskScript(duration: 0) }
         return TaskScript(text) ?? TaskScript(duration: 0)
     }

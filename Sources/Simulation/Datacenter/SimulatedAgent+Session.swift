@@ -19,8 +19,6 @@ struct ExecutorWords {
 
 /// How an agent keeps its session with whoever leads, as the agent's session does it.
 extension SimulatedAgent {
-    static let total = "cpus:4;mem:1024"
-
     // MARK: Dialling
 
     func dialLater(_ delay: Micros) { later(delay) { [self] in dial() } }
@@ -71,11 +69,13 @@ extension SimulatedAgent {
                 framework: StateMachine.FrameworkID(key.framework.text),
                 executor: StateMachine.ExecutorID(key.executor.text))
         }
-        let total = (try? ResourcesParser.parse(Self.total)) ?? .empty
+        let place = SimulatedPlace(agent: number, of: world.settings)
+        let total = (try? ResourcesParser.parse(place.total)) ?? .empty
         return AgentWords(
             registration: AgentRegistration(
                 id: StateMachine.AgentID(id ?? ""),
-                newID: StateMachine.AgentID("a\(number)-\(random.next() % 1_000_000)"), info: [1],
+                newID: StateMachine.AgentID("a\(number)-\(random.next() % 1_000_000)"),
+                info: place.info,
                 total: total, incarnation: disk.incarnation, url: []),
             known: known, executors: executors, highestTerm: highestTerm)
     }
@@ -184,6 +184,11 @@ extension SimulatedAgent {
         var specs: [TaskSpec] = []
         for (task, info) in zip(tasks, infos) {
             guard let key = AgentLogic.TaskKey(task.key) else { return }
+            if task.key.framework == ServiceFramework.id {
+                guard let spec = Self.spec(ofInstance: info, key) else { return }
+                specs.append(spec)
+                continue
+            }
             let text = String(decoding: info, as: UTF8.self)
             var spec = TaskSpec(
                 frameworkID: key.framework, taskID: key.task, command: .shell(text))
@@ -253,7 +258,7 @@ extension SimulatedAgent {
     func say(_ update: StatusUpdate) {
         let status = WaitingStatus(
             uuid: update.id.bytes, state: StateMachine.TaskState(update.state),
-            body: [UInt8](update.message.utf8) + [update.state.rawValue])
+            body: Self.body(of: update))
         send(
             StatusReport(
                 key: StateMachine.TaskKey(update.key),

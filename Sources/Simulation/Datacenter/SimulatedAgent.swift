@@ -259,7 +259,8 @@ final class SimulatedAgent: LinkClient {
         switch effect {
         case .persist(let write, let then): persist(write, then)
         case .fetch(let record): fetch(record)
-        case .cancelFetch, .startChecks, .stopChecks: break
+        case .startChecks(let record): startChecks(record)
+        case .cancelFetch, .stopChecks: break
         case .startSupervisor(let record): startSupervisor(record)
         case .attach(let record): attach(record)
         case .kill(let container, let grace): kill(container, graceMillis: grace)

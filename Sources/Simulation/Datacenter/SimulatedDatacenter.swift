@@ -8,10 +8,15 @@ final class SimulatedDatacenter {
     unowned(unsafe) let world: SimulatedCluster
     var agents: [SimulatedAgent] = []
     var frameworks: [SimulatedFramework] = []
+    /// Who keeps services, where somebody does.
+    private(set) var user: SimulatedOperator?
     private var links: [DatacenterLink] = []
 
     // What entries have said, in their order (Rules/Datacenter).
     var ledger = DatacenterLedger()
+    var services = ServiceLedger()
+    /// What schedulers of services decided, until the log has it.
+    var serviceDecisions: [RequestID: ServiceDecision] = [:]
     /// How often a process of a task began.
     var starts: [TaskKey: Int] = [:]
     /// Tasks of which a framework was told that they were never launched.
@@ -29,20 +34,31 @@ final class SimulatedDatacenter {
             frameworks.append(
                 SimulatedFramework(world: world, number: number, random: random.fork()))
         }
+        guard world.settings.serviceCount > 0, !agents.isEmpty else { return }
+        // From a generator of its own, so that the other runs are what they are.
+        let own = SplitMix64(seed: world.settings.seed ^ 0x6B65_6570_7365_7276)
+        user = SimulatedOperator(world: world, random: own)
     }
 
     func start() {
         for agent in agents { agent.restartLater(after: 1000) }
         for framework in frameworks { framework.begin() }
+        user?.begin()
     }
 
     func dismantle() {
         agents = []
         frameworks = []
+        user = nil
         links = []
     }
 
-    func officeTaken(in term: Term) { officeSince[term] = world.now }
+    func officeTaken(in term: Term) {
+        officeSince[term] = world.now
+        if !services.deployments.isEmpty {
+            world.counters.count(CoverageMark.deploymentTakenOver)
+        }
+    }
 
     // MARK: Connections
 

@@ -9,6 +9,10 @@ import StateMachine
 final class SimulatedMaster {
     unowned(unsafe) let process: SimulatedProcess
     private(set) var office = MasterOffice()
+    /// The scheduler of services, which is a framework without a connection.
+    var services = ServiceOffice()
+    var serviceStreams: [SchedulerStreamID: ServiceOffice.Stream] = [:]
+    var serviceStream: SchedulerStreamID?
     private var agents: [AgentConnectionID: AgentSeat] = [:]
     private var schedulers: [SchedulerStreamID: DatacenterLink] = [:]
     private var lastID: UInt64 = 0
@@ -30,14 +34,14 @@ final class SimulatedMaster {
 
     init(process: SimulatedProcess) { self.process = process }
 
-    private var world: SimulatedCluster { process.world }
-    private var table: DatacenterTable { process.replica.store.datacenterTable }
-    private var now: UInt64 { UInt64(max(0, process.machine.localTime(world.now))) / 1000 }
+    var world: SimulatedCluster { process.world }
+    var table: DatacenterTable { process.replica.store.datacenterTable }
+    var now: UInt64 { UInt64(max(0, process.machine.localTime(world.now))) / 1000 }
     private var settings: MasterSettings { world.settings.masterSettings }
 
     /// How the simulated agents and frameworks are read: they have no messages of Mesos'.
     private static let reading = RecordReading(
-        agent: { AllocatorAgent(total: $0.total) }, constraints: { _ in [] })
+        agent: { SimulatedPlace.traits(of: $0) }, constraints: { _ in [] })
 
     // MARK: Office
 
@@ -48,6 +52,7 @@ final class SimulatedMaster {
         compactRecords()
         guard let time = process.replica.leadersTime else { return }
         step(.tick(now: now, clusterTime: time))
+        if office.master != nil { tickServices(time) }
         endSilentAgents()
         if let master = office.master {
             world.datacenter.promised(by: master, table, on: process.machine)
@@ -73,6 +78,7 @@ final class SimulatedMaster {
     }
 
     private func resigned() {
+        resignServices()
         world.trace.note(world.now, process.machine.index, "is the master no more")
         let links =
             agents.keys.sorted().compactMap { agents[$0]?.link }
@@ -84,7 +90,9 @@ final class SimulatedMaster {
 
     func applied(_ batch: [Applied]) {
         let changes = batch.flatMap(\.datacenterChanges)
-        if !changes.isEmpty { step(.applied(changes)) }
+        guard !changes.isEmpty else { return }
+        if services.applied(changes) { performServices() }
+        step(.applied(changes))
     }
 
     /// As ControlPlane's `Node` does it.
@@ -103,7 +111,7 @@ final class SimulatedMaster {
 
     // MARK: Steps
 
-    private func step(_ input: MasterInput) {
+    func step(_ input: MasterInput) {
         guard office.add(input) else { return }
         while let effects = office.next(in: table) {
             for effect in effects { perform(effect) }
@@ -121,16 +129,26 @@ final class SimulatedMaster {
         case .toAgent(let connection, let order):
             if let seat = agents[connection] { tell(order, connection, seat) }
         case .toScheduler(let stream, let event):
+            if let own = serviceStreams[stream] {
+                if services.heard(event, on: own) { performServices() }
+                return
+            }
             guard let link = schedulers[stream] else { return }
             let framework = link.client as? SimulatedFramework
             link.toClient { framework?.heard(event) }
-        case .closeStream(let stream): schedulers.removeValue(forKey: stream)?.closeAtNode()
+        case .closeStream(let stream):
+            if let own = serviceStreams.removeValue(forKey: stream) {
+                if services.heard(nil, on: own) { performServices() }
+                return
+            }
+            schedulers.removeValue(forKey: stream)?.closeAtNode()
         }
     }
 
-    private func decide(
+    @discardableResult
+    func decide(
         _ command: DatacenterCommand, _ done: @escaping (DecisionOutcome) -> Void
-    ) {
+    ) -> RequestID {
         process.decide(command) { outcome in
             switch outcome {
             case .applied(let applied): done(DecisionOutcome(applied.outcome))
@@ -141,16 +159,22 @@ final class SimulatedMaster {
     }
 
     /// What an operator decides.
-    func operate(_ command: DatacenterCommand) { decide(command) { _ in } }
+    func operate(
+        _ command: DatacenterCommand, _ done: @escaping (DecisionOutcome) -> Void = { _ in }
+    ) { decide(command, done) }
+
+    func nextID() -> UInt64 {
+        lastID += 1
+        return lastID
+    }
 
     // MARK: Schedulers
 
     /// - Returns: false where this node is not the master.
     func subscribe(_ subscription: Subscription, _ link: DatacenterLink) -> Bool {
         guard office.master != nil else { return false }
-        lastID += 1
-        link.number = lastID
-        let id = SchedulerStreamID(lastID)
+        link.number = nextID()
+        let id = SchedulerStreamID(link.number)
         schedulers[id] = link
         step(.scheduler(id, .subscribes(subscription)))
         return true
@@ -189,9 +213,8 @@ final class SimulatedMaster {
             link.toClient { agent.refused("an earlier term", isFinal: false, at: link) }
             return link.closeAtNode()
         }
-        lastID += 1
-        link.number = lastID
-        let connection = AgentConnectionID(lastID)
+        link.number = nextID()
+        let connection = AgentConnectionID(link.number)
         agents[connection] = AgentSeat(
             link: link, agent: agent, known: words.known, executors: words.executors,
             lastHeard: now)
@@ -285,19 +308,19 @@ final class SimulatedMaster {
 
 extension SimulatedProcess {
     /// Has what the master decided agreed on in this leader's own term, or not at all.
-    func decide(_ command: DatacenterCommand, _ done: @escaping (ReplicaOutcome) -> Void) {
+    func decide(
+        _ command: DatacenterCommand, _ done: @escaping (ReplicaOutcome) -> Void
+    ) -> RequestID {
         let sequence = replica.nextSequence()
+        let request = RequestID(
+            origin: identity.memberID, boot: identity.boot, sequence: sequence)
         ownAnswers[sequence] = { [unowned self] outcome in
-            if case .refused = outcome {
-                world.rules.refused(
-                    RequestID(
-                        origin: identity.memberID, boot: identity.boot, sequence: sequence),
-                    on: machine)
-            }
+            if case .refused = outcome { world.rules.refused(request, on: machine) }
             done(outcome)
         }
         replica.decide(command.encode(), sequence: sequence, into: &effects)
         if !effects.isEmpty { perform() }
         flushSoon()
+        return request
     }
 }

@@ -59,11 +59,13 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case rejoin
     /// Agents end, are paused, cut off or lose their disks, frameworks go away, masters change.
     case datacenter
+    /// Masters end or stand still in the middle of deployments, instances die.
+    case services
 
     /// Whether a run has it is drawn from a generator of its own.
     var isDrawnApart: Bool {
         self == .membership || self == .users || self == .ruin || self == .locks || self == .rejoin
-            || self == .datacenter
+            || self == .datacenter || self == .services
     }
 }
 
@@ -166,4 +168,21 @@ package enum CoverageMark: String, CaseIterable, Sendable {
     case statusCommitted
     case frameworkLeft
     case frameworkEnded
+    case serviceChanged
+    case serviceRefused
+    case serviceUnknown
+    case deploymentBegan
+    case deploymentAdvanced
+    case deploymentDone
+    case deploymentCancelled
+    /// A master took office while deployments were under way.
+    case deploymentTakenOver
+    case instanceBegun
+    case instanceLaunched
+    case instanceStopped
+    case instanceForgotten
+    case instanceUnwell
+    case constraintJudged
+    case upgradeJudged
+    case servicesConverged
 }

@@ -1,4 +1,5 @@
 import Primitives
+import Replication
 
 /// What happens to agents and frameworks, and to the master that they need.
 extension Nemesis {
@@ -32,6 +33,32 @@ extension Nemesis {
             guard let leader else { return false }
             world.end(leader, losingPower: random.chance(1, in: 4))
             world.restartLater(leader)
+        }
+        return true
+    }
+
+    /// Masters suffer in the middle of deployments, and instances die.
+    func strikeServices() -> Bool {
+        guard let user = world.datacenter.user else { return false }
+        switch random.draw(0...9) {
+        case 0, 1, 2:
+            guard let leader, !world.datacenter.services.deployments.isEmpty else {
+                return false
+            }
+            world.end(leader, losingPower: random.chance(1, in: 4))
+            world.restartLater(leader)
+        case 3:
+            // Rules about times count on it that nobody is paused where the run has no such fault.
+            guard let leader, !leader.isPaused, world.settings.enables(.pause) else {
+                return false
+            }
+            leader.isPaused = true
+            later { [unowned self] in world.resume(leader) }
+        case 4:
+            guard let process = leader?.process else { return false }
+            process.step(.transferLeadership(to: nil))
+        case 5, 6, 7: return random.pick(world.datacenter.agents).endInstance()
+        case _: for _ in 0..<random.draw(2...5) { user.act() }
         }
         return true
     }

@@ -125,6 +125,7 @@ final class Nemesis {
         case .users: return changeUsers()
         case .locks: return silenceLocker()
         case .datacenter: return strikeDatacenter()
+        case .services: return strikeServices()
         case .ruin, .rejoin: return false
         }
     }

@@ -11,7 +11,12 @@ extension Store {
             throw .unknownService(adjustment.service)
         }
         let active = service.active
-        guard service.record.begun == adjustment.begun,
+        #if KEELSON_MUTANTS
+            let isBegunAgain = planted(.beginsAgain)
+        #else
+            let isBegunAgain = false
+        #endif
+        guard service.record.begun == adjustment.begun || isBegunAgain,
             (active?.configuration ?? 0) == adjustment.configuration
         else { throw .staleAdjustment(adjustment.service) }
         let count = adjustment.stops.count + adjustment.forgets.count + Int(adjustment.starts)

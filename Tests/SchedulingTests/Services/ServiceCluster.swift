@@ -36,6 +36,8 @@ final class ServiceCluster {
     var settings = ServiceSchedulerSettings()
     var machines: [Machine] = []
     private var heldBack: [(DecisionID, DatacenterCommand, Term)] = []
+    /// Decisions of which the scheduler was told that nobody knows what becomes of them.
+    private var unanswered: Set<DecisionID> = []
     private var inputs: [ServiceSchedulerInput] = []
     private var isStepping = false
     private var stream: UInt64 = 0
@@ -88,6 +90,7 @@ final class ServiceCluster {
     func failOver() {
         desk.failOver()
         heldBack = []
+        unanswered = []
         inputs = []
         desk.events = []
         desk.orders = []
@@ -129,6 +132,18 @@ final class ServiceCluster {
 
     var hasDecisions: Bool { !heldBack.isEmpty || !desk.heldBack.isEmpty }
 
+    var hasServiceDecisions: Bool { !heldBack.isEmpty }
+
+    /// What the scheduler wanted launched, in the order in which it asked for it.
+    var launches: [TaskLaunch] {
+        calls.flatMap { call -> [TaskLaunch] in
+            guard case .accept(_, let operations, _) = call else { return [] }
+            return operations.compactMap {
+                if case .launch(let task) = $0 { task } else { nil }
+            }
+        }
+    }
+
     /// Applies the oldest decision, the scheduler's or the master's.
     func commitOne(services first: Bool = true) {
         if first || desk.heldBack.isEmpty, !heldBack.isEmpty {
@@ -138,12 +153,23 @@ final class ServiceCluster {
             if !applied.datacenterChanges.isEmpty {
                 desk.step(.applied(applied.datacenterChanges))
             }
-            step(.decided(id, DecisionOutcome.of(applied)))
+            if !unanswered.contains(id) { step(.decided(id, DecisionOutcome.of(applied))) }
         } else {
             desk.commitOne()
         }
         deliverEvents()
     }
+
+    /// The leader cannot say in time what becomes of the scheduler's oldest decision, which stays on
+    /// its way.
+    func losesSight() {
+        guard let (id, _, _) = heldBack.first(where: { !unanswered.contains($0.0) }) else { return }
+        unanswered.insert(id)
+        step(.decided(id, .unknown))
+    }
+
+    /// The scheduler's oldest decision never comes into the log.
+    func loseOldest() { heldBack.removeFirst() }
 
     private func deliverEvents() {
         while !desk.events.isEmpty {
@@ -221,7 +247,7 @@ final class ServiceCluster {
         (machine.connection, machine.isRegistered, machine.isCutOff) = (nil, false, true)
     }
 
-    private func say(_ machine: Machine, _ input: AgentInput) {
+    func say(_ machine: Machine, _ input: AgentInput) {
         guard let connection = machine.connection, machine.isRegistered else { return }
         desk.step(.agent(AgentConnectionID(connection), input))
     }

@@ -48,6 +48,28 @@ struct ServiceSchedulerTests {
         #expect(cluster.services.deployments.isEmpty)
     }
 
+    @Test("one entry of the log does not have to take all that fits on a machine")
+    func boundsLaunches() {
+        cluster.add("h1", "cpus:40;mem:40960")
+        cluster.settings.launchBytesMax = 50_000
+        cluster.failOver()
+        cluster.put(
+            service("/web", 20) {
+                let text = String(repeating: "x", count: 20_000)
+                $0.environment = [ServiceDefinition.Pair("BIG", ByteText(text))]
+            })
+        cluster.run(5_000)
+        #expect(cluster.placed("/web").count == 20)
+        let sizes = cluster.calls.compactMap { call -> Int? in
+            guard case .accept(_, let operations, _) = call else { return nil }
+            return operations.reduce(0) { sum, operation in
+                guard case .launch(let task) = operation else { return sum }
+                return sum + task.info.count
+            }
+        }
+        #expect(sizes.count > 5 && sizes.allSatisfy { $0 < 75_000 }, "\(sizes)")
+    }
+
     @Test("scaling down ends the youngest, or the oldest, and suspending all")
     func scales() {
         cluster.add("h1")

@@ -40,10 +40,11 @@ extension SimulatedDatacenter {
     func rest() {
         for agent in agents { agent.recover() }
         for framework in frameworks { framework.rest() }
+        user?.rest()
     }
 
     /// Whoever will never come back is marked as gone, as operators do.
-    private func operate(_ process: SimulatedProcess) {
+    func endForeigners(_ process: SimulatedProcess) {
         let table = process.replica.store.datacenterTable
         for id in table.agentIDs {
             guard let record = table.agents[id]?.record, record.phase != .gone,
@@ -65,6 +66,7 @@ extension SimulatedDatacenter {
         if agents.isEmpty || hasNoRecords { return }
         try settle("what was launched has ended or runs") { isAccountedFor($0) }
         for framework in frameworks { framework.finish() }
+        try checkServices()
         try settle("everything is free again") { isFree($0) }
         checkRuns()
         checkHeard()
@@ -78,7 +80,8 @@ extension SimulatedDatacenter {
         while world.now < bound {
             try world.run(until: world.now + 300_000)
             guard let process = world.nemesis.leader?.process else { continue }
-            operate(process)
+            endForeigners(process)
+            user?.mend(process)
             if isDone(process.replica.store.datacenterTable) { return }
         }
         throw Violation(property: Self.converges, what: "\(what): not yet. \(describe())")

@@ -96,6 +96,9 @@ extension SimulatedDatacenter {
                 UnsafeRawBufferPointer(rebasing: raw[offset...]))
         }
         guard let command else { return }
+        if user != nil, let request = applied.request {
+            servicesCommitted(command, entry.index, request, applied)
+        }
         switch command {
         case .launch(let launch):
             world.counters.count(CoverageMark.taskLaunched)

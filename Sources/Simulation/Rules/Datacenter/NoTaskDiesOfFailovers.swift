@@ -8,6 +8,7 @@ extension SimulatedDatacenter {
 
     private func mayEnd(_ key: TaskKey) -> Bool {
         ledger.killsAsked.contains(key) || ledger.endedFrameworks.contains(key.framework)
+            || (key.framework == ServiceFramework.id && services.stopped.contains(key.task))
     }
 
     /// An agent does as it is told and ends a task.
