@@ -43,10 +43,10 @@ def told(status: dict, is_aware: bool) -> str:
     state, reason = status["state"], status.get("reason", "")
     if state == "TASK_UNKNOWN":
         return "denied"
+    if state == "TASK_LOST" and not is_aware and status.get("unreachable_time"):
+        return "TASK_UNREACHABLE"
     if reason == "REASON_RECONCILIATION" and state == "TASK_LOST" and not is_aware:
         return "TASK_LOST" if status.get("agent_id") else "denied"
-    if state == "TASK_LOST" and not is_aware and reason == "REASON_AGENT_REMOVED":
-        return "TASK_UNREACHABLE"
     if state in ("TASK_LOST", "TASK_DROPPED") and reason == "REASON_INVALID_OFFERS":
         return "refused"
     return state

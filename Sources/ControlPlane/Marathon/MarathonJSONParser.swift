@@ -54,6 +54,7 @@ package struct MarathonJSONParser {
         case UInt8(ascii: "t"): return try word("true", .bool(true))
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
+        case nil: throw problem("the text ends where a value is to be")
         default: return try number()
         }
     }

@@ -80,6 +80,10 @@ extension Master {
             update.executor = record.executor
             update.body = record.state == .unreachable ? [] : record.lastStatus
             update.message = "Reconciliation: Latest task state"
+            if record.state == .unreachable {
+                update.unreachableSince = record.unreachableSince
+                update.message = "Reconciliation: Task is unreachable"
+            }
         }
         tell(id, .update(update), into: &effects)
     }

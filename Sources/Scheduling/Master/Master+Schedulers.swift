@@ -137,7 +137,8 @@ extension Master {
         return TaskUpdate(
             key: task.key, state: status.state.told(isPartitionAware: isPartitionAware),
             agent: task.agent, executor: task.executor, uuid: status.uuid, body: status.body,
-            cause: cause)
+            cause: cause,
+            unreachableSince: cause == .agentUnreachable ? task.unreachableSince : nil)
     }
 
     func tell(
@@ -192,4 +193,9 @@ extension TaskState {
             return self
         }
     }
+}
+
+extension TaskRecord {
+    /// In milliseconds, by the leader's time of day.
+    var unreachableSince: UInt64? { steps.last { $0.state == .unreachable }?.clock }
 }

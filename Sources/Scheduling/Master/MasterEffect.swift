@@ -69,6 +69,26 @@ package struct TaskUpdate: Equatable, Sendable {
     package var body: [UInt8] = []
     package var cause: Cause
     package var message = ""
+    /// Since when its agent is unreachable, by the leader's time of day, in milliseconds; nil where
+    /// it is not. To frameworks that do not know partitions it tells such a task from one that is
+    /// lost.
+    package var unreachableSince: UInt64?
+
+    package init(
+        key: TaskKey, state: TaskState, agent: AgentID? = nil, executor: ExecutorID? = nil,
+        uuid: [UInt8] = [], body: [UInt8] = [], cause: Cause, message: String = "",
+        unreachableSince: UInt64? = nil
+    ) {
+        self.key = key
+        self.state = state
+        self.agent = agent
+        self.executor = executor
+        self.uuid = uuid
+        self.body = body
+        self.cause = cause
+        self.message = message
+        self.unreachableSince = unreachableSince
+    }
 }
 
 /// How a master goes about its work.

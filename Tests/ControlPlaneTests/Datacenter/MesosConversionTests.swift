@@ -42,6 +42,19 @@ struct MesosConversionTests {
         #expect(try MesosConversion.resources(messages) == resources)
     }
 
+    @Test("a task that is unreachable is told from one that is lost by the time since when")
+    func unreachableSince() {
+        let key = TaskKey(FrameworkID("f"), TaskID("t"))
+        var update = TaskUpdate(key: key, state: .lost, cause: .reconciliation)
+        #expect(!MesosConversion.status(update, now: 5).hasUnreachableTime)
+        update.unreachableSince = 1_700_000_000_123
+        let told = MesosConversion.status(update, now: 5)
+        #expect(told.unreachableTime.nanoseconds / 1_000_000 == 1_700_000_000_123)
+        #expect(told.reason == .reconciliation && told.state == .taskLost)
+        update = TaskUpdate(key: key, state: .lost, cause: .agentUnreachable)
+        #expect(MesosConversion.status(update, now: 5).unreachableTime.nanoseconds == 5_000_000_000)
+    }
+
     private static func scalar(_ name: String, _ value: Double) -> MesosResource {
         var resource = MesosResource()
         resource.name = name

@@ -16,6 +16,9 @@ extension MesosConversion {
         if update.uuid.isEmpty { status.clearUuid() } else { status.uuid = Data(update.uuid) }
         if !status.hasTimestamp { status.timestamp = now }
         if !update.message.isEmpty { status.message = update.message }
+        if let since = update.unreachableSince {
+            status.unreachableTime.nanoseconds = nanoseconds(Double(since) / 1000)
+        }
         tell(update, in: &status, now)
         return status
     }
@@ -34,7 +37,7 @@ extension MesosConversion {
             if !status.hasSource { status.source = update.body.isEmpty ? .master : .agent }
         case .agentUnreachable:
             master(.agentRemoved, "Agent \(agent) is unreachable")
-            status.unreachableTime.nanoseconds = nanoseconds(now)
+            if !status.hasUnreachableTime { status.unreachableTime.nanoseconds = nanoseconds(now) }
         case .agentGone(let byOperator):
             master(
                 byOperator ? .agentRemovedByOperator : .agentRemoved, "Agent \(agent) is gone")
