@@ -160,8 +160,7 @@ final class ServiceCluster {
         deliverEvents()
     }
 
-    /// The leader cannot say in time what becomes of the scheduler's oldest decision, which stays on
-    /// its way.
+    /// The leader cannot say in time what becomes of the oldest decision, which goes on.
     func losesSight() {
         guard let (id, _, _) = heldBack.first(where: { !unanswered.contains($0.0) }) else { return }
         unanswered.insert(id)
