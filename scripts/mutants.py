@@ -25,7 +25,8 @@ SECONDS_MAX = 240
 TEST_SECONDS_MAX = 900
 # The quick ones first.
 TESTS = [
-    "^(RaftCoreTests|ReplicationTests|StateMachineTests|StorageTests)\\.", "^SimulationTests\\."]
+    "^(RaftCoreTests|ReplicationTests|SchedulingTests|StateMachineTests|StorageTests)\\.",
+    "^SimulationTests\\."]
 SMOKE = [
     "votesTwice", "acknowledgesBeforeSync", "commitsUnmatched", "readsWithoutRound",
     "votesWithoutAdmission", "takesForwardsTwice", "skipsSyncsOfTheLog", "countsEmptyRevisions",

@@ -17,6 +17,8 @@ final class SimulatedDatacenter {
     var services = ServiceLedger()
     /// What schedulers of services decided, until the log has it.
     var serviceDecisions: [RequestID: ServiceDecision] = [:]
+    /// What the node had applied whose scheduler of services asked for a launch last.
+    var launchViews: [InstanceID: LogIndex] = [:]
     /// How often a process of a task began.
     var starts: [TaskKey: Int] = [:]
     /// Tasks of which a framework was told that they were never launched.

@@ -34,6 +34,7 @@ extension SimulatedMaster {
             step(.scheduler(stream, .subscribes(subscription)))
         case .call(let call):
             guard let serviceStream else { return }
+            world.datacenter.accepted(call, on: process)
             step(.scheduler(serviceStream, .call(call)))
         }
     }

@@ -1,5 +1,6 @@
 import Primitives
 import Replication
+import Scheduling
 import StateMachine
 
 /// What committed entries have written of services, record by record, and what ever was. The
@@ -32,6 +33,9 @@ struct ServiceLedger {
     private(set) var tasks: [InstanceID: TaskRecord] = [:]
     private(set) var agents: [AgentID: AgentRecord] = [:]
 
+    /// Of the entry that is being applied.
+    private var index = LogIndex.zero
+
     // What ever was.
     var begunDeployments: Set<DeploymentID> = []
     var endedDeployments: Set<DeploymentID> = []
@@ -39,6 +43,8 @@ struct ServiceLedger {
     var launchedInstances: Set<InstanceID> = []
     /// Tasks whose end somebody asked for.
     private(set) var stopped: Set<InstanceID> = []
+    /// Places that instances held until an entry ended them, in the order of those.
+    private(set) var places: [(index: LogIndex, service: ServiceID, agent: AgentID)] = []
     /// What schedulers had ended, by the entries that did it, in their order.
     var schedulerStops: [(index: LogIndex, instance: InstanceID)] = []
 
@@ -55,8 +61,9 @@ struct ServiceLedger {
         instances[id]?.phase == .launched && tasks[id]?.holdsResources == true
     }
 
-    mutating func apply(_ events: [Record]) -> Changes {
+    mutating func apply(_ events: [Record], at index: LogIndex) -> Changes {
         var changes = Changes()
+        self.index = index
         for event in events { apply(event, &changes) }
         return changes
     }
@@ -109,7 +116,12 @@ struct ServiceLedger {
             changes.begun.append(id)
             members[record.service, default: []].append(id)
         }
-        if let before, record == nil { members[before.service]?.removeAll { $0 == id } }
+        if let before, record == nil {
+            members[before.service]?.removeAll { $0 == id }
+            if before.phase == .launched, let agent = tasks[id]?.agent {
+                places.append((index, before.service, agent))
+            }
+        }
         instances[id] = record
     }
 
@@ -138,11 +150,19 @@ extension SimulatedDatacenter {
                 services.schedulerStops.append((index, id))
             }
         }
-        let changes = services.apply(applied.events)
+        let changes = services.apply(applied.events, at: index)
         checkDeployments(changes, command, index)
         checkInstances(changes, command)
         if case .service(.adjust(let adjustment)) = command, let decision {
             checkCapacity(adjustment, decision)
+        }
+    }
+
+    /// A scheduler of services accepts an offer, in view of its node's records.
+    func accepted(_ call: SchedulerCall, on process: SimulatedProcess) {
+        guard case .accept(_, let operations, _) = call else { return }
+        for case .launch(let task) in operations {
+            launchViews[task.task] = process.replica.store.appliedIndex
         }
     }
 

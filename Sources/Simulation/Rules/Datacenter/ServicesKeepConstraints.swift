@@ -21,7 +21,9 @@ extension SimulatedDatacenter {
             for constraint in constraints {
                 world.counters.count(CoverageMark.constraintJudged)
                 let place = value(constraint.field, launch.agent)
-                if allows(constraint, place, others.map { value(constraint.field, $0) }) {
+                var agents = others
+                if constraint.test == .cluster { agents += left(by: service, since: task.task) }
+                if allows(constraint, place, agents.map { value(constraint.field, $0) }) {
                     continue
                 }
                 world.violated(
@@ -30,6 +32,14 @@ extension SimulatedDatacenter {
                         + " others are on \(others), and \(constraint)")
             }
         }
+    }
+
+    /// Where instances were that ended while the launch was on its way. Only who wants company
+    /// minds.
+    private func left(by service: ServiceID, since launch: InstanceID) -> [AgentID] {
+        guard let view = launchViews[launch] else { return [] }
+        return services.places.reversed().prefix { $0.index > view }
+            .filter { $0.service == service }.map { $0.agent }
     }
 
     private func value(_ field: ByteText, _ agent: AgentID) -> ByteText? {
