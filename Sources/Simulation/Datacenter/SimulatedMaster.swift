@@ -122,6 +122,9 @@ final class SimulatedMaster {
         switch effect {
         case .propose(let id, let command):
             let term = office.master?.term
+            if case .frameworkDisconnected(let framework, _) = command {
+                world.datacenter.ledger.leaves(framework, at: world.now)
+            }
             decide(command) { [unowned self] outcome in
                 guard office.master?.term == term else { return }
                 step(.decided(id, outcome))

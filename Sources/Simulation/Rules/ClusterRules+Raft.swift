@@ -19,9 +19,11 @@ extension ClusterRules {
         if leaders[term] == nil { world.counters.count(CoverageMark.electionWon) }
         leaders[term] = machine.index
         // Whose vote came late may be elected after a later leader has committed: it need not have
-        // what is of a later term than its own.
+        // what is of a later term than its own, or was committed in one.
         var last = model.lastIndex
-        while let step = model.step(last), step.term > term { last = last.previous }
+        while let step = model.step(last), max(step.term, commitTerms[last] ?? .zero) > term {
+            last = last.previous
+        }
         guard let committed = model.step(last), last > process.replica.raft.log.snapshotIndex else {
             return
         }
@@ -149,6 +151,7 @@ extension ClusterRules {
         }
         let leaseCount = model.leases.count
         model.apply(entry)
+        commitTerms[index] = process.replica.raft.term
         if entry.kind == .command, Command.kind(of: entry.payload) == .datacenter {
             model.recordsChanged(applied.events.count)
             world.datacenter.committed(entry, applied)

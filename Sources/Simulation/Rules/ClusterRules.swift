@@ -12,6 +12,8 @@ final class ClusterRules {
     // Raft.
     /// Who led each term.
     var leaders: [Term: Int] = [:]
+    /// In which terms entries were committed, as far as whoever applied them first knew.
+    var commitTerms: [LogIndex: Term] = [:]
     /// Every entry that a leader or a follower ever wrote, by index; one for each term.
     var written: [[LogEntry]] = [[]]
     /// Term and vote that each machine promised to keep.

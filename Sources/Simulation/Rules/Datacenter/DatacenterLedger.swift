@@ -33,7 +33,9 @@ struct DatacenterLedger {
     private(set) var endedFrameworks: Set<FrameworkID> = []
     private(set) var goneAgents: Set<AgentID> = []
     private(set) var subscribedAt: [FrameworkID: Micros] = [:]
+    /// When that was decided: from then on its time runs, however long the entry takes.
     private(set) var disconnectedAt: [FrameworkID: Micros] = [:]
+    private var leavesAt: [FrameworkID: Micros] = [:]
 
     func launches(of id: FrameworkID) -> [TaskKey] { order.filter { $0.framework == id } }
 
@@ -82,7 +84,10 @@ struct DatacenterLedger {
         disconnectedAt[id] = nil
     }
 
-    mutating func disconnected(_ id: FrameworkID, at time: Micros) { disconnectedAt[id] = time }
+    mutating func leaves(_ id: FrameworkID, at time: Micros) { leavesAt[id] = time }
+    mutating func disconnected(_ id: FrameworkID, at time: Micros) {
+        disconnectedAt[id] = leavesAt[id] ?? time
+    }
     mutating func ended(_ id: FrameworkID) { endedFrameworks.insert(id) }
 }
 
