@@ -75,6 +75,10 @@ package struct PlaceSearch: Sendable {
             return .take(answer)
         case .startedBefore: break
         }
+        // The member that this server was is removed: who has it still has yet to apply that.
+        if case .membership(let own, _) = lost, own == answer.memberID {
+            return .wait(Self.outdated(answer))
+        }
         guard policy == .auto, mayReplace(answer.memberID) else { return .startedBefore(answer) }
         if replaces == answer.memberID { return .wait(Self.outdated(answer)) }
         replaces = answer.memberID
@@ -86,7 +90,7 @@ package struct PlaceSearch: Sendable {
         switch lost {
         case .directory: true
         case .disk(let own): member == own
-        case .membership(let own, let mayFollow): mayFollow && member != own
+        case .membership(_, let mayFollow): mayFollow
         }
     }
 

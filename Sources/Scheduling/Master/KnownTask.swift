@@ -95,7 +95,11 @@ package struct AgentDifferences: Equatable, Sendable {
         }
         for key in table.agents[agent]?.executors ?? [] where !alive.contains(key) {
             let tasks = launches[key] ?? []
-            if tasks.contains(where: { $0.state == .staging }) { continue }
+            // One whose end was asked for is not launched any more: its executor begins nowhere.
+            let isOver = table.frameworks[key.framework]?.record.phase == .ended
+            if !isOver, tasks.contains(where: { $0.state == .staging && $0.killIndex == 0 }) {
+                continue
+            }
             endedExecutors.append(
                 EndedExecutor(key: key, sequence: tasks.map(\.sequence).max() ?? 0))
         }

@@ -210,8 +210,9 @@ package struct Master: Sendable {
         case .frameworkLoss(let framework): frameworksLeaving.remove(framework)
         case .executorEnd(let key, let heard):
             switch outcome {
+            // A task came first: judged once more when that has ended.
+            case .refused(.executorInUse), .refused(nil), .unknown: endedExecutors[key] = heard
             case .done, .refused(_?): break
-            case .refused(nil), .unknown: endedExecutors[key] = heard
             }
         case .other: break
         }

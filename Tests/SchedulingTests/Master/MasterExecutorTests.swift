@@ -105,6 +105,22 @@ final class MasterExecutorTests {
         #expect(desk.launches(to: 1) == ["t", "late"])
     }
 
+    @Test("an executor whose only task is to be killed before its launch was sent begins nowhere")
+    func killedBeforeLaunch() throws {
+        try desk.registers(1)
+        desk.subscribes(1)
+        let offer = try nextOffer()
+        desk.step(.agent(AgentConnectionID(1), .disconnected))
+        try accept(offer, "t")
+        func ended() -> [ExecutorKey] {
+            AgentDifferences(of: executor.agent, known: [], in: desk.table).endedExecutors
+                .map(\.key)
+        }
+        #expect(ended().isEmpty, "it begins with its task")
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 0))
+        #expect(ended() == [executor])
+    }
+
     @Test("an executor that runs is not counted again with its next task")
     func countedOnce() throws {
         try running(executorCPUs: 2)

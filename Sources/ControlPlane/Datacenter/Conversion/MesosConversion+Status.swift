@@ -17,7 +17,8 @@ extension MesosConversion {
         if !status.hasTimestamp { status.timestamp = now }
         if !update.message.isEmpty { status.message = update.message }
         if let since = update.unreachableSince {
-            status.unreachableTime.nanoseconds = nanoseconds(Double(since) / 1000)
+            let (time, isOver) = Int64(clamping: since).multipliedReportingOverflow(by: 1_000_000)
+            status.unreachableTime.nanoseconds = isOver ? .max : time
         }
         tell(update, in: &status, now)
         return status
