@@ -26,6 +26,8 @@ TEST_SECONDS_MAX = 900
 # The quick ones first.
 TESTS = [
     "^(RaftCoreTests|ReplicationTests|SchedulingTests|StateMachineTests|StorageTests)\\.",
+    # Not those with real processes.
+    "^AgentTests\\.(Executor|ExecutorRestart|History|Order|Run|Store|Update)Tests/",
     "^SimulationTests\\."]
 SMOKE = [
     "votesTwice", "acknowledgesBeforeSync", "commitsUnmatched", "readsWithoutRound",

@@ -255,6 +255,24 @@
         case tellsExecutorsAgain
         /// What an executor that has ended held is never free.
         case keepsEndedExecutors
+        /// A launch may take what its agent has not free.
+        case launchesBeyondWhatIsFree
+        /// A launch is taken for an agent that has registered anew since it was decided.
+        case trustsOldSessions
+        /// A task's id may be used while that task lives.
+        case reusesLivingNames
+        /// A role is offered more than its limit.
+        case exceedsLimits
+        /// What was refused is offered again at once.
+        case forgetsRefusals
+        /// All roles weigh the same.
+        case ignoresWeights
+        /// What is reserved is offered to other roles.
+        case offersOthersReservations
+        /// Offers go to agents that a framework's constraints rule out.
+        case ignoresConstraints
+        /// The past of the records goes within its window.
+        case compactsTheWindow
 
         // Services
         /// A deployment's step is left before all is there that it asked for.
@@ -275,6 +293,8 @@
         case forgetsPlacesToBe
         /// What may be committed still is taken for lost, and decided once more.
         case takesUncertainForLost
+        /// What was decided for one state of a service is done to another.
+        case endsForAnotherState
         /// What came back after it was replaced stays.
         case keepsSurplus
 

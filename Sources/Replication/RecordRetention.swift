@@ -44,6 +44,11 @@ package struct RecordRetention: Sendable {
         time: UInt64, floor: Revision, pastBytes: Int, middle: @autoclosure () -> Revision?
     ) -> Revision? {
         guard let window else { return nil }
+        #if KEELSON_MUTANTS
+            if planted(.compactsTheWindow), let last = samples.last, last.revision > floor {
+                return last.revision
+            }
+        #endif
         if let first = samples.first, time >= first.time, time - first.time >= window,
             first.revision > floor
         {

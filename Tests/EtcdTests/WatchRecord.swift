@@ -97,7 +97,8 @@ final class WatchRecord {
 
     private func note(_ line: String) throws {
         guard line.hasPrefix("{") else {
-            complaint = line
+            // The reason comes before what etcdctl makes of it.
+            complaint += complaint.isEmpty ? line : "; " + line
             return
         }
         let answer = try JSON(line)

@@ -1,6 +1,6 @@
 package import Logging
 package import NIOCore
-internal import Primitives
+package import Primitives
 package import Scheduling
 package import StateMachine
 
@@ -234,7 +234,9 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package func explainServices() -> [ServiceID: ServiceExplanation] { services.explanations() }
 }
 
-extension MasterDriver: ServiceSchedulerHost {}
+extension MasterDriver: ServiceSchedulerHost {
+    package var level: FeatureLevel { node.store.members.clusterLevel }
+}
 
 extension DecisionOutcome {
     fileprivate init(_ outcome: ProposalOutcome) {

@@ -76,7 +76,10 @@ package struct MarathonAppDecoder {
         if let environment = fields.pairs("env") { definition.environment = environment }
         if let labels = fields.pairs("labels") { definition.labels = labels }
         if let user = fields.text("user") { definition.user = user.isEmpty ? nil : user }
-        if let role = fields.text("role") { definition.role = role }
+        if let role = fields.text("role") {
+            definition.role = role
+            if (try? role.validateRole()) == nil { fields.refuse("/role", "is not a valid role") }
+        }
         if let roles = fields.texts("acceptedResourceRoles") { definition.acceptedRoles = roles }
         if let uris = fields.texts("uris"), !uris.isEmpty || !fields.has("fetch") {
             definition.artifacts = uris.map { ServiceDefinition.Artifact(uri: $0) }

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import StateMachine
 
 /// Why a framework in a role is not offered an agent. The first that applies, in this order.
@@ -61,7 +62,12 @@ extension Allocator {
         }
         guard Allocator.isAllocatable(free) else { return Verdict(.noFreeResources) }
         var offer = free
-        if agents[slot].hasReservedFree {
+        #if KEELSON_MUTANTS
+            let isBlind = planted(.offersOthersReservations)
+        #else
+            let isBlind = false
+        #endif
+        if agents[slot].hasReservedFree, !isBlind {
             let role = clients[client].role
             let takesRefined = capabilities.contains(.reservationRefinement)
             let takesShared = capabilities.contains(.sharedResources)
@@ -73,6 +79,9 @@ extension Allocator {
         }
         var verdict = bounded(offer, by: clients[client].ledger, stage)
         guard let offer = verdict.offer else { return verdict }
+        #if KEELSON_MUTANTS
+            if planted(.forgetsRefusals) { return verdict }
+        #endif
         if let until = refusal(offer, slot: slot, client: client) {
             verdict.offer = nil
             verdict.obstacle = .filtered
@@ -93,6 +102,9 @@ extension Allocator {
         {
             return .otherRegion
         }
+        #if KEELSON_MUTANTS
+            if planted(.ignoresConstraints) { return nil }
+        #endif
         if let constraints = clients[client].constraints,
             !constraints.areMet(by: agents[slot].settings)
         {
@@ -104,7 +116,11 @@ extension Allocator {
     /// As much of `offer` as quota lets a role have.
     private func bounded(_ offer: Resources, by place: Int, _ stage: AllocationStage) -> Verdict {
         var verdict = Verdict(offer: offer)
-        let hasQuota = !ledgers[place].quota.isEmpty
+        #if KEELSON_MUTANTS
+            let hasQuota = !ledgers[place].quota.isEmpty && !planted(.exceedsLimits)
+        #else
+            let hasQuota = !ledgers[place].quota.isEmpty
+        #endif
         guard hasQuota || !required.isEmpty else { return verdict }
         var part = offer
         if hasQuota {

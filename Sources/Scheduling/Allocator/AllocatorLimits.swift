@@ -1,3 +1,5 @@
+internal import StateMachine
+
 /// Bounds of the allocator. Amounts are in thousandths.
 package enum AllocatorLimits {
     /// Offers of one framework that are neither accepted nor declined.
@@ -10,7 +12,8 @@ package enum AllocatorLimits {
     /// Sums over this many agents of the largest amounts stay within 64 bits.
     package static let agentsMax = 200_000
     package static let frameworksMax = 20_000
-    package static let rolesPerFrameworkMax = 256
+    /// As many as a framework's record may have.
+    package static let rolesPerFrameworkMax = DatacenterLimits.rolesMax
     package static let attributesMax = 1_000
     package static let constraintGroupsMax = 64
     package static let constraintsPerGroupMax = 64

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import StateMachine
 
 /// The dominant share of dominant-resource fairness: the largest share of any one resource
@@ -18,6 +19,9 @@ enum FairShare {
             guard all > 0 else { continue }
             dominant = max(dominant, ratio(element.amount, all))
         }
+        #if KEELSON_MUTANTS
+            if planted(.ignoresWeights) { return dominant }
+        #endif
         return dominant * UInt64(AllocatorLimits.weightDefault) / UInt64(max(1, weight))
     }
 

@@ -149,6 +149,7 @@ extension Master {
         }
         if killIndex > orders.killIndex {
             orders.killIndex = killIndex
+            if !orders.wasLaunched { beginsNowhere(task, session, in: table) }
             effects.append(
                 .toAgent(
                     session.connection,
@@ -157,6 +158,29 @@ extension Master {
                         graceMilliseconds: task.killGraceMilliseconds)))
         }
         sent[key] = orders
+    }
+
+    /// A task's end was asked for before its launch was sent. Where its launch brought its executor
+    /// along, and every other task of that executor came to the same, its agent has never heard of
+    /// the executor and will not say that it ended.
+    private mutating func beginsNowhere(
+        _ task: TaskRecord, _ session: AgentSession, in table: DatacenterTable
+    ) {
+        guard let id = task.executor, let agent = table.agents[task.agent] else { return }
+        let key = ExecutorKey(task.agent, task.key.framework, id)
+        guard let executor = table.executors[key], executor.sequence >> 12 == task.launchIndex,
+            task.launchIndex > session.session
+        else { return }
+        let tasks = agent.tasks.compactMap { table.tasks[$0] }.filter {
+            $0.key.framework == key.framework && $0.executor == id
+        }
+        let hasEnded = table.frameworks[key.framework]?.record.phase == .ended
+        let isUnheard = tasks.allSatisfy {
+            $0.state == .staging && (hasEnded || $0.killIndex > 0)
+                && sent[$0.key]?.wasLaunched != true
+        }
+        guard isUnheard else { return }
+        endedExecutors[key] = tasks.map(\.sequence).max()
     }
 
     /// A group goes out as one order, with its first task.

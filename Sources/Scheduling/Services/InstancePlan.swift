@@ -30,6 +30,7 @@ package struct InstancePlan: Equatable, Sendable {
         wanted = record.isEnding ? 0 : Int(active?.definition.instances ?? 0)
         adjustment = ServiceAdjustment(
             service: record.id, configuration: configuration, begun: record.begun)
+        adjustment.basis = ServiceAdjustment.Basis(record)
         views = service.instances.compactMap { id in
             guard let instance = table.services.instances[id],
                 let version = service.version(instance.version)

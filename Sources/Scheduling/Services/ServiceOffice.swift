@@ -1,3 +1,4 @@
+package import Primitives
 package import StateMachine
 
 /// The scheduler of services on one node, as a value: when there is one, what waits while a step is
@@ -30,9 +31,10 @@ package struct ServiceOffice: Sendable {
 
     /// Time passes on the node that is the master, in milliseconds: of its monotonic clock, and
     /// the cluster's.
+    /// - Parameter level: the cluster's: what may be written.
     /// - Returns: whether the caller is to perform steps.
     package mutating func tick(
-        now: UInt64, clusterTime: UInt64, table: DatacenterTable,
+        now: UInt64, clusterTime: UInt64, level: FeatureLevel, table: DatacenterTable,
         settings: ServiceSchedulerSettings,
         traits: @escaping @Sendable (AgentRecord) -> AllocatorAgent
     ) -> Bool {
@@ -42,7 +44,7 @@ package struct ServiceOffice: Sendable {
                 settings: settings, table: table, now: now, clusterTime: clusterTime,
                 traits: traits)
         }
-        return add(.tick(now: now, clusterTime: clusterTime), to: life)
+        return add(.tick(now: now, clusterTime: clusterTime, level: level), to: life)
     }
 
     /// Entries were applied on this node.

@@ -69,6 +69,8 @@ extension ServiceScheduler {
             return (a, one) < (b, other)
         }
         var used: Set<Int> = []
+        // With what others have found on them.
+        var full: Set<Int> = []
         var refused: [Int: OfferRefusal] = [:]
         while !queue.isEmpty, !places.isEmpty {
             var next: [Int] = []
@@ -86,7 +88,10 @@ extension ServiceScheduler {
                 case .fits(let resources, let ports):
                     guard open[place].launches.count < settings.launchesMax,
                         open[place].launchBytes < settings.launchBytesMax
-                    else { continue }
+                    else {
+                        full.insert(place)
+                        continue
+                    }
                     queue.removeFirst()
                     launch(record, active.definition, resources, ports, on: &open[place])
                     rules.add(open[place].agent)
@@ -99,7 +104,7 @@ extension ServiceScheduler {
             if !hasPlaced { break }
             places = next
         }
-        count(refused, offers: open.count, used: used.count, of: id)
+        count(refused, offers: open.count, used: used.union(full).count, of: id)
     }
 
     private mutating func note(
@@ -129,7 +134,8 @@ extension ServiceScheduler {
             TaskLaunch(
                 task: record.id, role: offer.offer.role, resources: resources,
                 info: info.encode()))
-        launching[record.id] = AcceptedLaunch(agent: offer.offer.agent, since: now)
+        launching[record.id] = AcceptedLaunch(
+            agent: offer.offer.agent, since: now, retryAt: now + settings.launchMilliseconds)
     }
 
     private mutating func count(

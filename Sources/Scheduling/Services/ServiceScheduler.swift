@@ -1,4 +1,3 @@
-internal import HeapModule
 internal import Primitives
 package import StateMachine
 
@@ -16,15 +15,6 @@ package struct ServiceScheduler: Sendable {
         case time
     }
 
-    struct Wake: Comparable, Sendable {
-        var time: UInt64
-        var service: ServiceID
-
-        static func < (one: Wake, other: Wake) -> Bool {
-            (one.time, one.service) < (other.time, other.service)
-        }
-    }
-
     struct OpenDecision: Sendable {
         var decision: Decision
         /// On the node's clock.
@@ -39,8 +29,12 @@ package struct ServiceScheduler: Sendable {
 
     /// An instance that an offer was accepted for.
     struct AcceptedLaunch: Sendable {
-        var agent: AgentID
+        /// Nil once it is certain that nothing came of it.
+        var agent: AgentID?
         var since: UInt64
+        /// When it may be tried again; where nothing was heard, once it is certain as well that
+        /// nothing will come of it.
+        var retryAt: UInt64
     }
 
     /// What was seen of offers while instances of a service wait.
@@ -72,7 +66,9 @@ package struct ServiceScheduler: Sendable {
     private var adjusting: Set<ServiceID> = []
     private var advancing: Set<DeploymentID> = []
     private var converged: Set<ServiceID> = []
-    private var wakes = Heap<Wake>()
+    private var wakes = ServiceWakes()
+    /// The cluster's: what may be written.
+    private var level = FeatureLevel.first
     /// Those that were not allowed to go on, and the cluster's time at which they try again.
     private var retries: [DeploymentID: UInt64] = [:]
     #if KEELSON_MUTANTS
@@ -92,7 +88,8 @@ package struct ServiceScheduler: Sendable {
     private var wantsOffers: Bool?
     /// Instances wait that no offer was asked for.
     var needsRevival = false
-    private var roles: [ByteText] = []
+    /// When roles that the records do not have may be told to the master again.
+    private var updateAt: UInt64 = 0
     private var roleOfService: [ServiceID: ByteText] = [:]
     private var servicesOfRole: [ByteText: Int] = [:]
 
@@ -112,7 +109,6 @@ package struct ServiceScheduler: Sendable {
             if planted(.forgetsDeployments) { forgotten = table.services.deploymentIDs }
         #endif
         for id in table.services.serviceIDs { noteRole(of: id, in: table) }
-        roles = wantedRoles
     }
 
     package mutating func step(
@@ -120,7 +116,8 @@ package struct ServiceScheduler: Sendable {
         into effects: inout [ServiceSchedulerEffect]
     ) {
         switch input {
-        case .tick(let now, let clusterTime):
+        case .tick(let now, let clusterTime, let level):
+            self.level = level
             self.now = max(self.now, now)
             self.clusterTime = max(self.clusterTime, clusterTime)
             tick(in: table, into: &effects)
@@ -130,6 +127,10 @@ package struct ServiceScheduler: Sendable {
         case .disconnected:
             isSubscribed = false
             subscribeAt = now + settings.subscribeMilliseconds
+            // Nobody answers those any more.
+            for id in launching.keys.sorted() where launching[id]?.agent != nil {
+                launching[id]?.retryAt = now
+            }
         }
     }
 
@@ -214,7 +215,7 @@ package struct ServiceScheduler: Sendable {
         case .adjust(let service):
             adjusting.remove(service)
             if isRefused {
-                wakes.insert(Wake(time: retryAt, service: service))
+                wakes.add(service, at: retryAt)
             } else {
                 look(at: service)
             }
@@ -235,10 +236,9 @@ package struct ServiceScheduler: Sendable {
     private mutating func tick(
         in table: DatacenterTable, into effects: inout [ServiceSchedulerEffect]
     ) {
-        while let wake = wakes.min, wake.time <= clusterTime {
-            wakes.removeMin()
-            if waiting[wake.service] != nil { needsRevival = true }
-            look(at: wake.service)
+        for service in wakes.take(until: clusterTime) {
+            if waiting[service] != nil { needsRevival = true }
+            look(at: service)
         }
         let time = clusterTime
         for id in retries.filter({ $0.value <= time }).keys.sorted() {
@@ -271,9 +271,10 @@ package struct ServiceScheduler: Sendable {
             converged.remove(id)
             return
         }
-        let plan = InstancePlan(service, in: table, clusterTime: clusterTime)
+        var plan = InstancePlan(service, in: table, clusterTime: clusterTime)
+        if level < .adjustmentBasis { plan.adjustment.basis = nil }
         noteWaiting(plan.waiting, of: service)
-        if let time = plan.wakeAt { wakes.insert(Wake(time: time, service: id)) }
+        if let time = plan.wakeAt { wakes.add(id, at: time) }
         if plan.adjustment.isEmpty {
             if plan.isConverged { converged.insert(id) }
             if service.record.deployment.rawValue != 0 {
@@ -303,7 +304,7 @@ package struct ServiceScheduler: Sendable {
         let before = waiting[id] ?? []
         waiting[id] = instances
         if service.record.delayedUntil > clusterTime {
-            wakes.insert(Wake(time: service.record.delayedUntil, service: id))
+            wakes.add(id, at: service.record.delayedUntil)
         } else if instances.last != before.last || refusals[id] == nil {
             // Newer ones stand behind older ones.
             needsRevival = true
@@ -351,12 +352,12 @@ package struct ServiceScheduler: Sendable {
         if !isSubscribed {
             guard now >= subscribeAt else { return }
             subscribeAt = now + settings.subscribeMilliseconds * 10
-            roles = wantedRoles
             effects.append(.subscribe(subscription))
             return
         }
-        if roles != wantedRoles {
-            roles = wantedRoles
+        let known = table.frameworks[ServiceFramework.id]?.record.roles
+        if now >= updateAt, known != wantedRoles {
+            updateAt = now + settings.retryMilliseconds
             var update = subscription
             update.isUpdate = true
             effects.append(.call(.update(update)))
@@ -380,20 +381,21 @@ package struct ServiceScheduler: Sendable {
         return waiting[id]?.contains { launching[$0] == nil } ?? false
     }
 
-    private func isLate(_ launch: AcceptedLaunch) -> Bool {
-        now >= launch.since + settings.launchMilliseconds
+    /// Whether there are launches of which only a later decision tells what came of them.
+    private var hasLateLaunches: Bool {
+        launching.values.contains { $0.agent != nil && now >= $0.retryAt }
     }
-
-    private var hasLateLaunches: Bool { launching.values.contains { isLate($0) } }
 
     /// Launches that nothing came of, and nothing will: one that may be committed still has its
     /// place, which counts for constraints.
     private mutating func forgetLaunches() {
-        guard hasLateLaunches else { return }
+        guard launching.values.contains(where: { now >= $0.retryAt }) else { return }
         #if KEELSON_MUTANTS
             if planted(.takesUncertainForLost) { settledAt = now }
         #endif
-        let late = launching.filter { isLate($0.value) && $0.value.since < settledAt }
+        let late = launching.filter {
+            now >= $0.value.retryAt && ($0.value.agent == nil || $0.value.since < settledAt)
+        }
         for id in late.keys.sorted() { launching[id] = nil }
         if !late.isEmpty { needsRevival = true }
     }
@@ -425,7 +427,10 @@ package struct ServiceScheduler: Sendable {
         }
         switch update.cause {
         case .invalidOffers, .invalidTask, .invalidFramework:
-            if launching.removeValue(forKey: update.key.task) != nil { needsRevival = true }
+            // Not at once: it may be refused again, for the same reason.
+            let retryAt = now + settings.retryMilliseconds
+            launching[update.key.task]?.agent = nil
+            launching[update.key.task]?.retryAt = retryAt
         case .agent, .agentUnreachable, .agentGone, .reconciliation: break
         }
     }
@@ -443,11 +448,16 @@ package struct ServiceScheduler: Sendable {
         if let role { servicesOfRole[role, default: 0] += 1 }
     }
 
+    /// Those that a framework may have. Services of others wait, and are told why.
     private var wantedRoles: [ByteText] {
-        Set(servicesOfRole.keys).union([ResourceNames.anyRole]).sorted()
+        let own = servicesOfRole.keys.filter { (try? $0.validateRole()) != nil }
+            .filter { $0 != ResourceNames.anyRole }.sorted()
+        return ([ResourceNames.anyRole] + own.prefix(AllocatorLimits.rolesPerFrameworkMax - 1))
+            .sorted()
     }
 
     private var subscription: Subscription {
+        let roles = wantedRoles
         var subscription = Subscription(
             id: ServiceFramework.id, newID: ServiceFramework.id,
             info: ServiceFramework.info(roles: roles), roles: roles)

@@ -1,3 +1,4 @@
+package import Primitives
 package import StateMachine
 
 /// What happens to the scheduler of services. Times are in milliseconds.
@@ -5,7 +6,8 @@ package enum ServiceSchedulerInput: Sendable {
     /// - Parameters:
     ///   - now: of the node's monotonic clock.
     ///   - clusterTime: the leader's (``Store/clusterTime``, gone on from).
-    case tick(now: UInt64, clusterTime: UInt64)
+    ///   - level: the cluster's: what may be written.
+    case tick(now: UInt64, clusterTime: UInt64, level: FeatureLevel = .newest)
     /// An entry was applied on this node.
     case applied([DatacenterChange])
     /// What came of a decision. Its changes were told before.
@@ -33,7 +35,7 @@ package struct ServiceSchedulerSettings: Equatable, Sendable {
     package var launchMilliseconds: UInt64 = 30_000
     /// Between a stream that ended and the next one.
     package var subscribeMilliseconds: UInt64 = 1_000
-    /// A decision that was refused is made again after it.
+    /// A decision or a launch that was refused is made again after it.
     package var retryMilliseconds: UInt64 = 500
     /// While a deadline is on record, the cluster's time is written down so often.
     package var timeRecordMilliseconds: UInt64 = 5_000

@@ -190,11 +190,9 @@ package struct ServiceTaskInfo: Sendable {
         add("MARATHON_APP_RESOURCE_MEM", Thousandths.text(definition.mem))
         add("MARATHON_APP_RESOURCE_DISK", Thousandths.text(definition.disk))
         add("MARATHON_APP_RESOURCE_GPUS", Thousandths.text(definition.gpus))
-        add(
-            "MARATHON_APP_LABELS",
-            definition.labels.map { Self.variable($0.name) }.joined(
-                separator: " "))
-        for label in definition.labels {
+        let labels = labelsOfEnvironment
+        add("MARATHON_APP_LABELS", labels.map { Self.variable($0.name) }.joined(separator: " "))
+        for label in labels {
             add("MARATHON_APP_LABEL_" + Self.variable(label.name), label.value.text)
         }
         add("HOST", hostname.text)
@@ -207,6 +205,23 @@ package struct ServiceTaskInfo: Sendable {
         let own = Set(definition.environment.map(\.name))
         return found.filter { !own.contains($0.name) } + definition.environment
     }
+
+    /// Marathon leaves out what is longer than 512 bytes, too. All together are bounded, so that no
+    /// definition makes a task of more bytes than a launch may have.
+    private var labelsOfEnvironment: [ServiceDefinition.Pair] {
+        var left = Self.labelBytesMax
+        return definition.labels.filter { label in
+            let (name, value) = (label.name.byteCount, label.value.byteCount)
+            guard name <= Self.labelPartBytesMax, value <= Self.labelPartBytesMax,
+                2 * name + value <= left
+            else { return false }
+            left -= 2 * name + value
+            return true
+        }
+    }
+
+    private static let labelPartBytesMax = 512
+    private static let labelBytesMax = 64 << 10
 
     /// Upper case, and an underscore for what no name of a variable has.
     private static func variable(_ name: ByteText) -> String {

@@ -1,3 +1,4 @@
+import Replication
 import Scheduling
 import StateMachine
 
@@ -6,7 +7,8 @@ import StateMachine
 extension SimulatedMaster {
     func tickServices(_ clusterTime: UInt64) {
         let isDue = services.tick(
-            now: now, clusterTime: clusterTime, table: table,
+            now: now, clusterTime: clusterTime, level: process.replica.store.members.clusterLevel,
+            table: table,
             settings: world.settings.serviceSettings, traits: { SimulatedPlace.traits(of: $0) })
         if isDue { performServices() }
     }

@@ -8,7 +8,7 @@ extension DatacenterCommand {
         case registerAgent = 1
         case agentUnreachable, agentGone, agentMode, subscribe, frameworkDisconnected, endFramework
         case launch, reportStatuses, acknowledge, kill, executorEnded, role, time, master, service
-        case compact
+        case compact, adjust
     }
 
     package func encode() -> [UInt8] {
@@ -70,9 +70,10 @@ extension DatacenterCommand {
         case .time: writer.begin(Number.time.rawValue)
         case .master(let record):
             writer.begin(Number.master.rawValue)
-            writer.write(record.member)
-            writer.write(record.term)
-            writer.writeLengthPrefixed(record.url)
+            record.encodeCommand(into: &writer)
+        case .service(.adjust(let adjustment)) where adjustment.basis != nil:
+            writer.begin(Number.adjust.rawValue)
+            adjustment.encodeWithBasis(into: &writer)
         case .service(let command):
             writer.begin(Number.service.rawValue)
             command.encode(into: &writer)
@@ -90,6 +91,7 @@ extension DatacenterCommand {
         switch number {
         case .service: .services
         case .compact: .recordCompaction
+        case .adjust: .adjustmentBasis
         case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
             .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
             .executorEnded, .role, .time, .master:
@@ -165,6 +167,7 @@ extension DatacenterCommand {
             return .role(record)
         case .time: return .time
         case .service: return .service(try ServiceCommand(&reader))
+        case .adjust: return .service(.adjust(try ServiceAdjustment(withBasis: &reader)))
         case .compact: return .compact(Revision(Int64(bitPattern: try reader.read())))
         case .master:
             return .master(
@@ -181,6 +184,14 @@ extension RoleRecord {
         writer.write(weight)
         writer.write(guarantee)
         writer.write(limit)
+    }
+}
+
+extension MasterRecord {
+    fileprivate func encodeCommand(into writer: inout ByteWriter) {
+        writer.write(member)
+        writer.write(term)
+        writer.writeLengthPrefixed(url)
     }
 }
 

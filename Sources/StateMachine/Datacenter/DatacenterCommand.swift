@@ -32,6 +32,7 @@ package enum DatacenterCommand: Equatable, Sendable {
     /// What a node must know to apply it.
     package var level: FeatureLevel {
         switch self {
+        case .service(.adjust(let adjustment)) where adjustment.basis != nil: .adjustmentBasis
         case .service: .services
         case .compact: .recordCompaction
         case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,

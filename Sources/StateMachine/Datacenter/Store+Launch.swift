@@ -45,7 +45,11 @@ extension Store {
         guard task.task.isValid else { throw .invalidName(task.task.description) }
         // An id may be used again when its last task has ended and its framework knows.
         if let known = datacenterTable.tasks[key], known.holdsResources || !known.waiting.isEmpty {
-            throw .duplicateTask(key)
+            #if KEELSON_MUTANTS
+                if !planted(.reusesLivingNames) { throw .duplicateTask(key) }
+            #else
+                throw .duplicateTask(key)
+            #endif
         }
         if plan.tasks.contains(where: { $0.record.key == key }) { throw .duplicateTask(key) }
         try plan.take(task.resources, at: place)
@@ -113,6 +117,9 @@ private struct LaunchPlan {
     }
 
     mutating func take(_ resources: Resources, at place: Int) throws(DatacenterError) {
+        #if KEELSON_MUTANTS
+            if planted(.launchesBeyondWhatIsFree) { return taken = taken.with(resources) }
+        #endif
         guard let rest = free.subtracting(resources) else {
             throw .notFree(launch.agent, operation: place)
         }

@@ -141,6 +141,17 @@ extension ServiceAdjustment {
         stops = try reader.readInstances()
         forgets = try reader.readInstances()
     }
+
+    func encodeWithBasis(into writer: inout ByteWriter) {
+        encode(into: &writer)
+        writer.write(basis?.active ?? 0)
+        writer.write(basis?.isEnding == true ? UInt8(1) : 0)
+    }
+
+    init(withBasis reader: inout ByteReader) throws(DecodingError) {
+        try self.init(&reader)
+        basis = Basis(active: try reader.read(), isEnding: try reader.readFlag())
+    }
 }
 
 // MARK: - Parts

@@ -58,6 +58,26 @@ package struct ServiceAdjustment: Equatable, Sendable {
     package var stops: [InstanceID] = []
     /// Out of reach for too long: they count no more, and end when they come back.
     package var forgets: [InstanceID] = []
+    /// What else of the service it is for. Of level ``FeatureLevel/adjustmentBasis``: nil in
+    /// entries of before.
+    package var basis: Basis?
+
+    /// An end that was decided for one state of a service must not come to another: a deletion
+    /// that was taken back, a number of instances that was raised again.
+    package struct Basis: Equatable, Sendable {
+        /// The version that it has, zero for none.
+        package var active: UInt64
+        package var isEnding: Bool
+
+        package init(active: UInt64, isEnding: Bool) {
+            self.active = active
+            self.isEnding = isEnding
+        }
+
+        package init(_ record: ServiceRecord) {
+            self.init(active: record.active, isEnding: record.isEnding)
+        }
+    }
 
     package init(service: ServiceID, configuration: UInt64, begun: UInt64) {
         self.service = service

@@ -19,6 +19,13 @@ extension Store {
         guard service.record.begun == adjustment.begun || isBegunAgain,
             (active?.configuration ?? 0) == adjustment.configuration
         else { throw .staleAdjustment(adjustment.service) }
+        if let basis = adjustment.basis, basis != ServiceAdjustment.Basis(service.record) {
+            #if KEELSON_MUTANTS
+                if !planted(.endsForAnotherState) { throw .staleAdjustment(adjustment.service) }
+            #else
+                throw .staleAdjustment(adjustment.service)
+            #endif
+        }
         let count = adjustment.stops.count + adjustment.forgets.count + Int(adjustment.starts)
         guard count <= ServiceLimits.batchMax else {
             throw .tooMany(what: "instances in one decision", max: ServiceLimits.batchMax)

@@ -28,6 +28,7 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
     init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
     var table: DatacenterTable { store.datacenterTable }
+    var level: FeatureLevel { .newest }
     var asksWhoCalls = false
     var revision: Int64 { store.revision.rawValue }
     var clock: UInt64 { store.clock }

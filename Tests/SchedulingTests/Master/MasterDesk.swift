@@ -19,6 +19,8 @@ final class MasterDesk {
     var holdsBack = false
     private(set) var heldBack: [(DecisionID, DatacenterCommand, Term)] = []
     private var sequence: UInt64 = 0
+    /// What finds no room in the log, of what is committed one by one.
+    var refuses: (DatacenterCommand) -> Bool = { _ in false }
     /// Who else follows what is applied.
     var onApplied: ([DatacenterChange]) -> Void = { _ in }
 
@@ -86,6 +88,9 @@ final class MasterDesk {
         for (id, _, _) in refused { step(.decided(id, .refused(nil))) }
     }
 
+    /// What was decided never comes into the log, and nobody says so.
+    func loseAll() { heldBack = [] }
+
     /// What was decided took too long: nobody says whether it is in the log.
     /// - Parameter isInLog: whether it is, and is applied later.
     func timeOut(isInLog: Bool) {
@@ -127,6 +132,7 @@ final class MasterDesk {
     func commitOne(unseen: Bool = false) {
         guard !heldBack.isEmpty else { return }
         let (id, command, decidedIn) = heldBack.removeFirst()
+        if refuses(command) { return step(.decided(id, .refused(nil))) }
         let applied = apply(command, decidedIn: decidedIn)
         if unseen { return }
         if !applied.datacenterChanges.isEmpty { step(.applied(applied.datacenterChanges)) }

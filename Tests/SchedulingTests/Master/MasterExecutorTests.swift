@@ -121,6 +121,29 @@ final class MasterExecutorTests {
         #expect(ended() == [executor])
     }
 
+    @Test("nor does one whose tasks were launched and ended in one turn of the log")
+    func killedWithLaunch() throws {
+        try desk.registers(1)
+        desk.subscribes(1)
+        let offer = try nextOffer()
+        desk.holdsBack = true
+        try accept(offer, "t")
+        let launch = try #require(desk.heldBack.first)
+        desk.loseAll()
+        desk.holdsBack = false
+        let launched = desk.apply(launch.1)
+        var changes = launched.datacenterChanges
+        let key = TaskKey(executor.framework, TaskID("t"))
+        changes += desk.apply(.kill(key, graceMilliseconds: 0)).datacenterChanges
+        desk.step(.applied(changes))
+        desk.step(.decided(launch.0, DecisionOutcome.of(launched)))
+        #expect(desk.launches(to: 1).isEmpty && desk.kills(to: 1) == ["t"])
+        #expect(desk.table.executors[executor] != nil)
+        desk.reports(1, "t", .killed, "u1")
+        #expect(desk.table.executors.isEmpty)
+        #expect(desk.table.agents[executor.agent]?.used.isEmpty == true)
+    }
+
     @Test("an executor that runs is not counted again with its next task")
     func countedOnce() throws {
         try running(executorCPUs: 2)

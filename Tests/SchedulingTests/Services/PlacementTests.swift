@@ -137,6 +137,29 @@ struct PlacementTests {
         #expect(Array(bytes.prefix(10)) == [0x0A, 8] + Array("web.prod".utf8))
     }
 
+    @Test("no definition that is allowed makes a task of more bytes than a launch may have")
+    func largestTaskInfo() throws {
+        var definition = ServiceCluster.service("/prod/web")
+        definition.labels = (0..<1_000).map { number in
+            .init(ByteText("label-\(number)"), ByteText(String(repeating: "x", count: 490)))
+        }
+        #expect(definition.problems.isEmpty)
+        func bytes() throws -> Int {
+            let instance = InstanceRecord(
+                id: InstanceID("prod_web.1"), service: "/prod/web", version: 1, configuration: 1,
+                sequence: 1)
+            return ServiceTaskInfo(
+                instance: instance, definition: definition, agent: AgentID("a1"), hostname: "h1",
+                resources: try ResourcesParser.parse("cpus:0.5"), ports: []
+            ).encode().count
+        }
+        #expect(try bytes() <= DatacenterLimits.infoBytesMax)
+        definition.labels = [.init("one", ByteText(String(repeating: "x", count: 400_000)))]
+        definition.environment = [.init("E", ByteText(String(repeating: "x", count: 100_000)))]
+        #expect(definition.problems.isEmpty)
+        #expect(try bytes() <= DatacenterLimits.infoBytesMax)
+    }
+
     @Test("versions are moments, and read back")
     func timestamps() {
         for milliseconds in [0, 1, 951_782_400_000, 1_709_210_096_999, 4_102_444_800_000]

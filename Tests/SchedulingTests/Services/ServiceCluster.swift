@@ -168,6 +168,12 @@ final class ServiceCluster {
         step(.decided(id, .unknown))
     }
 
+    /// The connection between the scheduler and the master ends.
+    func endStream() {
+        desk.step(.scheduler(SchedulerStreamID(stream), .disconnected))
+        step(.disconnected)
+    }
+
     /// The scheduler's oldest decision never comes into the log.
     func loseOldest() { heldBack.removeFirst() }
 

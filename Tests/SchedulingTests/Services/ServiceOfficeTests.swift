@@ -1,3 +1,4 @@
+import Primitives
 import Scheduling
 import StateMachine
 import Testing
@@ -14,8 +15,8 @@ struct ServiceOfficeTests {
 
     private func tick(_ office: inout ServiceOffice, _ table: DatacenterTable) -> Bool {
         office.tick(
-            now: 1_000, clusterTime: 1_000, table: table, settings: ServiceSchedulerSettings(),
-            traits: ServiceCluster.traits)
+            now: 1_000, clusterTime: 1_000, level: .newest, table: table,
+            settings: ServiceSchedulerSettings(), traits: ServiceCluster.traits)
     }
 
     private func drain(_ office: inout ServiceOffice) -> [ServiceSchedulerEffect] {

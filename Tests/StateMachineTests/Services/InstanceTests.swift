@@ -32,6 +32,30 @@ struct InstanceTests {
         try driver.master.check()
     }
 
+    @Test("ends that were decided for a service that goes are refused for one that stays")
+    func basis() throws {
+        try start()
+        driver.begin("/web", 3)
+        let ids = driver.instances("/web")
+        for id in ids { _ = try driver.launch(id) }
+        driver.apply(.change(ServiceChange([.remove("/web")])))
+        var ends = driver.adjustment("/web")
+        ends.stops = ids
+        ends.basis = driver.record("/web").map(ServiceAdjustment.Basis.init)
+        #expect(ends.basis?.isEnding == true)
+        try driver.put(
+            ServiceDriver.service("/web", instances: 3, command: "run"), force: true)
+        #expect(driver.record("/web")?.isEnding == false)
+        #expect(driver.error(.adjust(ends)) == .staleAdjustment("/web"))
+        #expect(driver.instances("/web") == ids)
+        // Nor where another number of them is wanted by now.
+        var fewer = driver.adjustment("/web")
+        fewer.stops = [ids[0]]
+        fewer.basis = ServiceAdjustment.Basis(active: 1, isEnding: false)
+        #expect(driver.error(.adjust(fewer)) == .staleAdjustment("/web"))
+        try driver.master.check()
+    }
+
     @Test("an instance is launched once, and not when it is wanted no more")
     func launches() throws {
         try start()

@@ -139,7 +139,13 @@ struct ServiceHistoryTests {
         var adjustment = ServiceAdjustment(service: "/a", configuration: 7, begun: 9)
         (adjustment.starts, adjustment.stops, adjustment.forgets) =
             (2, [InstanceID("a")], [InstanceID("b"), InstanceID("c")])
+        var based = adjustment
+        based.basis = ServiceAdjustment.Basis(active: 11, isEnding: true)
+        let level = DatacenterCommand.service(.adjust(based)).level
+        #expect(level == .adjustmentBasis && level > FeatureLevel.services)
+        #expect(DatacenterCommand.service(.adjust(adjustment)).level == .services)
         let commands: [ServiceCommand] = [
+            .adjust(based),
             .change(
                 ServiceChange(
                     [

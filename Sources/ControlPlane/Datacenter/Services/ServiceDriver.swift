@@ -1,9 +1,12 @@
+package import Primitives
 package import Scheduling
 package import StateMachine
 
 /// What the scheduler of services acts through: the master in its own process.
 package protocol ServiceSchedulerHost: AnyObject {
     var table: DatacenterTable { get }
+    /// The cluster's.
+    var level: FeatureLevel { get }
     func subscribe(
         _ subscription: Subscription, _ receive: @escaping (SchedulerEvent?) -> Void
     ) -> SchedulerStreamID
@@ -31,8 +34,8 @@ package final class ServiceDriver {
     /// Times are in milliseconds: of the node's monotonic clock, and the cluster's.
     package func tick(now: UInt64, clusterTime: UInt64) {
         let isDue = office.tick(
-            now: now, clusterTime: clusterTime, table: host.table, settings: settings,
-            traits: RecordReading.mesos.agent)
+            now: now, clusterTime: clusterTime, level: host.level, table: host.table,
+            settings: settings, traits: RecordReading.mesos.agent)
         if isDue { perform() }
     }
 
