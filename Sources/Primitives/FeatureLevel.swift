@@ -29,6 +29,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let recordCompaction = FeatureLevel(5)
     /// An executor's record is not removed while tasks of its are on its agent.
     package static let executorsInUse = FeatureLevel(5)
+    /// Operators change what an agent's resources are reserved for.
+    package static let operatorResources = FeatureLevel(6)
     /// The highest that this code knows.
-    package static let newest = FeatureLevel(5)
+    package static let newest = FeatureLevel(6)
 }

@@ -105,6 +105,7 @@ package final class Server: @unchecked Sendable {
             let services = EtcdServices(node: node, options: options)
             self.services = services
             let datacenter = DatacenterServices(node, configuration, logger)
+            datacenter.master.identities = services.identities
             self.datacenter = datacenter
             let observers = NodeObservers([services, datacenter.master])
             node.observer = observers
@@ -202,6 +203,7 @@ package final class Server: @unchecked Sendable {
         node.linearizableRead { [weak self] failure in
             guard let self else { return }
             guard failure != nil else {
+                services?.identities.becomeCurrent { _ in }
                 logger.notice(
                     "ready to serve client requests",
                     metadata: [

@@ -87,7 +87,7 @@ async function whyNot() {
   try {
     await ask("/ui/api/overview", AbortSignal.timeout(2000));
   } catch (error) {
-    if (error.status === 401) {
+    if (error.status === 401 || error.status === 403) {
       setStatus("refused", error.message);
       return true;
     }

@@ -8,7 +8,7 @@ extension DatacenterCommand {
         case registerAgent = 1
         case agentUnreachable, agentGone, agentMode, subscribe, frameworkDisconnected, endFramework
         case launch, reportStatuses, acknowledge, kill, executorEnded, role, time, master, service
-        case compact
+        case compact, operate
     }
 
     package func encode() -> [UInt8] {
@@ -77,6 +77,10 @@ extension DatacenterCommand {
             writer.begin(Number.service.rawValue)
             command.encode(into: &writer)
         case .compact(let revision): writer.begin(Number.compact.rawValue, revision)
+        case .operate(let agent, let operations):
+            writer.begin(Number.operate.rawValue)
+            writer.write(agent)
+            writer.writeList(operations) { $0.encode(into: &$1) }
         }
         return writer.bytes
     }
@@ -90,6 +94,7 @@ extension DatacenterCommand {
         switch number {
         case .service: .services
         case .compact: .recordCompaction
+        case .operate: .operatorResources
         case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
             .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
             .executorEnded, .role, .time, .master:
@@ -166,6 +171,12 @@ extension DatacenterCommand {
         case .time: return .time
         case .service: return .service(try ServiceCommand(&reader))
         case .compact: return .compact(Revision(Int64(bitPattern: try reader.read())))
+        case .operate:
+            return .operate(
+                try reader.readName(),
+                try reader.readList(max: DatacenterLimits.operationsMax) {
+                    source throws(DecodingError) in try Launch.Operation(&source)
+                })
         case .master:
             return .master(
                 MasterRecord(

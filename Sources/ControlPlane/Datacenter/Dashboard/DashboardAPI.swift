@@ -12,9 +12,9 @@ struct DashboardAPI: Sendable {
     func answer(
         _ route: DashboardRoute, _ request: SurfaceRequest
     ) async throws -> SurfaceAnswer {
-        let keys = DashboardKeys(access: access, showsAll: showsKeys)
+        let keys = DashboardKeys(access: access, caller: request.caller, showsAll: showsKeys)
         switch route {
-        case .door: return DashboardAnswer.door
+        case .door, .login: return DashboardAnswer.door
         case .file(let name): return try await file(name, request)
         case .alive: return DashboardAnswer.alive
         case .overview, .live:

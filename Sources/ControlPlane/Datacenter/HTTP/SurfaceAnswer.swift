@@ -35,10 +35,6 @@ struct SurfaceAnswer: Sendable {
     static let accepted = SurfaceAnswer(status: 202)
     static let done = SurfaceAnswer(status: 200)
 
-    /// Where authentication is on, nobody may call what does not know users: this API does not yet.
-    static let unauthorized = text(
-        401, "Authentication is on, and this API knows no users: it serves nobody")
-
     /// Not now: the client is to come back, and not at once.
     static func unavailable(_ message: String) -> SurfaceAnswer {
         var answer = text(503, message)
