@@ -10,12 +10,11 @@ package enum GivenCredentials: Equatable, Sendable {
     /// It says something that cannot be read.
     case unreadable
 
-    /// A user's name, a colon and a password, or a token, as base64 has them.
+    /// Of a header's value: a name, a colon and a password in base64, or a token.
     private static let bytesMax = 12 << 10
 
     /// - Parameter fields: `Authorization`, as often as it is there: `Basic` (RFC 7617), `Bearer`
-    ///   (RFC 6750), `token=…` as clients of DC/OS say it, or a bare token as etcd's gateway takes
-    ///   it.
+    ///   (RFC 6750), `token=` as clients of DC/OS say it, or a bare token as etcd's gateway takes it.
     package init(authorization fields: [String]) {
         guard let field = fields.first else {
             self = .none

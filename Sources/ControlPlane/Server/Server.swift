@@ -52,7 +52,7 @@ package final class Server: @unchecked Sendable {
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
         try await server.open(configuration, tls, services, storage, onHalt).get()
-        try await server.openHTTP(configuration)
+        try await server.openHTTP(configuration, tls.http)
         try await server.loop.submit { server.begin() }.get()
         return server
     }
@@ -138,9 +138,13 @@ package final class Server: @unchecked Sendable {
     }
 
     /// Listens for people and frameworks, where the configuration says so.
-    private func openHTTP(_ configuration: ServerConfiguration) async throws {
+    private func openHTTP(_ configuration: ServerConfiguration, _ tls: TLSPort?) async throws {
         guard let url = configuration.listenHTTPURLs.first else { return }
-        let desk = try await loop.submit { [self] in datacenter?.desk(configuration, logger) }.get()
+        let security = url.isSecure ? tls?.rpcSecurity : nil
+        invariant(!url.isSecure || security != nil, "\(url) is never served in plaintext")
+        let desk = try await loop.submit { [self] in
+            datacenter?.desk(configuration, security, logger)
+        }.get()
         guard let desk else { return }
         do {
             http = try await DatacenterServer.start(desk)

@@ -44,9 +44,12 @@ struct SurfaceAnswer: Sendable {
 
     /// The leader answers this one. Without a scheme, so that it stays the client's (Mesos'
     /// scheduler API says `//host:port/path`).
-    static func redirect(to place: ServicePlace, _ path: String) -> SurfaceAnswer {
+    /// - Parameter scheme: with its colon, where it is not to stay.
+    static func redirect(
+        to place: ServicePlace, _ path: String, scheme: String = ""
+    ) -> SurfaceAnswer {
         var answer = SurfaceAnswer(status: 307)
-        answer.headers[.location] = "//\(place.authority)\(path)"
+        answer.headers[.location] = "\(scheme)//\(place.authority)\(path)"
         return answer
     }
 

@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
+internal import RPC
 
 /// Reads a request, finds who answers it, and writes the answer.
 final class SurfaceResponder: Sendable {
@@ -82,12 +83,19 @@ final class SurfaceResponder: Sendable {
         }
         let given = GivenCredentials(request.headers)
         let place = channel.remoteAddress?.ipAddress ?? ""
+        let name = try await commonName(of: channel)
         let found = try await access.runAsync {
-            $0.callers.identify(given, commonName: nil, from: place)
+            $0.callers.identify(given, commonName: name, from: place)
         }
         let caller = try found.get()
         try await access.require(caller, needs)
         return caller
+    }
+
+    /// Of a certificate that was verified, and counts as a login.
+    private func commonName(of channel: any Channel) async throws -> String? {
+        guard let security = settings.security else { return nil }
+        return try await channel.eventLoop.submit { security.peerCommonName(channel) }.get()
     }
 
     private func finish(
@@ -156,7 +164,9 @@ final class SurfaceResponder: Sendable {
     }
 
     private var dashboard: DashboardAPI {
-        DashboardAPI(access: access, showsKeys: settings.showsKeys)
+        DashboardAPI(
+            access: access, showsKeys: settings.showsKeys,
+            scheme: settings.security == nil ? "http" : "https")
     }
 
     private var operators: OperatorAPI {
