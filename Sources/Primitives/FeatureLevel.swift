@@ -31,6 +31,8 @@ package struct FeatureLevel: Hashable, Comparable, Sendable, CustomStringConvert
     package static let executorsInUse = FeatureLevel(5)
     /// What is decided about a service's instances says for which state of the service it is.
     package static let adjustmentBasis = FeatureLevel(6)
+    /// Operators change what an agent's resources are reserved for.
+    package static let operatorResources = FeatureLevel(6)
     /// The highest that this code knows.
     package static let newest = FeatureLevel(6)
 }

@@ -27,7 +27,8 @@ struct Keelson: AsyncParsableCommand {
             """,
         subcommands: [
             ServerCommand.self, DevCommand.self, AgentCommand.self, FrameworkCommand.self,
-            TaskCommand.self, ServiceCommand.self,
+            TaskCommand.self, ServiceCommand.self, OfferCommand.self, QuotaCommand.self,
+            WeightCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
             HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,

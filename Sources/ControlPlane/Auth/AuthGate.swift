@@ -107,11 +107,52 @@ final class AuthGate: @unchecked Sendable {
     }
 
     private func becomeCurrent(_ call: ServerCall, _ then: @escaping () -> Void) {
-        node.linearizableRead { [weak self] failure in
-            guard let self, call.isOpen else { return }
+        becomeCurrent { failure in
+            guard call.isOpen else { return }
             if let failure { return call.finish(failure.status) }
-            isCurrent = true
             then()
+        }
+    }
+
+    /// Calls back at once where this node knows who may do what, and otherwise once it does, with
+    /// nil, or with why it does not yet.
+    func becomeCurrent(_ done: @escaping (ReadFailure?) -> Void) {
+        if isCurrent { return done(nil) }
+        node.linearizableRead { [weak self] failure in
+            if failure == nil { self?.isCurrent = true }
+            done(failure)
+        }
+    }
+
+    // MARK: Tokens on other ports
+
+    /// For whom a token is, for those who do not come over the client port. May call back at once.
+    /// - Parameter place: from where it is asked, such as the client's address.
+    func identify(
+        token: String, from place: String, _ done: @escaping (TokenOwner) -> Void
+    ) {
+        conclude(find(token: token), token, from: place, hasWaited: false, done)
+    }
+
+    private func conclude(
+        _ finding: Finding, _ token: String, from place: String, hasWaited: Bool,
+        _ done: @escaping (TokenOwner) -> Void
+    ) {
+        switch finding {
+        case .found(.user(let name, let revision)): done(.user(name, authRevision: revision))
+        case .notYet where !hasWaited:
+            node.linearizableRead { [weak self] failure in
+                guard let self, failure == nil else { return done(.unavailable) }
+                conclude(find(token: token), token, from: place, hasWaited: true, done)
+            }
+        case .unverified(let claimed, let digest):
+            let isTaken = signed?.verify(claimed, digest, from: place) { [weak self] claims in
+                guard let self else { return done(.unavailable) }
+                let finding = claims.map(identify) ?? .unknown
+                conclude(finding, token, from: place, hasWaited: hasWaited, done)
+            }
+            if isTaken != true { done(.busy) }
+        case .found(.unknown), .unknown, .notYet: done(.nobody)
         }
     }
 
@@ -175,6 +216,10 @@ final class AuthGate: @unchecked Sendable {
             }
         }
         if given.hasPrefix("Bearer ") { given.removeFirst("Bearer ".utf8.count) }
+        return find(token: given)
+    }
+
+    private func find(token given: String) -> Finding {
         if let signed { return find(given, in: signed) }
         guard let text = TokenText(given) else { return .unknown }
         guard let token = tokens.use(text.digest, now: .now()) else {
@@ -209,6 +254,16 @@ final class AuthGate: @unchecked Sendable {
 
     /// A token that claims to be further ahead of this node is made up.
     private static let entriesAheadMax: UInt64 = 1 << 20
+}
+
+/// For whom a token is.
+package enum TokenOwner: Equatable, Sendable {
+    case user([UInt8], authRevision: UInt64)
+    case nobody
+    /// Too many tokens wait to be verified.
+    case busy
+    /// The node cannot find out now: nobody leads, say.
+    case unavailable
 }
 
 extension ServerCall {

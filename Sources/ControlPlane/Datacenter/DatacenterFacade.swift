@@ -9,6 +9,14 @@ package protocol DatacenterFacade: AnyObject {
     var leadership: MasterLeadership { get }
     /// Whether authentication is on.
     var asksWhoCalls: Bool { get }
+    /// Calls back once this node, since it started, has applied everything that was committed when
+    /// it was asked, with true, or with false where that cannot be known now: until then it knows
+    /// who may do what only as of its checkpoint. Once that was so, it calls back at once.
+    func learnUsers(_ done: @escaping (Bool) -> Void)
+    /// For whom a token is. May call back at once.
+    /// - Parameter place: from where it is asked, such as the client's address.
+    func identify(
+        token: String, from place: String, _ done: @escaping (TokenOwner) -> Void)
     /// As of the last entry that was applied here: a value, to be read anywhere.
     var table: DatacenterTable { get }
     /// The revision that ``table`` is of.
@@ -55,6 +63,8 @@ package protocol DatacenterFacade: AnyObject {
     /// Offers that are neither answered nor taken back, by their numbers; empty where this node is
     /// not the master.
     func offers() -> [MasterOffer]
+    /// When each of them was made, in milliseconds of the monotonic clock.
+    func offerTimes() -> [OfferID: UInt64]
 
     /// Nil where this node is not the master.
     func explain(framework: FrameworkID) -> FrameworkExplanation?

@@ -30,7 +30,7 @@ final class DatacenterServices {
 
     /// What the HTTP port is made around; nil where there is none.
     func desk(
-        _ configuration: ServerConfiguration, _ logger: Logger
+        _ configuration: ServerConfiguration, _ security: RPCSecurity?, _ logger: Logger
     ) -> DatacenterServer.Desk? {
         guard let listen = configuration.listenHTTPURLs.first,
             let place = configuration.advertisedHTTPURL
@@ -42,7 +42,9 @@ final class DatacenterServices {
         settings.clusterName = configuration.initialClusterToken
         settings.clusterID = master.clusterID
         settings.flags = configuration.toldFlags
-        settings.showsKeys = !configuration.clientTLS.verifiesClients
+        settings.security = security
+        settings.showsKeys =
+            !configuration.clientTLS.verifiesClients || configuration.httpVerifiesClients
         return DatacenterServer.Desk(master, settings, logger: logger)
     }
 }

@@ -20,6 +20,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
     private var observers: [ChangeObserverID: ([AppliedChanges]?) -> Void] = [:]
     private lazy var services = ServiceDriver(self)
+    /// Who calls on the HTTP port; set before anybody can.
+    weak var identities: AuthGate?
 
     static let tick: TimeAmount = .milliseconds(20)
 
@@ -43,6 +45,18 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     package var eventLoop: any EventLoop { node.eventLoop }
     package var table: DatacenterTable { node.store.datacenterTable }
     package var asksWhoCalls: Bool { node.store.auth.isEnabled }
+    package func learnUsers(_ done: @escaping (Bool) -> Void) {
+        guard let identities else { return done(false) }
+        identities.becomeCurrent { done($0 == nil) }
+    }
+
+    package func identify(
+        token: String, from place: String, _ done: @escaping (TokenOwner) -> Void
+    ) {
+        guard let identities else { return done(.unavailable) }
+        identities.identify(token: token, from: place, done)
+    }
+
     package var revision: Int64 { node.store.revision.rawValue }
     package var store: Store { node.store }
 
@@ -223,6 +237,8 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func offers() -> [MasterOffer] { office.master?.offers ?? [] }
 
+    package func offerTimes() -> [OfferID: UInt64] { office.master?.offerTimes ?? [:] }
+
     package func explain(framework: FrameworkID) -> FrameworkExplanation? {
         try? office.master?.allocator.explain(framework: framework, now: Self.now)
     }
@@ -257,6 +273,7 @@ extension OperatorCall {
         case .teardown(let id): .endFramework(id, session: 0)
         case .kill(let key, let grace): .kill(key, graceMilliseconds: grace)
         case .role(let record): .role(record)
+        case .resources(let id, let operations): .operate(id, operations)
         case .service(let command): .service(command)
         }
     }

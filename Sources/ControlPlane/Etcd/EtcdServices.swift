@@ -77,6 +77,9 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     /// Methods of other services on the same port, behind the same question of who calls.
     package func guarding(_ routes: RPCRoutes) -> RPCRoutes { gate.guarding(routes) }
 
+    /// Who calls on other ports than the client port.
+    var identities: AuthGate { gate }
+
     private func registerAll(in routes: inout RPCRoutes) {
         kv.register(in: &routes)
         routes.stream("/etcdserverpb.Watch/Watch") { self.watches.open($0) }

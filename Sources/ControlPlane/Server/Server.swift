@@ -52,7 +52,7 @@ package final class Server: @unchecked Sendable {
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
         try await server.open(configuration, tls, services, storage, onHalt).get()
-        try await server.openHTTP(configuration)
+        try await server.openHTTP(configuration, tls.http)
         try await server.loop.submit { server.begin() }.get()
         return server
     }
@@ -105,6 +105,7 @@ package final class Server: @unchecked Sendable {
             let services = EtcdServices(node: node, options: options)
             self.services = services
             let datacenter = DatacenterServices(node, configuration, logger)
+            datacenter.master.identities = services.identities
             self.datacenter = datacenter
             let observers = NodeObservers([services, datacenter.master])
             node.observer = observers
@@ -137,9 +138,13 @@ package final class Server: @unchecked Sendable {
     }
 
     /// Listens for people and frameworks, where the configuration says so.
-    private func openHTTP(_ configuration: ServerConfiguration) async throws {
+    private func openHTTP(_ configuration: ServerConfiguration, _ tls: TLSPort?) async throws {
         guard let url = configuration.listenHTTPURLs.first else { return }
-        let desk = try await loop.submit { [self] in datacenter?.desk(configuration, logger) }.get()
+        let security = url.isSecure ? tls?.rpcSecurity : nil
+        invariant(!url.isSecure || security != nil, "\(url) is never served in plaintext")
+        let desk = try await loop.submit { [self] in
+            datacenter?.desk(configuration, security, logger)
+        }.get()
         guard let desk else { return }
         do {
             http = try await DatacenterServer.start(desk)
@@ -202,6 +207,7 @@ package final class Server: @unchecked Sendable {
         node.linearizableRead { [weak self] failure in
             guard let self else { return }
             guard failure != nil else {
+                services?.identities.becomeCurrent { _ in }
                 logger.notice(
                     "ready to serve client requests",
                     metadata: [

@@ -52,6 +52,10 @@ package struct ServerConfiguration: Sendable {
     package var authToken = "simple"
     package var clientTLS = TLSFlags(.client)
     package var peerTLS = TLSFlags(.peer)
+    /// Of the HTTP port, as given: what counts is ``httpTLSInForce``.
+    package var httpTLS = TLSFlags(.http)
+    /// Nil: as on the client port.
+    package var httpAsksForCertificates: Bool?
     package var tlsMinimumVersion = TLSProfile.Version.tls12.rawValue
     /// How long certificates hold that the server makes itself, in years.
     package var selfSignedYears = 1
@@ -248,6 +252,7 @@ package struct ServerConfiguration: Sendable {
             "it must be from 1 to 100 years", "The default is 1")
         try clientTLS.validate(urlFlag: "--listen-client-urls", urls: listenClientURLs)
         try peerTLS.validate(urlFlag: "--listen-peer-urls", urls: listenPeerURLs)
+        try httpTLSInForce.validate(urlFlag: "--listen-http-urls", urls: listenHTTPURLs)
         try peerTLS.validate(
             urlFlag: "--initial-advertise-peer-urls", urls: initialAdvertisePeerURLs)
         try peerTLS.validate(
@@ -303,9 +308,6 @@ package struct ServerConfiguration: Sendable {
             flag, text, listenHTTPURLs.count <= 1, "it has \(listenHTTPURLs.count) addresses",
             "Give one")
         for url in listenHTTPURLs {
-            try check(
-                flag, text, !url.isSecure, "it is served without TLS only",
-                "Give it as http://host:port, behind a proxy that speaks TLS")
             let others = listenClientURLs + listenPeerURLs
             try check(
                 flag, text, !others.contains { $0.host == url.host && $0.port == url.port },

@@ -14,7 +14,7 @@ enum SelfSigned {
     static func files(
         _ flags: TLSFlags, in dataDirectory: String, hosts: [String], years: Int
     ) throws(ConfigurationError) -> (certificate: String, key: String) {
-        let folder = "\(dataDirectory)/fixtures/\(flags.port == .client ? "client" : "peer")"
+        let folder = "\(dataDirectory)/fixtures/\(flags.portName)"
         let certificate = folder + "/cert.pem"
         let key = folder + "/key.pem"
         if isUsable(certificate, key, hosts) { return (certificate, key) }

@@ -1,10 +1,12 @@
 import Logging
 import RPC
 
-/// TLS of a server's two ports. Nil where a port has none.
+/// TLS of a server's ports. Nil where a port has none.
 struct ServerTLS: Sendable {
     let client: TLSPort?
     let peer: TLSPort?
+    /// Of the datacenter's HTTP port.
+    let http: TLSPort?
 
     /// Reads all files.
     /// - Throws: ``ConfigurationError``, which names the flag whose file cannot be used.
@@ -18,8 +20,17 @@ struct ServerTLS: Sendable {
             configuration.peerTLS, configuration,
             urls: configuration.listenPeerURLs + configuration.initialAdvertisePeerURLs,
             protocols: [], logger)
+        let httpFlags = configuration.httpTLSInForce
+        http =
+            configuration.listenHTTPURLs.contains(where: \.isSecure)
+            ? try Self.port(
+                httpFlags, configuration,
+                urls: configuration.listenHTTPURLs
+                    + [configuration.advertisedHTTPURL].compactMap(\.self),
+                protocols: ["http/1.1"], logger) : nil
         Self.warn(configuration.clientTLS, configuration.listenClientURLs, logger)
         Self.warn(configuration.peerTLS, configuration.listenPeerURLs, logger)
+        Self.warn(httpFlags, configuration.listenHTTPURLs, logger)
     }
 
     private static func port(

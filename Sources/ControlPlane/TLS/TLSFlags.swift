@@ -5,6 +5,8 @@ package struct TLSFlags: Equatable, Sendable {
     package enum Port: Sendable {
         case client
         case peer
+        /// The datacenter's HTTP port.
+        case http
     }
 
     package let port: Port
@@ -19,6 +21,15 @@ package struct TLSFlags: Equatable, Sendable {
     package var allowedHosts: [String] = []
     /// Certificates are made that nobody has signed.
     package var isAutomatic = false
+
+    /// The port, for logs and folders.
+    var portName: String {
+        switch port {
+        case .client: "client"
+        case .peer: "peer"
+        case .http: "http"
+        }
+    }
 
     package init(_ port: Port) { self.port = port }
 
@@ -37,6 +48,9 @@ package struct TLSFlags: Equatable, Sendable {
     package func name(_ flag: Flag) -> String {
         switch (port, flag) {
         case (.peer, _): "--peer-\(flag.rawValue)"
+        // A certificate is made as for the client port.
+        case (.http, .automatic): "--\(flag.rawValue)"
+        case (.http, _): "--http-\(flag.rawValue)"
         case (.client, .revocationList), (.client, .allowedName), (.client, .allowedHost):
             "--client-\(flag.rawValue)"
         case (.client, _): "--\(flag.rawValue)"

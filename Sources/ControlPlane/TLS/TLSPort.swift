@@ -122,8 +122,8 @@ final class TLSPort: Sendable {
         (try? channel.pipeline.syncOperations.handler(type: CertificateGate.self))?.subject
     }
 
-    /// For a listener of the client port. With `--client-cert-auth` a certificate's common name is
-    /// a login, as in etcd.
+    /// For a listener of the client or the HTTP port. With `--client-cert-auth` a certificate's
+    /// common name is a login, as in etcd.
     var rpcSecurity: RPCSecurity {
         let isLogin = source.flags.asksForCertificates
         return RPCSecurity(
@@ -145,7 +145,7 @@ final class TLSPort: Sendable {
         guard let unsaid else { return }
         var metadata: Logger.Metadata = [
             "from": "\(channel.remoteAddress.map { "\($0)" } ?? "somebody")",
-            "port": source.flags.port == .client ? "client" : "peer", "reason": "\(reason)",
+            "port": "\(source.flags.portName)", "reason": "\(reason)",
         ]
         if unsaid > 0 { metadata["more that were not logged"] = "\(unsaid)" }
         logger.warning("refused a TLS connection", metadata: metadata)

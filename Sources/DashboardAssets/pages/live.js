@@ -87,7 +87,7 @@ async function whyNot() {
   try {
     await ask("/ui/api/overview", AbortSignal.timeout(2000));
   } catch (error) {
-    if (error.status === 401) {
+    if (error.status === 401 || error.status === 403) {
       setStatus("refused", error.message);
       return true;
     }
@@ -98,7 +98,7 @@ async function whyNot() {
 /// Whether one of this kind lives there: some of the places are only supposed.
 async function lives(authority) {
   try {
-    const answer = await fetch(`http://${authority}/ui/api/alive`, {
+    const answer = await fetch(`${location.protocol}//${authority}/ui/api/alive`, {
       cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(2000),
     });
     return Boolean((await answer.json()).keelson);
@@ -118,7 +118,7 @@ async function search() {
       live.tried = authority;
       if (await lives(authority)) {
         const from = encodeURIComponent(location.host);
-        location.replace(`http://${authority}/ui/?from=${from}${location.hash}`);
+        location.replace(`${location.protocol}//${authority}/ui/?from=${from}${location.hash}`);
         return;
       }
     }

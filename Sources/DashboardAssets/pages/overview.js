@@ -114,7 +114,8 @@ export function overview(root) {
     update() {
       const cluster = live.overview;
       if (live.status === "refused") {
-        body.replaceChildren(h("p", { class: "alert bad", text: live.reason }));
+        body.replaceChildren(h("p", { class: "alert bad", text: live.reason }),
+          h("p", {}, h("a", { href: "/ui/login", text: "Log in" })));
         return;
       }
       if (!cluster) return body.replaceChildren(h("p", { class: "dim", text: "Waiting for the node." }));

@@ -10,7 +10,9 @@ extension Master {
         for change in changes {
             switch change {
             case .agent(let id):
-                if table.agents[id]?.isOffered != true {
+                if table.agents[id]?.isOffered == true {
+                    rescindWhatIsGone(onAgent: id, in: table, into: &effects)
+                } else {
                     rescindOffers(onAgent: id, into: &effects)
                 }
                 agentChanged(id, in: table)

@@ -8,6 +8,13 @@ extension Master {
         offeredAt.keys.sorted().compactMap { allocator.offerable($0) }.map { offer(of: $0) }
     }
 
+    /// When each of ``offers`` was made, in milliseconds of the master's clock.
+    package var offerTimes: [OfferID: UInt64] {
+        var times: [OfferID: UInt64] = [:]
+        for number in offeredAt.keys.sorted() { times[offerID(number)] = offeredAt[number] }
+        return times
+    }
+
     private func offer(of made: Offerable) -> MasterOffer {
         MasterOffer(
             id: offerID(made.number), framework: made.framework, agent: made.agent,
@@ -69,6 +76,22 @@ extension Master {
         for number in allocator.offers(onAgent: id) {
             guard let framework = allocator.offerable(number)?.framework else { continue }
             rescind(number, of: framework, into: &effects)
+        }
+    }
+
+    /// Offers of what an agent does not have any more as it was offered: operators reserve it for
+    /// others, or the agent has come back with less.
+    mutating func rescindWhatIsGone(
+        onAgent id: AgentID, in table: DatacenterTable, into effects: inout [MasterEffect]
+    ) {
+        guard var rest = table.agents[id]?.free.nonShared else { return }
+        for number in allocator.offers(onAgent: id) where !accepting.contains(number) {
+            guard let made = allocator.offerable(number) else { continue }
+            if let left = rest.subtracting(made.resources.nonShared) {
+                rest = left
+            } else {
+                rescind(number, of: made.framework, into: &effects)
+            }
         }
     }
 

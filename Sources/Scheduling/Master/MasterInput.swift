@@ -83,6 +83,8 @@ package enum OperatorCall: Equatable, Sendable {
     case teardown(FrameworkID)
     case kill(TaskKey, graceMilliseconds: UInt64)
     case role(RoleRecord)
+    /// Reservations and volumes of an agent: no task is among them.
+    case resources(AgentID, [Launch.Operation])
     /// What users want of services.
     case service(ServiceCommand)
 }

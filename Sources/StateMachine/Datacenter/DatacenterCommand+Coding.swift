@@ -8,7 +8,7 @@ extension DatacenterCommand {
         case registerAgent = 1
         case agentUnreachable, agentGone, agentMode, subscribe, frameworkDisconnected, endFramework
         case launch, reportStatuses, acknowledge, kill, executorEnded, role, time, master, service
-        case compact, adjust
+        case compact, adjust, operate
     }
 
     package func encode() -> [UInt8] {
@@ -60,9 +60,7 @@ extension DatacenterCommand {
             writer.write(grace)
         case .executorEnded(let key, let session):
             writer.begin(Number.executorEnded.rawValue)
-            writer.write(key.agent)
-            writer.write(key.framework)
-            writer.write(key.executor)
+            writer.write(key)
             writer.write(session)
         case .role(let record):
             writer.begin(Number.role.rawValue)
@@ -78,6 +76,10 @@ extension DatacenterCommand {
             writer.begin(Number.service.rawValue)
             command.encode(into: &writer)
         case .compact(let revision): writer.begin(Number.compact.rawValue, revision)
+        case .operate(let agent, let operations):
+            writer.begin(Number.operate.rawValue)
+            writer.write(agent)
+            writer.writeList(operations) { $0.encode(into: &$1) }
         }
         return writer.bytes
     }
@@ -92,6 +94,7 @@ extension DatacenterCommand {
         case .service: .services
         case .compact: .recordCompaction
         case .adjust: .adjustmentBasis
+        case .operate: .operatorResources
         case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
             .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
             .executorEnded, .role, .time, .master:
@@ -169,6 +172,12 @@ extension DatacenterCommand {
         case .service: return .service(try ServiceCommand(&reader))
         case .adjust: return .service(.adjust(try ServiceAdjustment(withBasis: &reader)))
         case .compact: return .compact(Revision(Int64(bitPattern: try reader.read())))
+        case .operate:
+            return .operate(
+                try reader.readName(),
+                try reader.readList(max: DatacenterLimits.operationsMax) {
+                    source throws(DecodingError) in try Launch.Operation(&source)
+                })
         case .master:
             return .master(
                 MasterRecord(
@@ -337,6 +346,12 @@ extension StatusReport {
 // MARK: - Parts
 
 extension ByteWriter {
+    fileprivate mutating func write(_ key: ExecutorKey) {
+        write(key.agent)
+        write(key.framework)
+        write(key.executor)
+    }
+
     fileprivate mutating func begin(_ number: UInt8) { write(number) }
 
     fileprivate mutating func begin(_ number: UInt8, _ revision: Revision) {

@@ -28,6 +28,9 @@ package enum DatacenterCommand: Equatable, Sendable {
     /// What the records were before a revision is forgotten; clients' keys have a compaction of
     /// their own. Of level ``FeatureLevel/recordCompaction``.
     case compact(Revision)
+    /// Operators reserve resources of an agent that nobody uses, take reservations back, make
+    /// volumes or destroy them: never a task. Of level ``FeatureLevel/operatorResources``.
+    case operate(AgentID, [Launch.Operation])
 
     /// What a node must know to apply it.
     package var level: FeatureLevel {
@@ -35,6 +38,7 @@ package enum DatacenterCommand: Equatable, Sendable {
         case .service(.adjust(let adjustment)) where adjustment.basis != nil: .adjustmentBasis
         case .service: .services
         case .compact: .recordCompaction
+        case .operate: .operatorResources
         case .registerAgent, .agentUnreachable, .agentGone, .agentMode, .subscribe,
             .frameworkDisconnected, .endFramework, .launch, .reportStatuses, .acknowledge, .kill,
             .executorEnded, .role, .master, .time:

@@ -5,7 +5,7 @@ extension DatacenterTable {
         case .registerAgent(let registration):
             1 + (agents[registration.id]?.tasks.count ?? 0)
         case .agentMode, .subscribe, .frameworkDisconnected, .acknowledge, .kill,
-            .executorEnded, .role, .time, .master, .compact:
+            .executorEnded, .role, .time, .master, .compact, .operate:
             1
         case .agentUnreachable(let id, _): 1 + (agents[id]?.tasks.count ?? 0)
         case .agentGone(let id, _):

@@ -52,6 +52,7 @@ extension Store {
         case .time: break
         case .service(let command): return try performService(command, &batch)
         case .compact(let revision): try compactRecords(through: revision.rawValue)
+        case .operate(let id, let operations): try operate(operations, on: id, &batch)
         }
         return .done
     }

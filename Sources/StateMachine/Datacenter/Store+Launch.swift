@@ -20,21 +20,28 @@ extension Store {
         commit(plan, &batch)
     }
 
+    /// What nobody uses of an agent is reserved for others, for whoever asks who may.
+    func operate(
+        _ operations: [Launch.Operation], on id: AgentID, _ batch: inout RecordBatch
+    ) throws(DatacenterError) {
+        guard let agent = datacenterTable.agents[id] else { throw .unknownAgent(id) }
+        guard agent.record.phase != .gone else { throw .agentGone(id) }
+        var free = agent.free
+        for (place, operation) in operations.enumerated() {
+            if case .task(let task) = operation { throw .invalidName(task.task.description) }
+            free = try operation.changing(free, at: place)
+        }
+        guard !operations.isEmpty else { return }
+        var record = agent.record
+        record.total = agent.used.with(free)
+        save(record, &batch)
+    }
+
     private func add(
         _ operation: Launch.Operation, at place: Int, to plan: inout LaunchPlan
     ) throws(DatacenterError) {
         if case .task(let task) = operation { return try add(task, at: place, to: &plan) }
-        do throws(ResourcesError) {
-            switch operation {
-            case .reserve(let resources): plan.free = try plan.free.reserving(resources)
-            case .unreserve(let resources): plan.free = try plan.free.unreserving(resources)
-            case .create(let resources): plan.free = try plan.free.creating(resources)
-            case .destroy(let resources): plan.free = try plan.free.destroying(resources)
-            case .task: break
-            }
-        } catch {
-            throw .invalidOperation(place, error)
-        }
+        plan.free = try operation.changing(plan.free, at: place)
         plan.changesTotal = true
     }
 
@@ -96,6 +103,26 @@ extension Store {
             if record.key.framework == ServiceFramework.id {
                 launched(record.key.task, &batch)
             }
+        }
+    }
+}
+
+extension Launch.Operation {
+    /// What becomes of what is free by an operation that is no task.
+    /// - Throws: `invalidOperation`, with its place.
+    fileprivate func changing(
+        _ free: Resources, at place: Int
+    ) throws(DatacenterError) -> Resources {
+        do throws(ResourcesError) {
+            switch self {
+            case .reserve(let resources): return try free.reserving(resources)
+            case .unreserve(let resources): return try free.unreserving(resources)
+            case .create(let resources): return try free.creating(resources)
+            case .destroy(let resources): return try free.destroying(resources)
+            case .task: return free
+            }
+        } catch {
+            throw .invalidOperation(place, error)
         }
     }
 }

@@ -29,7 +29,26 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
 
     var table: DatacenterTable { store.datacenterTable }
     var level: FeatureLevel { .newest }
-    var asksWhoCalls = false
+    /// As the store says, where nothing else is said.
+    var asksWhoCalls: Bool {
+        get { isAsking ?? store.auth.isEnabled }
+        set { isAsking = newValue }
+    }
+    private var isAsking: Bool?
+    /// Whether it knows who may do what.
+    var knowsUsers = true
+    /// Whom tokens are for.
+    var tokens: [String: [UInt8]] = [:]
+
+    func learnUsers(_ done: @escaping (Bool) -> Void) { done(knowsUsers) }
+
+    func identify(
+        token: String, from place: String, _ done: @escaping (TokenOwner) -> Void
+    ) {
+        let revision = store.auth.revision
+        done(tokens[token].map { .user($0, authRevision: revision) } ?? .nobody)
+    }
+
     var revision: Int64 { store.revision.rawValue }
     var clock: UInt64 { store.clock }
     var clusterTime: UInt64 { now }
@@ -176,6 +195,7 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
             case .teardown(let id): .endFramework(id, session: 0)
             case .kill(let key, let grace): .kill(key, graceMilliseconds: grace)
             case .role(let record): .role(record)
+            case .resources(let id, let operations): .operate(id, operations)
             case .service(let command): .service(command)
             }
         decide(command, done)
@@ -204,7 +224,8 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
         return overview
     }
 
-    func offers() -> [MasterOffer] { [] }
+    func offers() -> [MasterOffer] { master?.offers ?? [] }
+    func offerTimes() -> [OfferID: UInt64] { master?.offerTimes ?? [:] }
     func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }
     func explain(agent: AgentID) -> AgentExplanation? { nil }
     func explainServices() -> [ServiceID: ServiceExplanation] { services.explanations() }

@@ -20,6 +20,10 @@ final class RecordingDatacenter: DatacenterFacade, @unchecked Sendable {
     private var tell: ((term: UInt64, order: AgentOrder)?) -> Void = { _ in }
     var table = DatacenterTable()
     var asksWhoCalls = false
+    func learnUsers(_ done: @escaping (Bool) -> Void) { done(true) }
+    func identify(
+        token: String, from place: String, _ done: @escaping (TokenOwner) -> Void
+    ) { done(.nobody) }
     var revision: Int64 { 1 }
     let store = Store()
     func overview() -> ClusterOverview { ClusterOverview() }

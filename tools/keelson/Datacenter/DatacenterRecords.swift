@@ -39,6 +39,17 @@ struct DatacenterRecords {
         return records
     }
 
+    /// What is said of roles, by name.
+    /// - Parameter revision: zero: of now.
+    static func roles(
+        _ cluster: Cluster, at revision: Int64 = 0
+    ) async throws(ClusterError) -> [RoleRecord] {
+        var options = GetOptions()
+        options.revision = revision
+        return try await cluster.get(.prefix(RecordKeys.roles.storage), options)
+            .records { RoleRecord($0) }
+    }
+
     /// What tasks and executors hold on an agent.
     func used(on agent: AgentID) -> Resources {
         let held =

@@ -186,9 +186,18 @@ struct MasterQuestion {
         return try await send(call)
     }
 
+    /// A call of Mesos' operator API, encoded.
+    func post(_ message: [UInt8]) async throws -> [UInt8] {
+        var call = HTTPCall("POST", "/api/v1")
+        call.headers = [("Content-Type", "application/x-protobuf")]
+        call.body = message
+        return try await send(call)
+    }
+
     private func send(_ call: HTTPCall) async throws -> [UInt8] {
         let answer = try await call.send(to: place, timeout: timeout)
         if answer.status == 200 { return answer.body }
+        if let refusal = answer.refusal(by: place) { throw refusal }
         let kind: Failure.Status = [307, 503].contains(answer.status) ? .unavailable : .failed
         throw Failure(kind, "the master at \(place) answers \(answer.text)")
     }

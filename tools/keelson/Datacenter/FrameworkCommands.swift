@@ -6,13 +6,18 @@ internal import StateMachine
 struct FrameworkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "framework",
-        abstract: "Look at the frameworks that launch tasks.",
+        abstract: "Look at the frameworks that launch tasks, and end them.",
         discussion: """
             EXAMPLES:
               keelson framework list
               keelson framework list --all -o json
+              keelson framework show 93073543
               keelson framework explain 93073543
-            """, subcommands: [FrameworkListCommand.self, FrameworkExplainCommand.self])
+            """,
+        subcommands: [
+            FrameworkListCommand.self, FrameworkShowCommand.self, FrameworkExplainCommand.self,
+            FrameworkTeardownCommand.self,
+        ])
 }
 
 struct FrameworkListCommand: AsyncParsableCommand {
@@ -35,7 +40,7 @@ struct FrameworkListCommand: AsyncParsableCommand {
         let frameworks = records.frameworks.filter { all || $0.phase != .ended }
         var output = Output()
         switch cluster.format {
-        case .json: output.line(.array(frameworks.map { json($0, records) }))
+        case .json: output.line(.array(frameworks.map { Self.json($0, records) }))
         case .text:
             output.table(
                 ["ID", "NAME", "STATE", "TASKS", "ROLES", "USER", "SINCE"],
@@ -54,7 +59,7 @@ struct FrameworkListCommand: AsyncParsableCommand {
         ]
     }
 
-    private func json(_ framework: FrameworkRecord, _ records: DatacenterRecords) -> JSONValue {
+    static func json(_ framework: FrameworkRecord, _ records: DatacenterRecords) -> JSONValue {
         .object([
             ("id", .string("\(framework.id)")), ("name", .string(framework.message.name)),
             ("state", .string(framework.stateName)),

@@ -1,20 +1,46 @@
 internal import Foundation
+internal import KeelsonClient
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import RPC
 
 /// Where something serves HTTP.
-struct HTTPPlace: Equatable, Sendable, CustomStringConvertible {
+struct HTTPPlace: Sendable, CustomStringConvertible {
     var host: String
     var port: Int
+    var isSecure: Bool
+    /// `Authorization`; nil: nobody says who he is.
+    var authorization: String?
+    /// How TLS is spoken there. Nil, where it is: the certificate must be one that the system
+    /// trusts.
+    var tls: TLSSettings?
 
-    /// Nil for what is no `http://host:port`.
+    /// Nil for what is no `http://host:port`, nor one with https.
     init?(url bytes: [UInt8]) {
         guard let url = URL(string: String(decoding: bytes, as: UTF8.self)),
-            url.scheme == "http", let host = url.host(percentEncoded: false), let port = url.port
+            url.scheme == "http" || url.scheme == "https",
+            let host = url.host(percentEncoded: false), let port = url.port
         else { return nil }
         self.host = host
         self.port = port
+        isSecure = url.scheme == "https"
+    }
+
+    /// With the user, and the certificates, that are for the servers. Never for anybody else.
+    func asking(as credentials: Credentials?, over tls: TLSSettings?) -> HTTPPlace {
+        var place = self
+        place.tls = tls
+        if let credentials {
+            let text = Data("\(credentials.user):\(credentials.password)".utf8)
+            place.authorization = "Basic \(text.base64EncodedString())"
+        }
+        return place
+    }
+
+    fileprivate func security() throws -> RPCSecurity? {
+        guard isSecure else { return nil }
+        return try (tls ?? TLSSettings()).load(protocols: ["http/1.1"]).security(for: host)
     }
 
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
@@ -31,7 +57,17 @@ struct HTTPCall {
             let text = String(decoding: body, as: UTF8.self)
             return "\(status): " + text.trimmingCharacters(in: .whitespacesAndNewlines)
         }
+
+        /// Nil where the answer is not about who calls.
+        func refusal(by place: HTTPPlace) -> Failure? {
+            guard status == 401 || status == 403 else { return nil }
+            return Failure(.failed, "\(place) answers \(text)", advice: HTTPCall.userAdvice)
+        }
     }
+
+    static let userAdvice =
+        "log in with --user NAME, or KEELSON_USER and KEELSON_PASSWORD;"
+        + " `keelson user get NAME --detail` shows what a user may do"
 
     typealias Pieces = AsyncThrowingStream<[UInt8], any Error>
 
@@ -75,12 +111,14 @@ struct HTTPCall {
     /// - Parameter timeout: until the connection stands.
     func open(_ place: HTTPPlace, timeout: Duration) async throws -> (Answer, Pieces) {
         let (pieces, source) = Pieces.makeStream()
+        let security = try place.security()
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let head = loop.makePromise(of: Answer.self)
         let connected = ClientBootstrap(group: loop)
             .connectTimeout(.milliseconds(Int64(timeout / .milliseconds(1))))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try security?.addHandlers(channel)
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(
                         HTTPAnswerReader(place, head, source))
@@ -103,6 +141,9 @@ struct HTTPCall {
         var head = HTTPRequestHead(version: .http1_1, method: .init(rawValue: method), uri: path)
         head.headers.add(name: "Host", value: "\(place)")
         head.headers.add(name: "Content-Length", value: "\(body.count)")
+        if let authorization = place.authorization {
+            head.headers.add(name: "Authorization", value: authorization)
+        }
         for (name, value) in headers { head.headers.add(name: name, value: value) }
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         let bytes = ByteBuffer(bytes: body)
@@ -146,7 +187,8 @@ private final class HTTPAnswerReader: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(Failure(.unavailable, "\(place): \(error)"))
+        let text = (error as? RPCStatus)?.message ?? "\(error)"
+        fail(Failure(.unavailable, "\(place): \(text)"))
         context.close(promise: nil)
     }
 

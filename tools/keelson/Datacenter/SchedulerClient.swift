@@ -35,6 +35,7 @@ struct SchedulerClient {
         request.headers.append(("Accept", "application/x-protobuf"))
         let (answer, pieces) = try await request.open(place, timeout: timeout)
         guard answer.status == 200 else {
+            if let refusal = answer.refusal(by: place) { throw refusal }
             throw Failure(.unavailable, "\(place) does not take the subscription: \(answer.status)")
         }
         streamID = answer.headers["mesos-stream-id"] ?? ""
@@ -77,6 +78,7 @@ struct SchedulerClient {
         request.headers.append(("Mesos-Stream-Id", streamID))
         let answer = try await request.send(to: place, timeout: timeout)
         guard answer.status == 202 || answer.status == 200 else {
+            if let refusal = answer.refusal(by: place) { throw refusal }
             throw Failure(.unavailable, "\(place) answers \(answer.text)")
         }
     }
@@ -99,6 +101,6 @@ extension HTTPPlace {
                 .unavailable, "the leader serves no HTTP",
                 advice: "start the servers with --listen-http-urls")
         }
-        return place
+        return place.asking(as: cluster.options.credentials, over: cluster.options.tls)
     }
 }

@@ -14,10 +14,14 @@ struct AgentCommand: AsyncParsableCommand {
               keelson agent run --help
               keelson agent list
               keelson agent explain 55b320c1
+              keelson agent drain 55b320c1
+              keelson agent reserve 55b320c1 --role web 'cpus:2;mem:512'
             """,
         subcommands: [
             AgentRunCommand.self, AgentListCommand.self, AgentShowCommand.self,
-            AgentExplainCommand.self,
+            AgentExplainCommand.self, AgentDrainCommand.self, AgentDeactivateCommand.self,
+            AgentActivateCommand.self, AgentRemoveCommand.self, AgentReserveCommand.self,
+            AgentUnreserveCommand.self,
         ],
         defaultSubcommand: AgentRunCommand.self)
 }

@@ -78,6 +78,7 @@ struct ServerCommand: AsyncParsableCommand {
             """)
     var authToken: String?
     @OptionGroup(title: "TLS of clients") var clientTLS: ClientTLSOptions
+    @OptionGroup(title: "TLS of the datacenter's HTTP port") var httpTLS: HTTPTLSOptions
     @OptionGroup(title: "TLS between peers") var peerTLS: PeerTLSOptions
     @Option(help: "TLS1.2 or TLS1.3. (default: TLS1.2)") var tlsMinVersion: String?
     @Option(help: "Years that certificates hold which the server makes. (default: 1)")

@@ -25,6 +25,8 @@ struct ServerFlags {
     static func withoutTruth(_ words: [String]) -> [String] {
         guard words.first == "server" else { return words }
         return words.compactMap { word in
+            // It takes a value, for what is not said is as on the client port.
+            if word == "--http-client-cert-auth" { return word + "=true" }
             guard let flag = truths.first(where: { word.hasPrefix($0 + "=") }) else { return word }
             switch word.dropFirst(flag.count + 1) {
             case "true", "1": return flag
@@ -95,6 +97,7 @@ struct ServerFlags {
             "--client-cert-allowed-hostname", client.clientCertAllowedHostname)
         made.clientTLS.revocationListPath = value("--client-crl-file", client.clientCrlFile)
         made.clientTLS.isAutomatic = try isOn("--auto-tls", client.autoTls)
+        try setHTTPTLS(&made)
         let peer = command.peerTLS
         made.peerTLS.certificatePath = value("--peer-cert-file", peer.peerCertFile)
         made.peerTLS.keyPath = value("--peer-key-file", peer.peerKeyFile)
@@ -114,6 +117,18 @@ struct ServerFlags {
         }
     }
 
+    private func setHTTPTLS(_ made: inout ServerConfiguration) throws(ConfigurationError) {
+        let http = command.httpTLS
+        made.httpTLS.certificatePath = value("--http-cert-file", http.httpCertFile)
+        made.httpTLS.keyPath = value("--http-key-file", http.httpKeyFile)
+        made.httpTLS.trustedCAPath = value("--http-trusted-ca-file", http.httpTrustedCaFile)
+        made.httpTLS.revocationListPath = value("--http-crl-file", http.httpCrlFile)
+        let flag = "--http-client-cert-auth"
+        if let text = value(flag, http.httpClientCertAuth) {
+            made.httpAsksForCertificates = try truth(text, flag)
+        }
+    }
+
     private func list(_ flag: String, _ given: String?) -> [String] {
         (value(flag, given) ?? "").split(separator: ",").map(String.init)
     }
@@ -121,6 +136,10 @@ struct ServerFlags {
     /// A flag without a value; in the environment it is true or false.
     private func isOn(_ flag: String, _ given: Bool) throws(ConfigurationError) -> Bool {
         guard !given, let text = value(flag, nil) else { return given }
+        return try truth(text, flag)
+    }
+
+    private func truth(_ text: String, _ flag: String) throws(ConfigurationError) -> Bool {
         switch text.lowercased() {
         case "true", "1": return true
         case "false", "0", "": return false

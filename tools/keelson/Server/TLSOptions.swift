@@ -17,6 +17,32 @@ struct ClientTLSOptions: ParsableArguments {
     var autoTls = false
 }
 
+/// The TLS flags of the datacenter's HTTP port; what is not given is as on the client port.
+struct HTTPTLSOptions: ParsableArguments {
+    @Option(
+        help: """
+            The server's certificate for https in --listen-http-urls, in PEM. (default: \
+            --cert-file)
+            """)
+    var httpCertFile: String?
+    @Option(help: "The key of --http-cert-file, in PEM. (default: --key-file)")
+    var httpKeyFile: String?
+    @Option(
+        help: """
+            Whether who connects must show a certificate that --http-trusted-ca-file has signed: \
+            true or false. (default: as on the client port)
+            """)
+    var httpClientCertAuth: String?
+    @Option(
+        help: """
+            The CA of those certificates, in PEM. Given, one must be shown. (default: \
+            --trusted-ca-file)
+            """)
+    var httpTrustedCaFile: String?
+    @Option(help: "Certificates that the CA has revoked, in PEM or DER.")
+    var httpCrlFile: String?
+}
+
 /// The TLS flags of the peer port, and of the connections that this server opens to its peers.
 struct PeerTLSOptions: ParsableArguments {
     @Option(help: "The server's certificate towards peers, as server and as client, in PEM.")

@@ -75,7 +75,7 @@ struct ServiceClient: Sendable {
     private static func advice(_ status: Int) -> String? {
         switch status {
         case 409: "keelson service show NAME shows what is going on; --force ends a deployment"
-        case 401: "the HTTP API knows no users: it serves nobody while authentication is on"
+        case 401, 403: HTTPCall.userAdvice
         default: nil
         }
     }

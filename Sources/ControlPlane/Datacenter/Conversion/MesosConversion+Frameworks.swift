@@ -40,6 +40,15 @@ extension MesosConversion {
         var kept = info
         // The record has it.
         kept.clearID()
+        if !principal.isEmpty {
+            let name = String(decoding: principal, as: UTF8.self)
+            guard !info.hasPrincipal || info.principal == name else {
+                throw MesosConversionError(
+                    "Principal '\(info.principal)' set in `FrameworkInfo` is not '\(name)', whose "
+                        + "the framework is")
+            }
+            kept.principal = name
+        }
         var subscription = Subscription(id: id, newID: newID, info: encoded(kept), roles: roles)
         guard subscription.info.count <= DatacenterLimits.infoBytesMax else {
             throw MesosConversionError("FrameworkInfo is too large")

@@ -11,15 +11,18 @@ package struct AcceptContext: Sendable {
     package var role: ByteText
     /// mesos.v1.ExecutorInfo, encoded, of the framework's executors on that agent.
     package var executors: [ExecutorID: [UInt8]]
+    /// Whose the framework is; nil: nobody's.
+    package var principal: String?
 
     package init(
         framework: FrameworkID, agent: AgentID?, role: ByteText,
-        executors: [ExecutorID: [UInt8]] = [:]
+        executors: [ExecutorID: [UInt8]] = [:], principal: String? = nil
     ) {
         self.framework = framework
         self.agent = agent
         self.role = role
         self.executors = executors
+        self.principal = principal
     }
 }
 
@@ -56,10 +59,12 @@ extension MesosConversion {
         to accepted: inout AcceptedOperations
     ) {
         func change(
-            _ resources: [MesosResource], _ operation: (Resources) -> AcceptedOperation
+            _ resources: [MesosResource], isClaim: Bool = false,
+            _ operation: (Resources) -> AcceptedOperation
         ) {
             do throws(MesosConversionError) {
-                accepted.operations.append(operation(try self.resources(resources)))
+                let claimed = isClaim ? try claim(resources, for: context.principal) : resources
+                accepted.operations.append(operation(try self.resources(claimed)))
             } catch {
                 accepted.problems.append("\(message.type): \(error)")
             }
@@ -68,9 +73,9 @@ extension MesosConversion {
         case .launch:
             accepted.operations += message.launch.taskInfos.map { launch($0, context) }
         case .launchGroup: accepted.operations += group(message.launchGroup, context)
-        case .reserve: change(message.reserve.resources) { .reserve($0) }
+        case .reserve: change(message.reserve.resources, isClaim: true) { .reserve($0) }
         case .unreserve: change(message.unreserve.resources) { .unreserve($0) }
-        case .create: change(message.create.volumes) { .create($0) }
+        case .create: change(message.create.volumes, isClaim: true) { .create($0) }
         case .destroy: change(message.destroy.volumes) { .destroy($0) }
         case .unknown, .growVolume, .shrinkVolume, .createDisk, .destroyDisk:
             accepted.problems.append("operations of type \(message.type) are not served")

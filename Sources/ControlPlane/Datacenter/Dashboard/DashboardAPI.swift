@@ -8,13 +8,18 @@ struct DashboardAPI: Sendable {
     let access: DeskAccess
     /// Of clients; records of the datacenter are shown either way, as elsewhere on this port.
     let showsKeys: Bool
+    /// Of this port, and supposedly of the other members'.
+    let scheme: String
 
     func answer(
         _ route: DashboardRoute, _ request: SurfaceRequest
     ) async throws -> SurfaceAnswer {
-        let keys = DashboardKeys(access: access, showsAll: showsKeys)
+        // A user sees what that user may read.
+        let keys = DashboardKeys(
+            access: access, caller: request.caller,
+            showsAll: showsKeys || request.caller.user != nil)
         switch route {
-        case .door: return DashboardAnswer.door
+        case .door, .login: return DashboardAnswer.door
         case .file(let name): return try await file(name, request)
         case .alive: return DashboardAnswer.alive
         case .overview, .live:
@@ -44,7 +49,7 @@ struct DashboardAPI: Sendable {
                 desk.facade.asksWhoCalls
                     ? [] : desk.facade.overview().members.compactMap(\.httpAuthority)
             }
-            answer.headers[.contentSecurityPolicy] = DashboardAnswer.policy(others)
+            answer.headers[.contentSecurityPolicy] = DashboardAnswer.policy(others, scheme)
         }
         if request.header(.ifNoneMatch) == file.entityTag {
             answer.status = 304
@@ -124,7 +129,7 @@ enum DashboardAnswer {
     /// Nothing but its own files runs, and nobody else is asked anything but the other members,
     /// whether they live: for when this one does not.
     /// - Parameter authorities: of the members, as they stand in URLs.
-    static func policy(_ authorities: [String]) -> String {
+    static func policy(_ authorities: [String], _ scheme: String) -> String {
         let isPlain = { (authority: String) in
             authority.utf8.allSatisfy { byte in
                 switch byte {
@@ -138,7 +143,7 @@ enum DashboardAnswer {
                 }
             }
         }
-        let others = authorities.filter(isPlain).map { " http://\($0)" }.joined()
+        let others = authorities.filter(isPlain).map { " \(scheme)://\($0)" }.joined()
         return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
             + "connect-src 'self'\(others); base-uri 'none'; form-action 'none'; "
             + "frame-ancestors 'none'"

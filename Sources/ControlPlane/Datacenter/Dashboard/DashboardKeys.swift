@@ -7,9 +7,11 @@ internal import StateMachine
 /// The key browser's questions. Keys and values are base64: they are any bytes.
 struct DashboardKeys: Sendable {
     let access: DeskAccess
+    let caller: Caller
     /// Else the datacenter's records alone.
     let showsAll: Bool
 
+    private static let records = Array("/keelson/".utf8)
     private static let keysMax = 500
     private static let versionsMax = 100
     private static let changesMax = 500
@@ -22,7 +24,7 @@ struct DashboardKeys: Sendable {
     /// `?prefix=&after=&revision=&limit=`: keys in their order.
     func list(_ request: SurfaceRequest) async throws -> SurfaceAnswer {
         let prefix = try Self.key(request, "prefix") ?? []
-        try admit(prefix)
+        try await admit(.read(prefix: prefix))
         let last = try Self.key(request, "after")
         guard last?.starts(with: prefix) ?? true else {
             throw MesosRefusal(400, "'after' does not begin with 'prefix'")
@@ -61,7 +63,7 @@ struct DashboardKeys: Sendable {
         guard let key = try Self.key(request, "key"), !key.isEmpty else {
             throw MesosRefusal(400, "Expecting 'key=base64' in the query")
         }
-        try admit(key)
+        try await admit(AccessNeed(verb: .read, key: key, isPrefix: false))
         let before = try Self.number(request, "before") ?? 0
         let (versions, revision, compacted) = try await access.run { desk in
             let store = desk.facade.store
@@ -84,9 +86,12 @@ struct DashboardKeys: Sendable {
     func changes(_ request: SurfaceRequest) async throws -> SurfaceAnswer {
         let from = try Self.number(request, "from") ?? 1
         let limit = Int(min(try Self.number(request, "limit") ?? 100, Int64(Self.changesMax)))
+        let everything = AccessNeed.read(prefix: [])
+        try await access.require(caller, [.read(prefix: Self.records)])
         let found = try await access.run { desk -> (records: [Record], isWhole: Bool)? in
             let store = desk.facade.store
-            let spaces: [SpaceID] = showsAll ? [.client, .datacenter] : [.datacenter]
+            let seesKeys = showsAll && desk.callers.refusal(of: caller, [everything]) == nil
+            let spaces: [SpaceID] = seesKeys ? [.client, .datacenter] : [.datacenter]
             let kept = spaces.filter { from >= store.compactedRevision(of: $0).rawValue }
             guard !kept.isEmpty else { return nil }
             let revision = max(1, from)
@@ -125,8 +130,9 @@ struct DashboardKeys: Sendable {
 
     // MARK: - Parts
 
-    private func admit(_ key: [UInt8]) throws(MesosRefusal) {
-        guard !showsAll, SpaceID.of(key) == .client else { return }
+    private func admit(_ need: AccessNeed) async throws {
+        try await access.require(caller, [need])
+        guard !showsAll, SpaceID.of(need.key) == .client else { return }
         throw MesosRefusal(
             403, "The client port asks for certificates, and this one does not: no keys are shown")
     }

@@ -4,6 +4,8 @@ enum DashboardRoute: Equatable, Sendable {
     case door
     /// A file of the pages, by its name.
     case file(String)
+    /// Has a browser ask for a user, and leads to the first page.
+    case login
     /// Whether a node lives, for pages that another one has served.
     case alive
     case overview
@@ -27,6 +29,7 @@ enum DashboardRoute: Equatable, Sendable {
         guard parts[0] == "ui" else { return nil }
         switch parts.dropFirst().map(String.init) {
         case []: self = .file("index.html")
+        case ["login"]: self = .login
         case ["api", "alive"]: self = .alive
         case ["api", "overview"]: self = .overview
         case ["api", "live"]: self = .live
@@ -42,14 +45,6 @@ enum DashboardRoute: Equatable, Sendable {
             default: return nil
             }
         default: return nil
-        }
-    }
-
-    /// The pages themselves tell nothing; who may not look is told so by them.
-    var isForEverybody: Bool {
-        switch self {
-        case .door, .file, .alive: true
-        case .overview, .live, .keys, .history, .changes, .state, .sandboxList, .sandboxRead: false
         }
     }
 }

@@ -7,6 +7,7 @@ internal import NIOCore
 /// are applied, and `overview` once a second. Any node tells them.
 struct DashboardStream: Sendable {
     let access: DeskAccess
+    let pass: StreamPass
 
     func run(
         _ writer: consuming ResponseWriter, _ channel: any Channel, _ settings: SurfaceSettings
@@ -16,6 +17,8 @@ struct DashboardStream: Sendable {
         }
         let name = MasterIdentity.randomUUID()
         try await InboundEnd.watch(channel) { outbox.fail("its connection closed") }
+        let held = try await pass.hold(outbox)
+        defer { pass.end(held) }
         let launches = try await DatacenterSnapshot.take(access, withLaunches: true).launches
         let isSubscribed = try await access.run { desk in
             desk.dashboards.subscribe(name, outbox, launches: launches)

@@ -9,6 +9,7 @@ final class DatacenterDesk {
     let facade: any DatacenterFacade
     let settings: SurfaceSettings
     let logger: Logger
+    let callers: CallerDesk
     let leadership: LeadershipDesk
     let schedulers: SchedulerStreams
     let operators: OperatorFeed
@@ -20,6 +21,7 @@ final class DatacenterDesk {
         self.facade = facade
         self.settings = settings
         self.logger = logger
+        callers = CallerDesk(facade, settings, logger)
         leadership = LeadershipDesk(
             facade, waitMax: .seconds(settings.parkSeconds), waitingMax: settings.parkedMax)
         schedulers = SchedulerStreams(facade, settings, logger)
@@ -38,6 +40,7 @@ final class DatacenterDesk {
         facade.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
             guard let self, isRunning else { return }
             let now = NIODeadline.now()
+            callers.tick(now)
             schedulers.tick(now)
             operators.tick(now)
             dashboards.tick(now)

@@ -10,7 +10,7 @@ internal import ServiceLifecycle
 package final class DatacenterServer: Sendable {
     private let access: DeskAccess
     private let group: MultiThreadedEventLoopGroup
-    private let server: HummingbirdCore.Server<HTTP1Channel>
+    private let server: HummingbirdCore.Server<SecuredChannel>
     /// Ends once every connection has.
     private let running: Task<Void, Never>
     private let settings: SurfaceSettings
@@ -20,7 +20,7 @@ package final class DatacenterServer: Sendable {
 
     private init(
         _ access: DeskAccess, _ group: MultiThreadedEventLoopGroup,
-        _ server: HummingbirdCore.Server<HTTP1Channel>, _ running: Task<Void, Never>,
+        _ server: HummingbirdCore.Server<SecuredChannel>, _ running: Task<Void, Never>,
         _ settings: SurfaceSettings, port: Int, _ logger: Logger
     ) {
         self.access = access
@@ -75,7 +75,11 @@ package final class DatacenterServer: Sendable {
         }
         responder.serves(port: port)
         logger.info(
-            "serving HTTP", metadata: ["address": "\(settings.host):\(port)"])
+            "serving HTTP",
+            metadata: [
+                "address": "\(settings.host):\(port)",
+                "TLS": settings.security == nil ? "no" : "yes",
+            ])
         return DatacenterServer(
             desk.access, group, server, running, settings, port: port, desk.logger)
     }
@@ -83,7 +87,7 @@ package final class DatacenterServer: Sendable {
     private static func makeServer(
         _ responder: SurfaceResponder, _ settings: SurfaceSettings, _ group: any EventLoopGroup,
         _ logger: Logger, _ started: @escaping @Sendable (Int) -> Void
-    ) -> HummingbirdCore.Server<HTTP1Channel> {
+    ) -> HummingbirdCore.Server<SecuredChannel> {
         let channel = HTTP1Channel(
             responder: { request, writer, channel in
                 try await responder.respond(request, writer, channel)
@@ -99,7 +103,7 @@ package final class DatacenterServer: Sendable {
         // It says what this says already.
         quiet.logLevel = max(logger.logLevel, .warning)
         return HummingbirdCore.Server(
-            childChannelSetup: channel,
+            childChannelSetup: SecuredChannel(base: channel, security: settings.security),
             configuration: .init(
                 address: .hostname(settings.host, port: settings.port), serverName: nil,
                 availableConnectionsDelegate: .maximum(settings.connectionsMax, logger: quiet)),

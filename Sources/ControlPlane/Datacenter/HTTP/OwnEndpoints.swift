@@ -10,10 +10,12 @@ enum OwnEndpoint: String, Sendable {
     case explain
     /// A form with `framework`, `task` and, in milliseconds, `grace`.
     case kill
+    /// Those that are neither answered nor taken back.
+    case offers
 
     var methods: [String] {
         switch self {
-        case .explain: ["GET", "HEAD"]
+        case .explain, .offers: ["GET", "HEAD"]
         case .kill: ["POST"]
         }
     }
@@ -27,6 +29,7 @@ struct OwnEndpoints: Sendable {
         switch endpoint {
         case .explain: return try await explain(request)
         case .kill: return try await kill(request)
+        case .offers: return try await offers()
         }
     }
 
@@ -82,6 +85,33 @@ struct OwnEndpoints: Sendable {
 
     private static func write(_ until: UInt64?, _ now: UInt64, _ writer: inout JSONWriter) {
         if let until { writer.field("forMilliseconds", until > now ? until - now : 0) }
+    }
+
+    // MARK: - Offers
+
+    private func offers() async throws -> SurfaceAnswer {
+        let now = NIODeadline.now().uptimeNanoseconds / 1_000_000
+        let (offers, times, table) = try await operators.access.run { desk in
+            (desk.facade.offers(), desk.facade.offerTimes(), desk.facade.table)
+        }
+        return .json(
+            JSONWriter.object { writer in
+                writer.array("offers", of: offers) { writer, offer in
+                    writer.field("id", "\(offer.id)")
+                    writer.field("framework", "\(offer.framework)")
+                    writer.field("agent", "\(offer.agent)")
+                    writer.field("role", offer.role.text)
+                    writer.field("resources", offer.resources.description)
+                    let since = times[offer.id] ?? now
+                    writer.field("forMilliseconds", now > since ? now - since : 0)
+                    let name = table.frameworks[offer.framework].map { $0.record.info }
+                    writer.field("frameworkName", ifSet: name.map(Self.name(ofFramework:)))
+                }
+            })
+    }
+
+    private static func name(ofFramework info: [UInt8]) -> String {
+        MesosConversion.decoded(MesosFrameworkInfo.self, info).name
     }
 
     // MARK: - The end of a task

@@ -35,10 +35,6 @@ struct SurfaceAnswer: Sendable {
     static let accepted = SurfaceAnswer(status: 202)
     static let done = SurfaceAnswer(status: 200)
 
-    /// Where authentication is on, nobody may call what does not know users: this API does not yet.
-    static let unauthorized = text(
-        401, "Authentication is on, and this API knows no users: it serves nobody")
-
     /// Not now: the client is to come back, and not at once.
     static func unavailable(_ message: String) -> SurfaceAnswer {
         var answer = text(503, message)
@@ -48,9 +44,12 @@ struct SurfaceAnswer: Sendable {
 
     /// The leader answers this one. Without a scheme, so that it stays the client's (Mesos'
     /// scheduler API says `//host:port/path`).
-    static func redirect(to place: ServicePlace, _ path: String) -> SurfaceAnswer {
+    /// - Parameter scheme: with its colon, where it is not to stay.
+    static func redirect(
+        to place: ServicePlace, _ path: String, scheme: String = ""
+    ) -> SurfaceAnswer {
         var answer = SurfaceAnswer(status: 307)
-        answer.headers[.location] = "//\(place.authority)\(path)"
+        answer.headers[.location] = "\(scheme)//\(place.authority)\(path)"
         return answer
     }
 

@@ -8,6 +8,7 @@ struct SurfaceRequest: Sendable {
     var target: String
     var headers: HTTPFields
     var body: [UInt8]
+    var caller = Caller.anybody
 
     var path: Substring { target.prefix { $0 != "?" } }
 
@@ -27,6 +28,14 @@ struct SurfaceRequest: Sendable {
     func header(_ name: HTTPField.Name) -> String? {
         let values = headers[values: name]
         return values.isEmpty ? nil : values.joined(separator: ",")
+    }
+
+    /// Whether a page of another site has sent it: browsers say so with all that changes something.
+    /// - Parameter authority: under which the client has reached this node.
+    static func isOfAnotherSite(_ headers: HTTPFields, authority: String?) -> Bool {
+        guard let origin = headers[.origin] else { return false }
+        guard let separator = origin.firstRange(of: "://"), let authority else { return true }
+        return origin[separator.upperBound...].lowercased() != authority.lowercased()
     }
 
     func encoding() throws(MesosRefusal) -> MesosMessage.Encoding {

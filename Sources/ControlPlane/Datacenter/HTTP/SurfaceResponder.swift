@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
+internal import RPC
 
 /// Reads a request, finds who answers it, and writes the answer.
 final class SurfaceResponder: Sendable {
@@ -40,36 +41,81 @@ final class SurfaceResponder: Sendable {
             return try await write(
                 .notFound(path: target.prefix { $0 != "?" }), writer, channel, method)
         }
+        let isWrite = method != "GET" && method != "HEAD"
+        if isWrite,
+            SurfaceRequest.isOfAnotherSite(request.headers, authority: request.head.authority)
+        {
+            let text = "Requests of other sites' pages are refused"
+            return try await write(.text(403, text), writer, channel, method)
+        }
         var surface = SurfaceRequest(
             method: method, target: target, headers: request.headers, body: [])
-        let allowed = route.methods
-        guard allowed.contains(method) else {
-            return try await write(
-                .methodNotAllowed(allowed, got: method), writer, channel, method)
-        }
+        let rule = route.rule(method: method)
         let step: Step
         do {
+            // Who may not call does not get to fill this node's memory.
+            surface.caller = try await caller(rule, surface, channel)
             step = try await bodies.read(request.body, max: settings.bodyBytesMax) { body in
                 surface.body = body
                 return try await self.step(route, surface)
             }
         } catch let refusal as MesosRefusal {
             step = .answer(SurfaceAnswer(refusal))
+        } catch let refusal as AccessRefusal {
+            let isMarathons = if case .marathon = route { true } else { false }
+            step = .answer(refusal.answer(isMarathons: isMarathons))
         }
+        let needs = if case .needs(let needs) = rule { needs } else { AccessNeed.readState }
+        let pass = StreamPass(access: access, caller: surface.caller, needs: needs)
+        try await finish(step, pass, target, writer, channel, method)
+    }
+
+    /// Who calls, where that matters.
+    /// - Throws: ``AccessRefusal`` where nobody who may is known to.
+    private func caller(
+        _ rule: AccessRule, _ request: SurfaceRequest, _ channel: any Channel
+    ) async throws -> Caller {
+        let needs: [AccessNeed]
+        switch rule {
+        case .nobodyIsAsked: return .anybody
+        case .needs(let all): needs = all
+        case .byContent: needs = []
+        }
+        let given = GivenCredentials(request.headers)
+        let place = channel.remoteAddress?.ipAddress ?? ""
+        let name = try await commonName(of: channel)
+        let found = try await access.runAsync {
+            $0.callers.identify(given, commonName: name, from: place)
+        }
+        let caller = try found.get()
+        try await access.require(caller, needs)
+        return caller
+    }
+
+    /// Of a certificate that was verified, and counts as a login.
+    private func commonName(of channel: any Channel) async throws -> String? {
+        guard let security = settings.security else { return nil }
+        return try await channel.eventLoop.submit { security.peerCommonName(channel) }.get()
+    }
+
+    private func finish(
+        _ step: Step, _ pass: StreamPass, _ target: String, _ writer: consuming ResponseWriter,
+        _ channel: any Channel, _ method: String
+    ) async throws {
         let identity = self.identity.with { $0 }
         switch step {
         case .answer(let answer): try await write(answer, writer, channel, method)
         case .subscribeScheduler(let checked):
             try await SchedulerSubscription(
-                access: access, identity: identity, checked: checked, target: target
+                access: access, pass: pass, identity: identity, checked: checked, target: target
             ).run(writer, channel, settings)
         case .subscribeOperator(let encoding):
-            try await OperatorSubscription(access: access, encoding: encoding)
+            try await OperatorSubscription(access: access, pass: pass, encoding: encoding)
                 .run(writer, channel, settings)
         case .streamDashboard:
-            try await DashboardStream(access: access).run(writer, channel, settings)
+            try await DashboardStream(access: access, pass: pass).run(writer, channel, settings)
         case .subscribeEvents(let types, let after):
-            try await MarathonSubscription(access: access, types: types, after: after)
+            try await MarathonSubscription(access: access, pass: pass, types: types, after: after)
                 .run(writer, channel, settings)
         }
     }
@@ -83,9 +129,6 @@ final class SurfaceResponder: Sendable {
     }
 
     private func step(_ route: SurfaceRoute, _ request: SurfaceRequest) async throws -> Step {
-        if !route.isForEverybody, try await access.run({ $0.facade.asksWhoCalls }) {
-            return .answer(.unauthorized)
-        }
         switch route {
         case .scheduler:
             let checked = try SchedulerAPI.check(request)
@@ -94,6 +137,7 @@ final class SurfaceResponder: Sendable {
             return .answer(try await api.answer(checked, request))
         case .operators:
             let checked = try OperatorAPI.check(request)
+            try await access.require(request.caller, checked.call.needs)
             if checked.call.type == .subscribe { return .subscribeOperator(checked.encoding) }
             return .answer(try await operators.answer(checked, request))
         case .legacy(let endpoint):
@@ -120,7 +164,9 @@ final class SurfaceResponder: Sendable {
     }
 
     private var dashboard: DashboardAPI {
-        DashboardAPI(access: access, showsKeys: settings.showsKeys)
+        DashboardAPI(
+            access: access, showsKeys: settings.showsKeys,
+            scheme: settings.security == nil ? "http" : "https")
     }
 
     private var operators: OperatorAPI {
@@ -142,16 +188,6 @@ final class SurfaceResponder: Sendable {
 }
 
 extension SurfaceRoute {
-    /// What tells nothing of the cluster but who leads.
-    var isForEverybody: Bool {
-        switch self {
-        case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
-        case .dashboard(let page): page.isForEverybody
-        case .marathon(let path): MarathonRoute(path: path) == .ping
-        case .scheduler, .operators, .own, .admin: false
-        }
-    }
-
     var methods: [String] {
         switch self {
         case .scheduler, .operators: ["POST"]

@@ -1,4 +1,5 @@
 internal import API
+package import RPC
 
 /// How the datacenter's HTTP port is served.
 package struct SurfaceSettings: Sendable {
@@ -16,6 +17,8 @@ package struct SurfaceSettings: Sendable {
     /// The node's flags, as GET_FLAGS tells them.
     package var flags: [(name: String, value: String)] = []
     package var threadCount = 2
+    /// TLS; nil: plaintext.
+    package var security: RPCSecurity?
     /// Whether clients' keys are shown to whoever reaches this port: not where the client port lets
     /// in only those who have a certificate.
     package var showsKeys = true

@@ -5,8 +5,20 @@ internal import StateMachine
 
 extension OperatorAPI {
     /// On the leader.
-    func write(_ call: MesosMasterCall) async throws -> SurfaceAnswer {
+    func write(_ call: MesosMasterCall, caller: Caller) async throws -> SurfaceAnswer {
         switch call.type {
+        case .reserveResources:
+            let wanted = call.reserveResources
+            return try await change(wanted.agentID, .reserve, wanted.resources, caller)
+        case .unreserveResources:
+            let named = call.unreserveResources
+            return try await change(named.agentID, .unreserve, named.resources, caller)
+        case .createVolumes:
+            let wanted = call.createVolumes
+            return try await change(wanted.agentID, .create, wanted.volumes, caller)
+        case .destroyVolumes:
+            let named = call.destroyVolumes
+            return try await change(named.agentID, .destroy, named.volumes, caller)
         case .teardown: return try await teardown(FrameworkID(call.teardown.frameworkID.value))
         case .markAgentGone:
             return try await operate(.agentGone(AgentID(call.markAgentGone.agentID.value)))
@@ -183,7 +195,7 @@ extension OperatorAPI {
 
     // MARK: - Outcomes
 
-    private func operate(_ call: OperatorCall) async throws -> SurfaceAnswer {
+    func operate(_ call: OperatorCall) async throws -> SurfaceAnswer {
         Self.answer(try await access.runAsync { $0.operate(call) })
     }
 

@@ -39,7 +39,7 @@ struct OperatorAPI: Sendable {
         }
         if let refusal = Self.notServed(call.type) { return refusal }
         if let elsewhere = try await elsewhere(request) { return elsewhere }
-        return try await write(call)
+        return try await write(call, caller: request.caller)
     }
 
     /// Where somebody else than this node is to answer; nil where it is the leader.
@@ -53,8 +53,7 @@ struct OperatorAPI: Sendable {
 
     private static func notServed(_ type: MesosMasterCall.TypeEnum) -> SurfaceAnswer? {
         switch type {
-        case .setLoggingLevel, .listFiles, .readFile, .reserveResources, .unreserveResources,
-            .createVolumes, .destroyVolumes, .growVolume, .shrinkVolume,
+        case .setLoggingLevel, .listFiles, .readFile, .growVolume, .shrinkVolume,
             .updateMaintenanceSchedule, .startMaintenance, .stopMaintenance:
             return .text(501, "Calls of type \(type) are not served by this version")
         case .unknown, .getHealth, .getFlags, .getVersion, .getMetrics, .getLoggingLevel,
@@ -62,7 +61,8 @@ struct OperatorAPI: Sendable {
             .getWeights, .updateWeights, .getMaster, .subscribe, .getMaintenanceStatus,
             .getMaintenanceSchedule, .getQuota, .setQuota, .removeQuota, .teardown,
             .markAgentGone, .getOperations, .updateQuota, .drainAgent, .deactivateAgent,
-            .reactivateAgent:
+            .reactivateAgent, .reserveResources, .unreserveResources, .createVolumes,
+            .destroyVolumes:
             return nil
         }
     }

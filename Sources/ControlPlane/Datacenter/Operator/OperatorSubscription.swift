@@ -7,6 +7,7 @@ internal import StateMachine
 /// The operators' event stream: the whole state, and what changes from there. Any node tells it.
 struct OperatorSubscription: Sendable {
     let access: DeskAccess
+    let pass: StreamPass
     let encoding: MesosMessage.Encoding
 
     func run(
@@ -17,6 +18,8 @@ struct OperatorSubscription: Sendable {
         }
         let name = MasterIdentity.randomUUID()
         try await InboundEnd.watch(channel) { outbox.fail("its connection closed") }
+        let held = try await pass.hold(outbox)
+        defer { pass.end(held) }
         guard try await begin(name, outbox) else {
             try await SurfaceAnswer.unavailable("Too many subscribers").write(to: writer)
             return outbox.written()

@@ -28,7 +28,7 @@ struct SchedulerAPI: Sendable {
         } catch {
             throw MesosRefusal(error)
         }
-        try call.validate()
+        try call.validate(principal: request.caller.userName)
         var answer = encoding
         if call.wantsAnswer {
             answer = try MesosEncodings.response(accept: request.header(.accept)).encoding
@@ -48,31 +48,47 @@ struct SchedulerAPI: Sendable {
         }
         let call = checked.call
         let framework = FrameworkID(call.frameworkID.value)
-        let (isKnown, current) = try await access.run { desk in
-            (
-                desk.facade.table.frameworks[framework] != nil,
+        let caller = request.caller
+        let (isKnown, isHis, current) = try await access.run { desk in
+            let record = desk.facade.table.frameworks[framework]?.record
+            return (
+                record != nil, desk.callers.mayBe(record, caller),
                 desk.schedulers.stream(of: framework)?.name
             )
         }
         guard isKnown else { return .text(400, "Framework cannot be found") }
+        guard isHis else {
+            return .text(
+                403,
+                "The framework is not user '\(caller.userName ?? "")'s: another has subscribed it")
+        }
         do throws(MesosRefusal) {
             try call.validateStream(header: request.header(.streamID), current: current)
         } catch {
             return SurfaceAnswer(error)
         }
         guard let current else { return .text(403, "Framework is not subscribed") }
-        return try await perform(checked, of: framework, stream: current)
+        let speaker = Speaker(framework: framework, stream: current, caller: caller)
+        return try await perform(checked, speaker)
+    }
+
+    /// For which framework, on which stream, somebody calls.
+    private struct Speaker {
+        var framework: FrameworkID
+        var stream: String
+        var caller: Caller
     }
 
     private func perform(
-        _ checked: Checked, of framework: FrameworkID, stream: String
+        _ checked: Checked, _ speaker: Speaker
     ) async throws -> SurfaceAnswer {
         let call = checked.call
+        let (framework, stream) = (speaker.framework, speaker.stream)
         switch call.type {
         case .accept:
             return try await accept(call.accept, of: framework, stream: stream)
         case .updateFramework:
-            return try await update(call.updateFramework, of: framework, stream: stream)
+            return try await update(call.updateFramework, speaker)
         case .reconcileOperations:
             return .encoded(
                 MesosMessage.encode(
@@ -118,13 +134,18 @@ struct SchedulerAPI: Sendable {
     }
 
     private func update(
-        _ message: MesosSchedulerCall.UpdateFramework, of framework: FrameworkID, stream: String
+        _ message: MesosSchedulerCall.UpdateFramework, _ speaker: Speaker
     ) async throws -> SurfaceAnswer {
+        let (framework, stream, caller) = (speaker.framework, speaker.stream, speaker.caller)
+        let principal = try await access.run {
+            $0.callers.principal(of: caller, subscribing: framework)
+        }
         let subscription: Subscription
         do throws(MesosConversionError) {
             subscription = try MesosConversion.subscription(
                 message.frameworkInfo, suppressedRoles: message.suppressedRoles,
-                constraints: message.offerConstraints, newID: framework, isUpdate: true)
+                constraints: message.offerConstraints, newID: framework, principal: principal,
+                isUpdate: true)
         } catch {
             return .text(400, "'UpdateFramework.framework_info' is not valid: \(error)")
         }

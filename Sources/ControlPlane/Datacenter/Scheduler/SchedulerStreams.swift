@@ -137,12 +137,14 @@ final class SchedulerStreams {
             return AcceptContext(framework: framework, agent: nil, role: "*")
         }
         let table = facade.table
+        let principal = table.frameworks[framework]?.record.principal ?? []
         var executors: [ExecutorID: [UInt8]] = [:]
         for key in table.agents[first.agent]?.executors ?? [] where key.framework == framework {
             executors[key.executor] = table.executors[key]?.info
         }
         return AcceptContext(
-            framework: framework, agent: first.agent, role: first.role, executors: executors)
+            framework: framework, agent: first.agent, role: first.role, executors: executors,
+            principal: principal.isEmpty ? nil : String(decoding: principal, as: UTF8.self))
     }
 
     // MARK: - Ends

@@ -9,6 +9,7 @@ internal import StateMachine
 /// SUBSCRIBE: waits for a leader, subscribes, and writes what the framework is told until it ends.
 struct SchedulerSubscription: Sendable {
     let access: DeskAccess
+    let pass: StreamPass
     let identity: MasterIdentity
     let checked: SchedulerAPI.Checked
     let target: String
@@ -30,6 +31,8 @@ struct SchedulerSubscription: Sendable {
         // A client that goes while it waits must not be subscribed afterwards: it may be back on
         // another connection already.
         try await InboundEnd.watch(channel) { outbox.fail("its connection closed") }
+        let held = try await pass.hold(outbox)
+        defer { pass.end(held) }
         switch try await start(outbox) {
         case .answer(let answer):
             try await answer.write(to: writer)
@@ -56,12 +59,17 @@ struct SchedulerSubscription: Sendable {
         case .here: break
         }
         let message = checked.call.subscribe
+        let caller = pass.caller
+        let known = FrameworkID(message.frameworkInfo.id.value)
+        let principal = try await access.run {
+            $0.callers.principal(of: caller, subscribing: known)
+        }
         let subscription: Subscription
         do throws(MesosConversionError) {
             subscription = try MesosConversion.subscription(
                 message.frameworkInfo, suppressedRoles: message.suppressedRoles,
                 constraints: message.offerConstraints,
-                newID: FrameworkID(MasterIdentity.randomUUID()))
+                newID: FrameworkID(MasterIdentity.randomUUID()), principal: principal)
         } catch {
             return .error(error.description)
         }

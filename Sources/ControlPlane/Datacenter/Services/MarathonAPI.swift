@@ -37,12 +37,20 @@ struct MarathonAPI: Sendable {
         }
         let surface = try await surface(withExplanations: route == .queue)
         switch surface.reply(call) {
-        case .answer(let answer): return .answer(SurfaceAnswer(answer))
+        case .answer(let answer):
+            // A refusal tells what there is.
+            if !isRead { try await access.require(request.caller, AccessNeed.readServices) }
+            return .answer(SurfaceAnswer(answer))
         case .events(let types):
             let last = request.header(.lastEventID)
             let after = last.flatMap { MarathonEvent.index(lastEventID: $0) }
             return .events(types, after: after)
         case .command(let command, let after):
+            let caller = request.caller
+            let refusal = try await access.run { desk in
+                desk.callers.refusal(of: caller, command.needs(in: desk.facade.table))
+            }
+            if let refusal { throw refusal }
             return .answer(try await perform(command, after))
         }
     }

@@ -6,6 +6,7 @@ internal import NIOCore
 /// that a client has, whichever node told it.
 struct MarathonSubscription: Sendable {
     let access: DeskAccess
+    let pass: StreamPass
     /// None: all of them.
     let types: [String]
     /// Nil: what is new.
@@ -20,6 +21,8 @@ struct MarathonSubscription: Sendable {
         let name = MasterIdentity.randomUUID()
         let address = channel.remoteAddress?.ipAddress ?? ""
         try await InboundEnd.watch(channel) { outbox.fail("its connection closed") }
+        let held = try await pass.hold(outbox)
+        defer { pass.end(held) }
         let types = types
         let after = after
         let isSubscribed = try await access.run {

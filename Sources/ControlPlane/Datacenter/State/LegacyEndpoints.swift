@@ -23,7 +23,11 @@ struct LegacyEndpoints: Sendable {
         case .state, .stateSummary, .slaves, .frameworks, .tasks:
             return try await state(endpoint, request)
         case .maintenanceSchedule, .maintenanceStatus: return .json(Array("{}".utf8))
-        case .reserve, .unreserve, .createVolumes, .destroyVolumes, .machineUp, .machineDown:
+        case .reserve: return try await change(.reserve, "resources", request)
+        case .unreserve: return try await change(.unreserve, "resources", request)
+        case .createVolumes: return try await change(.create, "volumes", request)
+        case .destroyVolumes: return try await change(.destroy, "volumes", request)
+        case .machineUp, .machineDown:
             return .text(501, "'/\(endpoint.rawValue)' is not served by this version")
         }
     }

@@ -129,7 +129,7 @@ extension SimulatedDatacenter {
             ledger.ended(id)
         case .compact: world.counters.count(CoverageMark.recordsCompacted)
         case .registerAgent, .agentMode, .acknowledge, .executorEnded, .role, .master, .time,
-            .service:
+            .service, .operate:
             break
         }
     }

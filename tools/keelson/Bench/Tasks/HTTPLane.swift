@@ -77,6 +77,9 @@ final class HTTPLane: @unchecked Sendable {
         head.headers.add(name: "Content-Type", value: "application/x-protobuf")
         head.headers.add(name: "Content-Length", value: "\(body.count)")
         head.headers.add(name: "Mesos-Stream-Id", value: streamID)
+        if let authorization = place.authorization {
+            head.headers.add(name: "Authorization", value: authorization)
+        }
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         channel.write(
             HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
