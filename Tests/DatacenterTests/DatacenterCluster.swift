@@ -8,21 +8,28 @@ final class DatacenterCluster: Sendable {
     let agents: [AgentNode]
     private let httpPorts: [Int]
 
+    private let scheme: String
+
     /// Starts them, and waits until the agents are registered.
+    /// - Parameter prepare: is given the servers before the agents are started.
     init(
-        _ name: String, serverCount: Int = 3, agentCount: Int = 2, flags: [String] = []
+        _ name: String, serverCount: Int = 3, agentCount: Int = 2, flags: [String] = [],
+        agentFlags: [String] = [], scheme: String = "http",
+        prepare: (ServerCluster) throws -> Void = { _ in }
     ) throws {
+        self.scheme = scheme
         let program = try ServerProgram.underTest()
         let ports = try Ports.free(serverCount)
         let sites = ports.map { port in
             var site = ServerSite()
-            site.arguments = ["--listen-http-urls", "http://127.0.0.1:\(port)"] + flags
+            site.arguments = ["--listen-http-urls", "\(scheme)://127.0.0.1:\(port)"] + flags
             return site
         }
         let servers = try ServerCluster(name, program, nodeCount: serverCount, sites: sites)
         httpPorts = ports
         self.servers = servers
-        agents = try (1...agentCount).map { number in
+        agents = try (0..<agentCount).map { place in
+            let number = place + 1
             // They stand on one machine, and may not offer the same ports.
             let ports = 30_900 + 100 * number
             return try servers.agent(
@@ -30,9 +37,10 @@ final class DatacenterCluster: Sendable {
                 flags: [
                     "--resources", "cpus:2;mem:512;disk:1024;ports:[\(ports)-\(ports + 99)]",
                     "--attributes", "name:agent\(number)",
-                ])
+                ] + agentFlags)
         }
         try servers.start()
+        try prepare(servers)
         for agent in agents { try agent.start() }
     }
 
@@ -54,8 +62,8 @@ final class DatacenterCluster: Sendable {
         let curl = try? Command.run(
             "curl",
             [
-                "-s", "-m", "2", "-o", "/dev/null", "-w", "%{redirect_url}",
-                "http://\(http(node))/redirect",
+                "-s", "-k", "-m", "2", "-o", "/dev/null", "-w", "%{redirect_url}",
+                "\(scheme)://\(http(node))/redirect",
             ])
         return curl?.text.contains(http(node)) ?? false
     }

@@ -14,7 +14,7 @@ package enum GivenCredentials: Equatable, Sendable {
     private static let bytesMax = 12 << 10
 
     /// - Parameter fields: `Authorization`, as often as it is there: `Basic` (RFC 7617), `Bearer`
-    ///   (RFC 6750), `token=` as clients of DC/OS say it, or a bare token as etcd's gateway takes it.
+    ///   (RFC 6750), `token=` as DC/OS has it, or a bare token as etcd's gateway takes it.
     package init(authorization fields: [String]) {
         guard let field = fields.first else {
             self = .none

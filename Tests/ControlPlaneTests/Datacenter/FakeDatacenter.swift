@@ -151,6 +151,45 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
         }
     }
 
+    // MARK: - Users
+
+    /// Applies what the node itself decides.
+    @discardableResult
+    func apply(_ kind: CommandKind, _ body: [UInt8]) -> Applied {
+        lastNumber += 1
+        let request = RequestID(origin: NodeID(1), boot: BootNumber(1), sequence: lastNumber)
+        var header = CommandHeader(kind: kind, request: request)
+        header.principal = .node
+        header.clock = MasterStamp.seconds * 1_000
+        return store.apply(
+            LogEntry(
+                index: store.appliedIndex.next, term: term, kind: .command,
+                payload: Command.encode(header, body: body)))
+    }
+
+    /// A role with leave for what keys begin with, and a user who has it. The password is the
+    /// user's name.
+    func addUser(_ name: String, _ permissions: [(PermissionKind, String)] = []) {
+        let (user, role) = (Array(name.utf8), Array((name == "root" ? name : "r-" + name).utf8))
+        apply(.auth, AuthCommand.addUser(user, hash: PasswordHash.make(user)).encode())
+        apply(.auth, AuthCommand.addRole(role).encode())
+        for (kind, prefix) in permissions {
+            let key = Array(prefix.utf8)
+            let permission = KeyPermission(kind: kind, key: key, rangeEnd: KeyQueue.end(of: key))
+            apply(.auth, AuthCommand.grantPermission(permission, to: role).encode())
+        }
+        apply(.auth, AuthCommand.grantRole(role, to: user).encode())
+    }
+
+    func revokeRole(of name: String) {
+        let role = Array(("r-" + name).utf8)
+        apply(.auth, AuthCommand.revokeRole(role, from: Array(name.utf8)).encode())
+    }
+
+    func enableUsers() { apply(.auth, AuthCommand.enable.encode()) }
+
+    func raiseLevel() { apply(.clusterLevel, ClusterLevelCommand.encode(.newest)) }
+
     // MARK: - Facade
 
     func subscribe(

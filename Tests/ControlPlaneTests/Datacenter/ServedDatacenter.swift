@@ -86,12 +86,16 @@ final class WireScheduler {
     private(set) var streamID = ""
     private(set) var frameworkID = ""
     let head: RawHTTP.Response
+    /// What says who calls.
+    private let login: [String: String]
 
     init(
         port: Int, _ encoding: MesosMessage.Encoding = .json, id: String? = nil,
-        receiveBytes: Int32? = nil, _ change: (inout MesosFrameworkInfo) -> Void = { _ in }
+        receiveBytes: Int32? = nil, headers login: [String: String] = [:],
+        _ change: (inout MesosFrameworkInfo) -> Void = { _ in }
     ) throws {
         self.port = port
+        self.login = login
         self.encoding = encoding
         var call = MesosSchedulerCall()
         call.type = .subscribe
@@ -107,7 +111,8 @@ final class WireScheduler {
         stream = try RawHTTP(port: port, receiveBytes: receiveBytes)
         calls = try RawHTTP(port: port)
         try stream.request(
-            "POST", "/api/v1/scheduler", headers: ["Content-Type": type, "Accept": type],
+            "POST", "/api/v1/scheduler",
+            headers: ["Content-Type": type, "Accept": type].merging(login) { $1 },
             MesosMessage.encode(call, as: encoding))
         head = try stream.readHead()
         streamID = head.headers["mesos-stream-id"] ?? ""
@@ -150,7 +155,7 @@ final class WireScheduler {
             headers: [
                 "Content-Type": encoding.contentType.rawValue,
                 "Mesos-Stream-Id": streamID ?? self.streamID,
-            ], MesosMessage.encode(call, as: encoding))
+            ].merging(login) { $1 }, MesosMessage.encode(call, as: encoding))
     }
 
     func launch(_ tasks: [MesosTaskInfo], on offer: MesosOffer) throws -> RawHTTP.Response {

@@ -3,8 +3,8 @@ internal import StateMachine
 
 /// Leave that somebody needs: to read or to write records of one kind, or one of them. It is the
 /// same leave that reads them as keys below `/keelson/`, and the only one there is.
-struct AccessNeed: Equatable, Sendable {
-    enum Verb: String, Sendable {
+package struct AccessNeed: Equatable, Sendable {
+    package enum Verb: String, Sendable {
         case read
         case write
     }
@@ -24,10 +24,16 @@ struct AccessNeed: Equatable, Sendable {
         case deployments
     }
 
-    var verb: Verb
+    package var verb: Verb
     /// A key, or what the keys of a range begin with; empty: all keys.
-    var key: [UInt8]
-    var isPrefix: Bool
+    package var key: [UInt8]
+    package var isPrefix: Bool
+
+    package init(verb: Verb, key: [UInt8], isPrefix: Bool) {
+        self.verb = verb
+        self.key = key
+        self.isPrefix = isPrefix
+    }
 
     static func read(_ kinds: Kind...) -> [AccessNeed] {
         kinds.map { AccessNeed(verb: .read, key: $0.prefix.storage, isPrefix: true) }
@@ -64,7 +70,7 @@ struct AccessNeed: Equatable, Sendable {
     }
 
     /// As a role is granted it.
-    var text: String {
+    package var text: String {
         let key = String(decoding: key.prefix(200), as: UTF8.self)
         return "\(verb.rawValue) '\(key)'" + (isPrefix ? " and what is below" : "")
     }

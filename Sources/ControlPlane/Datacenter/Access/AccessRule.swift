@@ -1,5 +1,5 @@
-internal import API
-internal import StateMachine
+package import API
+package import StateMachine
 
 /// What a request needs, before anything is done for it: the one table for everything that the
 /// HTTP port serves.
@@ -7,13 +7,21 @@ internal import StateMachine
 /// To be an agent takes leave to write agents, and to be a framework leave to write frameworks.
 /// What operators do to agents, frameworks and tasks ends tasks, or moves what they could have: it
 /// takes leave to write tasks, or roles, too, so that neither an agent nor a framework can do it.
-enum AccessRule: Equatable, Sendable {
+package enum AccessRule: Equatable, Sendable {
     /// Nothing, not even a user.
     case nobodyIsAsked
     /// All of these; none: any user may.
     case needs([AccessNeed])
     /// Any user may ask: what else is needed, the body or the query says.
     case byContent
+
+    /// Nil for a path that leads nowhere, and for a method that it does not take.
+    package init?(method: String, path: String) {
+        guard let route = SurfaceRoute(path: path[...]), route.methods.contains(method) else {
+            return nil
+        }
+        self = route.rule(method: method)
+    }
 }
 
 extension SurfaceRoute {
@@ -101,7 +109,7 @@ extension MarathonRoute {
 }
 
 extension MesosMasterCall {
-    var needs: [AccessNeed] {
+    package var needs: [AccessNeed] {
         switch type {
         case .getHealth, .getVersion: []
         case .unknown, .getFlags, .getMetrics, .getLoggingLevel, .setLoggingLevel, .getMaster,
@@ -131,7 +139,7 @@ extension MesosMasterCall {
 extension ServiceCommand {
     /// Of the records of services that users write; the rest follows from them.
     /// - Parameter table: as it is, to find whose instances are named.
-    func needs(in table: DatacenterTable) -> [AccessNeed] {
+    package func needs(in table: DatacenterTable) -> [AccessNeed] {
         switch self {
         case .change(let change): change.parts.map { .write(key: $0.key) }
         case .resetDelay(let id): [.write(key: RecordKeys.service(id))]
