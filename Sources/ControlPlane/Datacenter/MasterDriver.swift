@@ -20,6 +20,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private var schedulers: [SchedulerStreamID: (SchedulerEvent?) -> Void] = [:]
     private var observers: [ChangeObserverID: ([AppliedChanges]?) -> Void] = [:]
     private lazy var services = ServiceDriver(self)
+    weak var metricsPage: MetricsPage?
 
     static let tick: TimeAmount = .milliseconds(20)
 
@@ -220,6 +221,11 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     }
 
     package func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
+
+    package func metrics(_ done: @escaping ([UInt8]) -> Void) {
+        guard let metricsPage else { return done([]) }
+        metricsPage.page(done)
+    }
 
     package func offers() -> [MasterOffer] { office.master?.offers ?? [] }
 

@@ -22,6 +22,13 @@ struct ServerTLS: Sendable {
         Self.warn(configuration.peerTLS, configuration.listenPeerURLs, logger)
     }
 
+    /// The ports that have certificates, and the last second in which those hold, since 1970.
+    var certificateEnds: [(port: String, notAfter: Int)] {
+        [("client", client), ("peer", peer)].compactMap { name, port in
+            port.map { (name, $0.certificateEnd) }
+        }
+    }
+
     private static func port(
         _ flags: TLSFlags, _ configuration: ServerConfiguration, urls: [ServiceURL],
         protocols: [String], _ logger: Logger

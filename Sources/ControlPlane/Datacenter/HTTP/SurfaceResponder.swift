@@ -2,6 +2,7 @@ internal import API
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import Logging
+internal import Monitoring
 internal import NIOCore
 
 /// Reads a request, finds who answers it, and writes the answer.
@@ -116,7 +117,20 @@ final class SurfaceResponder: Sendable {
             let router = AdminRouter(
                 access: access, settings: settings, identity: identity.with { $0 })
             return .answer(try await router.answer(page, request))
+        case .prometheus: return .answer(try await metrics())
         }
+    }
+
+    /// The same page as at the client port, and as open as that one.
+    private func metrics() async throws -> SurfaceAnswer {
+        let body = try await access.runAsync { desk in
+            let page = desk.facade.eventLoop.makePromise(of: [UInt8].self)
+            desk.facade.metrics { page.succeed($0) }
+            return page.futureResult
+        }
+        var answer = SurfaceAnswer(status: 200, body: body)
+        answer.headers[.contentType] = MetricsText.contentType
+        return answer
     }
 
     private var dashboard: DashboardAPI {
@@ -148,6 +162,7 @@ extension SurfaceRoute {
         case .legacy(let endpoint): [.health, .version, .redirect].contains(endpoint)
         case .dashboard(let page): page.isForEverybody
         case .marathon(let path): MarathonRoute(path: path) == .ping
+        case .prometheus: true
         case .scheduler, .operators, .own, .admin: false
         }
     }
@@ -159,7 +174,7 @@ extension SurfaceRoute {
         case .legacy(let endpoint): endpoint.methods
         case .own(let endpoint): endpoint.methods
         case .marathon: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-        case .admin: ["GET", "HEAD"]
+        case .admin, .prometheus: ["GET", "HEAD"]
         }
     }
 }
