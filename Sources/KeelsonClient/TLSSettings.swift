@@ -28,7 +28,8 @@ public struct TLSSettings: Equatable, Sendable {
     }
 
     /// - Throws: ``ClusterError`` with the code `invalidTLSSettings`, which names the file.
-    package func load() throws(ClusterError) -> ClientTLS {
+    /// - Parameter protocols: what ALPN offers.
+    package func load(protocols: [String] = ["h2"]) throws(ClusterError) -> ClientTLS {
         guard (certificateFile == nil) == (keyFile == nil) else {
             let given = certificateFile.map { "the certificate '\($0)' comes without its key" }
             throw ClusterError(
@@ -38,7 +39,7 @@ public struct TLSSettings: Equatable, Sendable {
         do throws(TLSFileError) {
             return try ClientTLS(
                 caPath: caFile, certificatePath: certificateFile, keyPath: keyFile,
-                skipsVerification: skipsVerification)
+                skipsVerification: skipsVerification, protocols: protocols)
         } catch {
             throw ClusterError(
                 .invalidTLSSettings, "'\(error.path)' cannot be used: \(error.reason)")

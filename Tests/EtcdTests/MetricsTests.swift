@@ -138,20 +138,84 @@ struct MetricsTests {
         }
     }
 
-    private static var promtool: String {
+    private static var promtoolPath: String {
         ServerProgram.repositoryRoot.appending(path: ".build/prometheus/usr/bin/promtool").path
     }
 
     @Test(
         "promtool takes the alert rules and a server's page",
-        .enabled(if: FileManager.default.isExecutableFile(atPath: promtool)))
+        .enabled(if: FileManager.default.isExecutableFile(atPath: promtoolPath)))
     func promtool() throws {
         let rules = ServerProgram.repositoryRoot.appending(path: "docs/monitoring/alerts.yml").path
-        let checked = try Command.run(Self.promtool, ["check", "rules", rules])
+        let checked = try Command.run(Self.promtoolPath, ["check", "rules", rules])
         #expect(checked.status == .exited(0), "\(checked.text)")
         // Its exit status is 3 for remarks about style: etcd's names are etcd's.
-        let page = try Command.run(Self.promtool, ["check", "metrics"], input: try page(0))
+        let page = try Command.run(Self.promtoolPath, ["check", "metrics"], input: try page(0))
         #expect([.exited(0), .exited(3)].contains(page.status), "\(page.text)")
         #expect(!page.text.contains("error while linting"), "\(page.text)")
+    }
+}
+
+@Suite("Slow requests", .serialized, .enabled(if: BadStartTests.isKeelson))
+struct SlowRequestTests {
+    private func slowRequests(_ node: ServerNode) throws -> Double {
+        let page = try Command.runSuccessfully("curl", ["-sS", "http://\(node.endpoint)/metrics"])
+        return try MetricsReading(Array(page.utf8)).sum("keelson_slow_requests_total")
+    }
+
+    /// Puts through the leader while nobody else takes part for a quarter of a second.
+    private func putSlowly(_ cluster: ServerCluster) throws -> ServerNode {
+        let leader = try #require(
+            Patience.wait(.seconds(10), pauseMilliseconds: 20) { () -> ServerNode? in
+                cluster.nodes.first { node in
+                    let page = try? Command.runSuccessfully(
+                        "curl", ["-sS", "http://\(node.endpoint)/metrics"])
+                    return page?.contains("\netcd_server_is_leader 1\n") == true
+                }
+            })
+        let others = cluster.nodes.filter { $0.name != leader.name }
+        for node in others { node.current?.send(signal: SIGSTOP) }
+        defer { for node in others { node.current?.send(signal: SIGCONT) } }
+        let put = try Etcdctl([leader.endpoint]).start("put", "slow", "x")
+        #expect(put.waitForExit(.milliseconds(250)) == nil)
+        for node in others { node.current?.send(signal: SIGCONT) }
+        #expect(put.waitForExit(.seconds(15)) == .exited(0), "\(put.output)")
+        return leader
+    }
+
+    @Test("a put that waits for the others is one line of the log, which says so")
+    func waitsForTheOthers() throws {
+        let cluster = try ServerCluster(
+            "slow-request", try ServerProgram.underTest(),
+            arguments: ["--election-timeout", "5000"])
+        try cluster.start()
+        let leader = try putSlowly(cluster)
+        let line = Patience.wait(.seconds(5)) { () -> String? in
+            let log = try? String(contentsOfFile: leader.logPath, encoding: .utf8)
+            return log?.split(separator: "\n").first { $0.contains("slow_request") }
+                .map(String.init)
+        }
+        let found = try #require(line)
+        for word in ["slow request", "/etcdserverpb.KV/Put", "took_ms", "committed_ms", "index"] {
+            #expect(found.contains(word), "\(found)")
+        }
+        #expect(found.contains(/longest[=:] ?"?committed/), "\(found)")
+        #expect(try slowRequests(leader) >= 1)
+    }
+
+    @Test("--slow-request-log-threshold 0 logs none, and nonsense is refused")
+    func off() throws {
+        let program = try ServerProgram.underTest()
+        let cluster = try ServerCluster(
+            "slow-request-off", program,
+            arguments: ["--election-timeout", "5000", "--slow-request-log-threshold", "0"])
+        try cluster.start()
+        let leader = try putSlowly(cluster)
+        let log = try String(contentsOfFile: leader.logPath, encoding: .utf8)
+        #expect(!log.contains("slow_request"))
+        #expect(try slowRequests(leader) == 0)
+        let refused = try Command.run(
+            program.path, ["server", "--slow-request-log-threshold", "-1"])
+        #expect(refused.status == .exited(64), "\(refused.text)")
     }
 }

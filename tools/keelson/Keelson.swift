@@ -29,6 +29,7 @@ struct Keelson: AsyncParsableCommand {
             ServerCommand.self, DevCommand.self, AgentCommand.self, FrameworkCommand.self,
             TaskCommand.self, ServiceCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
+            DoctorCommand.self, TopCommand.self,
             HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
             AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,

@@ -11,8 +11,10 @@ package struct ClientTLS: Sendable {
     ///   - caPath: whose certificates servers must have; nil for those that the system trusts.
     ///   - certificatePath: what is shown to servers that ask; nil for nothing.
     ///   - skipsVerification: takes any server for the right one.
+    ///   - protocols: what ALPN offers: gRPC's, unless said otherwise.
     package init(
-        caPath: String?, certificatePath: String?, keyPath: String?, skipsVerification: Bool
+        caPath: String?, certificatePath: String?, keyPath: String?, skipsVerification: Bool,
+        protocols: [String] = ["h2"]
     ) throws(TLSFileError) {
         self.skipsVerification = skipsVerification
         var identity: TLSIdentity?
@@ -28,7 +30,7 @@ package struct ClientTLS: Sendable {
             trust = .system
         }
         context = try TLSProfile.clientContext(
-            identity, trust: trust, minimum: .tls12, protocols: ["h2"])
+            identity, trust: trust, minimum: .tls12, protocols: protocols)
     }
 
     /// TLS towards the server at `host`, whose certificate must have that name or address.

@@ -2,11 +2,17 @@ internal import Foundation
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import RPC
 
 /// Where something serves HTTP.
 struct HTTPPlace: Equatable, Sendable, CustomStringConvertible {
     var host: String
     var port: Int
+
+    init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
 
     /// Nil for what is no `http://host:port`.
     init?(url bytes: [UInt8]) {
@@ -41,6 +47,8 @@ struct HTTPCall {
     var path: String
     var headers: [(String, String)] = []
     var body: [UInt8] = []
+    /// Nil: without TLS.
+    var security: RPCSecurity?
 
     init(_ method: String, _ path: String) {
         self.method = method
@@ -51,7 +59,8 @@ struct HTTPCall {
         let late = Failure(.unavailable, "\(place) does not answer in time")
         return try await withThrowingTaskGroup(of: Answer.self) { group in
             group.addTask { [self] in
-                var (answer, pieces) = try await open(place, timeout: timeout)
+                var (answer, pieces) = try await open(
+                    place, timeout: timeout, answerWithin: timeout)
                 for try await piece in pieces {
                     guard answer.body.count + piece.count <= Self.bodyBytesMax else {
                         throw Failure(.failed, "the answer of \(place) is too large")
@@ -72,15 +81,21 @@ struct HTTPCall {
 
     /// The answer's head, and its body as it comes: it is read no faster than it is taken. The
     /// connection lives as long as the pieces do.
-    /// - Parameter timeout: until the connection stands.
-    func open(_ place: HTTPPlace, timeout: Duration) async throws -> (Answer, Pieces) {
+    /// - Parameters:
+    ///   - timeout: until the connection stands.
+    ///   - patience: from then until the head is there; nil: for ever.
+    func open(
+        _ place: HTTPPlace, timeout: Duration, answerWithin patience: Duration? = nil
+    ) async throws -> (Answer, Pieces) {
         let (pieces, source) = Pieces.makeStream()
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let head = loop.makePromise(of: Answer.self)
+        let security = self.security
         let connected = ClientBootstrap(group: loop)
             .connectTimeout(.milliseconds(Int64(timeout / .milliseconds(1))))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try security?.addHandlers(channel)
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(
                         HTTPAnswerReader(place, head, source))
@@ -95,6 +110,10 @@ struct HTTPCall {
             throw failure
         }
         source.onTermination = { _ in channel.close(promise: nil) }
+        if let patience {
+            let late = loop.scheduleTask(in: TimeAmount(patience)) { channel.close(promise: nil) }
+            head.futureResult.whenComplete { _ in late.cancel() }
+        }
         write(to: channel, place)
         return (try await head.futureResult.get(), pieces)
     }
