@@ -170,9 +170,8 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "ControlPlane", "Backup", "KeelsonClient", "EtcdSnapshot", "Replication",
-                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Primitives",
-                nio("NIOCore"),
-                nio("NIOEmbedded"),
+                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Monitoring",
+                "Primitives", nio("NIOCore"), nio("NIOEmbedded"),
             ],
             path: "tools/fuzz/targets", swiftSettings: strict),
         tests("FuzzTests", ["FuzzTargets"], exclude: ["Corpus"]),
@@ -197,7 +196,7 @@ let package = Package(
                 "Backup", "Replication", "RaftCore", "StateMachine", "Storage", "EtcdSnapshot",
                 "Primitives",
             ]),
-        tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
+        tests("RPCTests", ["RPC", "Monitoring", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests(
             "AgentTests",

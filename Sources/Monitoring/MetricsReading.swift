@@ -23,6 +23,8 @@ package struct MetricsReading: Sendable {
     }
 
     package static let samplesMax = 200_000
+    /// Of one histogram; what has more is no histogram of anybody's.
+    package static let boundsMax = 1000
 
     /// In the page's order.
     package private(set) var samples: [Sample] = []
@@ -67,14 +69,17 @@ package struct MetricsReading: Sendable {
         all(name, labels).reduce(0) { $0 + $1.value }
     }
 
-    /// A histogram, with all whose labels fit taken together; their bounds must be the same.
+    /// A histogram, with all whose labels fit taken together; their bounds must be the same, and
+    /// are ``boundsMax`` at most.
     package func buckets(_ name: String, _ labels: [MetricLabel] = []) -> BucketCounts {
         var counts: [(bound: Double, count: Double)] = []
         for sample in all(name + "_bucket", labels) {
-            guard let bound = sample.label("le").flatMap(Self.number) else { continue }
+            guard let bound = sample.label("le").flatMap(Self.number), !bound.isNaN else {
+                continue
+            }
             if let place = counts.firstIndex(where: { $0.bound == bound }) {
                 counts[place].count += sample.value
-            } else {
+            } else if counts.count < Self.boundsMax {
                 counts.append((bound, sample.value))
             }
         }

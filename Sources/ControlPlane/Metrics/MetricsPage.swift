@@ -75,8 +75,8 @@ final class MetricsPage: @unchecked Sendable {
         text.gauge("keelson_raft_term", "The current term.", Double(node.term.rawValue))
         text.gauge(
             "keelson_member_takes_part",
-            "1 if this member votes and acknowledges as its role has it: 0 while its disk is full or"
-                + " not known to be current.", status.takesPart ? 1 : 0)
+            "1 if this member votes and acknowledges as its role has it, 0 while its disk is full"
+                + " or not known to be current.", status.takesPart ? 1 : 0)
         text.family(
             "etcd_server_version", "The server's version.", .gauge,
             [([MetricLabel("server_version", EtcdVersion.server)], .whole(1))])

@@ -130,7 +130,7 @@ package final class Node: @unchecked Sendable {
     func step(_ input: ReplicaInput) {
         let began = NIODeadline.now()
         replica.step(input, into: &effects)
-        meter.stepped(replica, began: began)
+        meter.stepped(replica.view, applied: replica.appliedIndex, began: began)
         perform()
         endTurnSoon()
     }
@@ -142,7 +142,7 @@ package final class Node: @unchecked Sendable {
         eventLoop.assumeIsolated().execute { [self] in
             turnScheduled = false
             replica.flush(into: &effects)
-            meter.flushed(replica)
+            meter.flushed(replica.view, applied: replica.appliedIndex)
             perform()
             transport.flush()
             passOnLogJobs()

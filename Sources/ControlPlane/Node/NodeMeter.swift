@@ -21,8 +21,8 @@ struct NodeMeter {
 
     /// After a step of the replica, before its effects are carried out.
     @inline(__always)
-    mutating func stepped(_ replica: borrowing Replica, began: NIODeadline) {
-        let positions = Self.positions(replica)
+    mutating func stepped(_ view: ReplicaView, applied: LogIndex, began: NIODeadline) {
+        let positions = Self.positions(view, applied)
         guard positions != milestones.latest else {
             turnTime = began
             return
@@ -37,17 +37,20 @@ struct NodeMeter {
 
     /// After what was gathered went into the log.
     @inline(__always)
-    mutating func flushed(_ replica: borrowing Replica) {
-        let positions = Self.positions(replica)
+    mutating func flushed(_ view: ReplicaView, applied: LogIndex) {
+        let positions = Self.positions(view, applied)
         guard positions != milestones.latest else { return }
         turnTime = .now()
         milestones.note(positions, now: turnTime.uptimeNanoseconds)
     }
 
-    private static func positions(_ replica: borrowing Replica) -> LogMilestones.Positions {
+    @inline(__always)
+    private static func positions(
+        _ view: ReplicaView, _ applied: LogIndex
+    ) -> LogMilestones.Positions {
         LogMilestones.Positions(
-            last: replica.view.lastIndex.rawValue, durable: replica.view.durableIndex.rawValue,
-            committed: replica.view.commitIndex.rawValue, applied: replica.appliedIndex.rawValue)
+            last: view.lastIndex.rawValue, durable: view.durableIndex.rawValue,
+            committed: view.commitIndex.rawValue, applied: applied.rawValue)
     }
 
     /// A linearizable read was answered in this turn.

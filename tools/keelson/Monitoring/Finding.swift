@@ -57,7 +57,7 @@ struct Finding: Sendable {
 
 /// Numbers for people.
 enum Figures {
-    static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
+    static func percent(_ share: Double) -> String { count((share * 100).rounded()) + " %" }
 
     /// Three digits that count.
     static func seconds(_ seconds: Double) -> String {
