@@ -111,6 +111,7 @@ struct DoctorTests {
         #expect(try findings(output, "reachable").isEmpty, "\(output.text)")
         let sync = try #require(try findings(output, "disk-sync").first)
         #expect(sync["measured"].string?.contains("p99") == true)
+        #expect(sync["unit"].string == "seconds", "\(output.text)")
         let missing = try doctor("--data-dir", folder + "/none")
         #expect(missing.status == .exited(74), "\(missing.text)")
     }

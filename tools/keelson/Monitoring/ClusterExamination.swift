@@ -152,7 +152,7 @@ struct ClusterExamination {
             "\(Figures.seconds(last - first)) apart, give or take \(Figures.seconds(2 * doubt))"
         return [
             .bounded(
-                "clocks", "", spread, warnAbove: 0.5, failAbove: 60, measured,
+                "clocks", "", spread, .seconds, warnAbove: 0.5, failAbove: 60, measured,
                 advice: "nothing is decided by clocks, but stamps and tokens are: run an NTP client"
             )
         ]
@@ -175,7 +175,7 @@ struct ClusterExamination {
         case .success(let took):
             let seconds = took.milliseconds / 1000
             return .bounded(
-                "read", report.name, seconds, warnAbove: 0.25, failAbove: 5,
+                "read", report.name, seconds, .seconds, warnAbove: 0.25, failAbove: 5,
                 "a linearizable read took \(Figures.seconds(seconds))",
                 advice: "the lines `slow request` of its log say where the time goes")
         case .failure(let error):
@@ -190,7 +190,7 @@ struct ClusterExamination {
         let committed = answering.compactMap { $0.member?.raftIndex }.max() ?? 0
         let behind = committed > member.raftAppliedIndex ? committed - member.raftAppliedIndex : 0
         return .bounded(
-            "lag", report.name, Double(behind), warnAbove: 5000, failAbove: 100_000,
+            "lag", report.name, Double(behind), .entries, warnAbove: 5000, failAbove: 100_000,
             "\(behind) entries behind",
             advice: "its disk, processor or network does not keep up with the leader")
     }

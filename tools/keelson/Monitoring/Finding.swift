@@ -25,6 +25,17 @@ struct Finding: Sendable {
     let measured: String
     /// What to do; empty where all is well.
     let advice: String
+    /// What was judged, by itself.
+    private(set) var value: Double?
+    private(set) var unit: Unit?
+
+    enum Unit: String, Sendable {
+        case seconds
+        /// Of one.
+        case share
+        case entries
+        case days
+    }
 
     init(
         _ check: String, _ subject: String = "", _ verdict: Verdict, _ measured: String,
@@ -39,19 +50,39 @@ struct Finding: Sendable {
 
     /// By a number that is to be small.
     static func bounded(
-        _ check: String, _ subject: String, _ value: Double, warnAbove warn: Double,
+        _ check: String, _ subject: String, _ value: Double, _ unit: Unit, warnAbove warn: Double,
         failAbove fail: Double, _ measured: String, advice: String
     ) -> Finding {
         let verdict: Verdict = value > fail ? .fail : value > warn ? .warn : .ok
-        return Finding(check, subject, verdict, measured, advice: advice)
+        var finding = Finding(check, subject, verdict, measured, advice: advice)
+        finding.value = value
+        finding.unit = unit
+        return finding
+    }
+
+    /// By a number that is to be large.
+    static func bounded(
+        _ check: String, _ subject: String, _ value: Double, _ unit: Unit, warnBelow warn: Double,
+        failBelow fail: Double, _ measured: String, advice: String
+    ) -> Finding {
+        let verdict: Verdict = value < fail ? .fail : value < warn ? .warn : .ok
+        var finding = Finding(check, subject, verdict, measured, advice: advice)
+        finding.value = value
+        finding.unit = unit
+        return finding
     }
 
     var json: JSONValue {
-        .object([
+        var members: [(String, JSONValue)] = [
             ("check", .string(check)), ("subject", .string(subject)),
             ("verdict", .string(verdict.rawValue)), ("measured", .string(measured)),
-            ("advice", .string(advice)),
-        ])
+        ]
+        if let value, let unit {
+            members.append(("value", .number(value)))
+            members.append(("unit", .string(unit.rawValue)))
+        }
+        members.append(("advice", .string(advice)))
+        return .object(members)
     }
 }
 

@@ -28,7 +28,7 @@ struct MachineExamination {
         }
         let p99 = quantile(0.99)
         return .bounded(
-            "disk-sync", directory, p99, warnAbove: 0.01, failAbove: 0.1,
+            "disk-sync", directory, p99, .seconds, warnAbove: 0.01, failAbove: 0.1,
             "fdatasync of 8 KiB: p50 \(Figures.seconds(quantile(0.5))),"
                 + " p99 \(Figures.seconds(p99)), \(durations.count) of them",
             advice: "every write waits for this: give the data directory an SSD with power-loss"
@@ -74,8 +74,8 @@ struct MachineExamination {
 
     static func space(_ subject: String, total: Double, free: Double) -> Finding {
         .bounded(
-            "disk-space", subject, total > 0 ? 1 - free / total : 0, warnAbove: 0.85,
-            failAbove: 0.97, "\(Figures.bytes(free)) of \(Figures.bytes(total)) free",
+            "disk-space", subject, total > 0 ? free / total : 1, .share, warnBelow: 0.15,
+            failBelow: 0.03, "\(Figures.bytes(free)) of \(Figures.bytes(total)) free",
             advice: "make room: a member whose disk is full neither votes nor acknowledges")
     }
 

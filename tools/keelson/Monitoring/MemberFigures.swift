@@ -17,7 +17,7 @@ struct MemberFigures {
             return nil
         }
         return .bounded(
-            "log-sync", name, p99, warnAbove: 0.025, failAbove: 1,
+            "log-sync", name, p99, .seconds, warnAbove: 0.025, failAbove: 1,
             "since it began: p50 \(Figures.seconds(p50)), p99 \(Figures.seconds(p99))",
             advice: "its disk is slow, or shared with something that writes much: the runbook"
                 + " slow-disk says what to do")
@@ -28,7 +28,7 @@ struct MemberFigures {
             let quota = page.value("etcd_server_quota_backend_bytes"), quota > 0
         else { return nil }
         return .bounded(
-            "quota", name, used / quota, warnAbove: 0.8, failAbove: 0.95,
+            "quota", name, used / quota, .share, warnAbove: 0.8, failAbove: 0.95,
             "\(Figures.bytes(used)) of \(Figures.bytes(quota)), \(Figures.percent(used / quota))",
             advice: "delete keys and compact, or raise --quota-backend-bytes on every member")
     }
@@ -37,7 +37,7 @@ struct MemberFigures {
         guard let used = page.value("os_fd_used"), let most = page.value("os_fd_limit"), most > 0
         else { return nil }
         return .bounded(
-            "descriptors", name, used / most, warnAbove: 0.7, failAbove: 0.95,
+            "descriptors", name, used / most, .share, warnAbove: 0.7, failAbove: 0.95,
             "\(Figures.count(used)) of \(Figures.count(most)) files are open",
             advice: "raise LimitNOFILE of its unit, or look who opens so many connections")
     }
@@ -62,7 +62,7 @@ struct MemberFigures {
                 return Finding("peer", name, .ok, "connected to \(id)")
             }
             return .bounded(
-                "peer", name, p99, warnAbove: 0.05, failAbove: 0.5,
+                "peer", name, p99, .seconds, warnAbove: 0.05, failAbove: 0.5,
                 "round trips to \(id): p50 \(Figures.seconds(p50)), p99 \(Figures.seconds(p99))",
                 advice: "--heartbeat-interval has to be longer than a round trip, and"
                     + " --election-timeout ten times that")
@@ -73,7 +73,7 @@ struct MemberFigures {
         page.all("keelson_tls_certificate_expiry_seconds").map { sample in
             let days = (sample.value - self.sample.wallSeconds) / 86_400
             return .bounded(
-                "certificate", name, -days, warnAbove: -30, failAbove: -2,
+                "certificate", name, days, .days, warnBelow: 30, failBelow: 2,
                 "of the \(sample.label("port") ?? "?") port: "
                     + (days < 0 ? "expired" : "\(Figures.count(days)) days left"),
                 advice: "put a new one in its place: files are read again by themselves")
