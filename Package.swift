@@ -145,7 +145,7 @@ let package = Package(
                 "ControlPlane", "Agent", "AgentLogic", "Backup", "EtcdSnapshot", "Replication",
                 "StateMachine", "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API",
                 "RPC", "Monitoring", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"),
-                nio("NIOHTTP1"), arguments, logging, ssl,
+                nio("NIOHTTP1"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
             ],

@@ -1,29 +1,31 @@
-internal import Logging
-internal import Monitoring
+package import Logging
+package import Monitoring
 internal import NIOCore
-internal import RPC
+package import RPC
 
 /// Logs requests that took long, each as one line that says where the time went.
 ///
 /// The line's text is `slow request`, its field `event` is `slow_request`, and the names of its
 /// other fields stay what they are: people search for them. Confined to the event loop.
-final class SlowRequestLog {
+package final class SlowRequestLog {
     private let logger: Logger
     private let timesOfEntry: (UInt64) -> LogMilestones.Times
     private var lines: TokenBucket
     private var suppressed: UInt64 = 0
-    private(set) var total: UInt64 = 0
+    package private(set) var total: UInt64 = 0
 
-    static let linesPerSecondMax = 10
+    package static let linesPerSecondMax = 10
 
-    init(logger: Logger, timesOfEntry: @escaping (UInt64) -> LogMilestones.Times) {
+    package init(
+        logger: Logger, timesOfEntry: @escaping (UInt64) -> LogMilestones.Times
+    ) {
         self.logger = logger
         self.timesOfEntry = timesOfEntry
         lines = TokenBucket(
             burst: Self.linesPerSecondMax, perSecond: Self.linesPerSecondMax, now: .now())
     }
 
-    func note(_ call: SlowCall) {
+    package func note(_ call: SlowCall) {
         total += 1
         guard lines.take(now: call.endedAt) else {
             suppressed += 1

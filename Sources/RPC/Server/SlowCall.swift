@@ -4,11 +4,13 @@ package import NIOCore
 /// When what happened to a call, and where in the log it is. What is not known is nil.
 package struct CallTimes: Sendable {
     /// When its status was given.
-    package internal(set) var answeredAt: NIODeadline?
+    package var answeredAt: NIODeadline?
     /// When what it reads was known to be new enough.
     package var readableAt: NIODeadline?
     /// Where in the log its request is; zero: nowhere, or nobody knows.
     package var logIndex: UInt64 = 0
+
+    package init() {}
 }
 
 /// A unary call that took long.
@@ -21,6 +23,18 @@ package struct SlowCall: Sendable {
     package var sentAt: NIODeadline?
     package var endedAt: NIODeadline
     package var code: RPCCode
+
+    package init(
+        path: String, beganAt: NIODeadline, times: CallTimes, sentAt: NIODeadline?,
+        endedAt: NIODeadline, code: RPCCode
+    ) {
+        self.path = path
+        self.beganAt = beganAt
+        self.times = times
+        self.sentAt = sentAt
+        self.endedAt = endedAt
+        self.code = code
+    }
 }
 
 extension ServerCall {
