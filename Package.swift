@@ -76,6 +76,7 @@ let package = Package(
         .systemLibrary(name: "CJemalloc"),
         .systemLibrary(name: "CProcess"),
         room("Primitives", ["CChecksum"]),
+        room("Monitoring", []),
         room("RaftCore", ["Primitives", deque]),
         room("Storage", ["Primitives", "CSQLite", "CLZ4"]),
         room("StateMachine", ["Primitives", deque]),
@@ -85,8 +86,8 @@ let package = Package(
         room(
             "RPC",
             [
-                "Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
-                nio("NIOTLS"), ssl,
+                "Monitoring", "Primitives", "CNGHTTP2", nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOHTTP1"), nio("NIOTLS"), ssl,
             ]),
         room("EtcdSnapshot", ["Primitives", .product(name: "Crypto", package: "swift-crypto")]),
         room("API", ["Primitives", protobuf]),
@@ -94,7 +95,8 @@ let package = Package(
             "ControlPlane",
             [
                 "Scheduling", "Replication", "RaftCore", "Storage", "StateMachine", "EtcdSnapshot",
-                "Primitives", "RPC", "API", "DashboardAssets", protobuf, nio("NIOCore"),
+                "Primitives", "Monitoring", "RPC", "API", "DashboardAssets", protobuf,
+                nio("NIOCore"),
                 nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOTLS"), nio("NIOConcurrencyHelpers"), ssl,
                 deque, logging,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -142,8 +144,8 @@ let package = Package(
             dependencies: [
                 "ControlPlane", "Agent", "AgentLogic", "Backup", "EtcdSnapshot", "Replication",
                 "StateMachine", "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API",
-                "RPC", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"), arguments,
-                logging,
+                "RPC", "Monitoring", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOHTTP1"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -168,13 +170,13 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "ControlPlane", "Backup", "KeelsonClient", "EtcdSnapshot", "Replication",
-                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Primitives",
-                nio("NIOCore"),
-                nio("NIOEmbedded"),
+                "RaftCore", "Simulation", "StateMachine", "Storage", "RPC", "Monitoring",
+                "Primitives", nio("NIOCore"), nio("NIOEmbedded"),
             ],
             path: "tools/fuzz/targets", swiftSettings: strict),
         tests("FuzzTests", ["FuzzTargets"], exclude: ["Corpus"]),
         tests("PrimitivesTests", ["Primitives"]),
+        tests("MonitoringTests", ["Monitoring"]),
         tests("RaftCoreTests", ["RaftCore", "Primitives"], exclude: ["Transcripts"]),
         tests("StorageTests", ["Storage", "Primitives"]),
         tests("StateMachineTests", ["StateMachine", "Primitives"]),
@@ -194,7 +196,7 @@ let package = Package(
                 "Backup", "Replication", "RaftCore", "StateMachine", "Storage", "EtcdSnapshot",
                 "Primitives",
             ]),
-        tests("RPCTests", ["RPC", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
+        tests("RPCTests", ["RPC", "Monitoring", "Primitives", nio("NIOCore"), nio("NIOPosix")]),
         tests("APITests", ["API", protobuf]),
         tests(
             "AgentTests",
@@ -209,16 +211,16 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "ControlPlane", "Scheduling", "StateMachine", "RPC", "API", "Primitives", protobuf,
-                nio("NIOCore"), nio("NIOPosix"), ssl, logging,
+                "ControlPlane", "Scheduling", "StateMachine", "Monitoring", "RPC", "API",
+                "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"), ssl, logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         tests("CheckerTests", ["Simulation", "Primitives"]),
         tests("TidyTests", []),
-        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot", "KeelsonClient"]),
+        tests("EtcdTests", ["LocalCluster", "EtcdSnapshot", "KeelsonClient", "Monitoring"]),
         tests("TLSTests", ["LocalCluster"]),
-        tests("DatacenterTests", ["LocalCluster"]),
+        tests("DatacenterTests", ["LocalCluster", "Monitoring"]),
         tests("ChaosTests", ["LocalCluster"]),
     ]
 )

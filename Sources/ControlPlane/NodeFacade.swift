@@ -1,3 +1,4 @@
+package import Monitoring
 package import NIOCore
 package import Primitives
 package import StateMachine
@@ -66,12 +67,16 @@ package protocol NodeFacade: AnyObject {
 
     /// Why this node is out of quorum duty although it runs: its disk is full. Nil when it is not.
     var spaceShortage: String? { get }
+    /// When the node last had news, to a turn of the event loop.
+    var turnTime: NIODeadline { get }
     func status() -> NodeStatus
     /// All members of the committed configuration, sorted by id.
     func members() -> [MemberSummary]
 }
 
 extension NodeFacade {
+    package var turnTime: NIODeadline { .now() }
+
     /// A node without a log has nothing to read.
     package func readLog(
         from first: LogIndex, bytesMax: Int, _ done: @escaping (LogPortion) -> Void
@@ -193,6 +198,14 @@ package struct NodeStatus: Sendable {
     package var proposalsPending: UInt64 = 0
     package var slowAppliesTotal: UInt64 = 0
     package var slowReadsTotal: UInt64 = 0
+    package var readsFailedTotal: UInt64 = 0
+    /// Of this member's own log, written or not, and on its disk.
+    package var lastIndex: LogIndex = .zero
+    package var durableIndex: LogIndex = .zero
+    /// Of the newest checkpoint on this member's disk.
+    package var checkpointIndex: LogIndex = .zero
+    /// Its disk is current and has room.
+    package var takesPart = true
     package var peerSentBytes: [PeerTraffic] = []
     /// Seconds that one sync of the log took, and one checkpoint.
     package var logSyncDurations = DurationHistogram.empty
@@ -207,34 +220,15 @@ package struct PeerTraffic: Sendable {
     package var sentBytes: UInt64
     package var receivedBytes: UInt64
     package var sendFailures: UInt64
+    package var isConnected = false
+    /// As TCP measures them, looked at once a second.
+    package var roundTrips = DurationHistogram.empty
 
     package init(peer: NodeID, sentBytes: UInt64, receivedBytes: UInt64, sendFailures: UInt64) {
         self.peer = peer
         self.sentBytes = sentBytes
         self.receivedBytes = receivedBytes
         self.sendFailures = sendFailures
-    }
-}
-
-/// Counts of durations below doubling bounds: 1 ms, 2 ms, … 8.192 s, as Prometheus wants them.
-package struct DurationHistogram: Sendable {
-    /// `counts[i]` durations were at most `1 ms << i` and more than the bound before; the last
-    /// holds the rest.
-    package private(set) var counts: [UInt64]
-    package private(set) var sumNanoseconds: UInt64
-    package static let boundsCount = 14
-    package static let empty = DurationHistogram()
-
-    package init() {
-        counts = Array(repeating: 0, count: Self.boundsCount + 1)
-        sumNanoseconds = 0
-    }
-
-    package mutating func record(nanoseconds: UInt64) {
-        sumNanoseconds &+= nanoseconds
-        var slot = 0
-        while slot < Self.boundsCount, nanoseconds > 1_000_000 << UInt64(slot) { slot += 1 }
-        counts[slot] += 1
     }
 }
 

@@ -112,7 +112,8 @@ extension Replica {
         settleDropped(before: entry.term, into: &answers)
         let request = entry.kind == .command ? Command.requestID(of: entry.payload) : nil
         let mine = request?.origin == id && request?.boot == settings.boot
-        let applied = store.apply(entry, evaluate: mine)
+        var applied = store.apply(entry, evaluate: mine)
+        applied.index = entry.index
         if applied.mustStop {
             halted = true
             effects.append(.halt(unknownEntry(entry.index, applied.outcome)))

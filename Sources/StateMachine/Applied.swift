@@ -20,6 +20,8 @@ package struct Applied: Sendable {
     package var datacenterChanges: [DatacenterChange]
     /// The node met an entry that it does not understand and must not go on.
     package var mustStop: Bool
+    /// Of the entry, for whoever asks where its time went; the replica says it.
+    package var index = LogIndex.zero
 
     init(request: RequestID?, outcome: Outcome, revision: Revision) {
         self.request = request

@@ -66,7 +66,9 @@ struct SecureHTTPTests {
         #expect(try Self.get(url, []).status != .exited(0))
         #expect(try Self.get("http://\(cluster.http(0))/state", []).status != .exited(0))
         let program = try ServerProgram.underTest()
-        let words = ["--endpoints", cluster.servers.endpoints.joined(separator: ",")]
+        // The client port has no TLS here.
+        let endpoints = cluster.servers.endpoints.map { "http://" + $0 }
+        let words = ["--endpoints", endpoints.joined(separator: ",")]
         let task = try Command.run(
             program.path,
             ["task", "run", "--cacert", certificates.ca] + words + ["--", "true"])

@@ -14,6 +14,7 @@ struct BadStartTests {
         ["--snapshot-count", "0"], ["--quota-backend-bytes", "-1"],
         ["--max-request-bytes", "1"],
         ["--max-request-bytes", "33554433"], ["--max-txn-ops", "0"],
+        ["--slow-request-log-threshold", "-1"],
         ["--initial-cluster-state", "old"], ["--initial-cluster", "elsewhere=http://127.0.0.1:1"],
         ["--listen-client-urls", "nonsense"], ["--listen-peer-urls", "http://127.0.0.1:99999"],
         ["--auto-compaction-mode", "sometimes"], ["--auto-compaction-retention", "-1"],

@@ -83,7 +83,7 @@ struct SecretTests {
             #expect(!text.isEmpty, "\(path)")
             for word in [
                 "secret-key", "root", cluster.nodes[0].dataDirectory,
-                "\(cluster.nodes[0].peerPort)",
+                ":\(cluster.nodes[0].peerPort)",
             ] {
                 #expect(!text.contains(word), "\(path) has \(word): \(text)")
             }

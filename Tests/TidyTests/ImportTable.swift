@@ -30,11 +30,12 @@ enum ImportTable {
             "CChecksum": [], "CSQLite": [], "CLZ4": [], "CNGHTTP2": [], "CZlib": [],
             "CJemalloc": [], "CProcess": [], "DashboardAssets": [],
             "Primitives": ["CChecksum", "Glibc", "Musl"],
+            "Monitoring": [],
             "API": ["Primitives", "SwiftProtobuf", "Foundation", "FoundationEssentials"],
             "RaftCore": ["Primitives"],
             "Storage": ["CSQLite", "CLZ4", "Primitives"],
             "StateMachine": ["API", "Primitives"],
-            "RPC": ["CNGHTTP2", "CZlib", "Primitives", "NIOSSL"],
+            "RPC": ["CNGHTTP2", "CZlib", "Monitoring", "Primitives", "NIOSSL"],
             "EtcdSnapshot": ["Storage", "API", "Primitives", "Crypto"],
             "Replication": ["RaftCore", "Storage", "StateMachine", "Primitives"],
             "Backup": [
@@ -55,8 +56,8 @@ enum ImportTable {
             ],
             "ControlPlane": [
                 "Scheduling", "Replication", "EtcdSnapshot", "KeelsonClient", "RPC", "RaftCore",
-                "Storage", "StateMachine", "API", "Primitives", "NIOSSL", "SwiftProtobuf",
-                "Foundation", "DashboardAssets",
+                "Storage", "StateMachine", "API", "Primitives", "Monitoring", "NIOSSL",
+                "SwiftProtobuf", "Foundation", "DashboardAssets",
             ],
         ]
         for room in ["RaftCore", "StateMachine", "Replication", "Scheduling", "Simulation"] {
@@ -96,9 +97,10 @@ enum ImportTable {
         switch room {
         case "TidyTests": return forTests
         case "EtcdTests":
-            return forTests.union(["LocalCluster", "EtcdSnapshot", "KeelsonClient"])
+            return forTests.union(["LocalCluster", "EtcdSnapshot", "KeelsonClient", "Monitoring"])
         case "FuzzTests": return forTests.union(["FuzzTargets"])
-        case "TLSTests", "DatacenterTests": return forTests.union(["LocalCluster"])
+        case "TLSTests": return forTests.union(["LocalCluster"])
+        case "DatacenterTests": return forTests.union(["LocalCluster", "Monitoring"])
         case "CheckerTests": return forTests.union(["Simulation", "Primitives"])
         // Sessions are tried against the service that they are held with.
         case "AgentTests":

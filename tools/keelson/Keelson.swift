@@ -30,6 +30,7 @@ struct Keelson: AsyncParsableCommand {
             TaskCommand.self, ServiceCommand.self, OfferCommand.self, QuotaCommand.self,
             WeightCommand.self,
             KVCommand.self, LeaseCommand.self, StatusCommand.self, HealthCommand.self,
+            DoctorCommand.self, TopCommand.self,
             HashCommand.self, EndpointCommand.self,
             LockCommand.self, ElectCommand.self, MemberCommand.self, MoveLeaderCommand.self,
             AlarmCommand.self, CompactCommand.self, UserCommand.self, RoleCommand.self,

@@ -63,14 +63,24 @@ package protocol DatacenterFacade: AnyObject {
     /// Offers that are neither answered nor taken back, by their numbers; empty where this node is
     /// not the master.
     func offers() -> [MasterOffer]
+    /// Of ``offers()``; costs nothing.
+    var offerCount: Int { get }
     /// When each of them was made, in milliseconds of the monotonic clock.
     func offerTimes() -> [OfferID: UInt64]
+
+    /// Calls back with this node's metrics in Prometheus' text format.
+    func metrics(_ done: @escaping ([UInt8]) -> Void)
 
     /// Nil where this node is not the master.
     func explain(framework: FrameworkID) -> FrameworkExplanation?
     func explain(agent: AgentID) -> AgentExplanation?
     /// Why instances wait, of services of which some do; empty where this node is not the master.
     func explainServices() -> [ServiceID: ServiceExplanation]
+}
+
+extension DatacenterFacade {
+    /// Whoever is not part of a node counts nothing.
+    package func metrics(_ done: @escaping ([UInt8]) -> Void) { done([]) }
 }
 
 /// What one entry changed.

@@ -22,6 +22,7 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
     private lazy var services = ServiceDriver(self)
     /// Who calls on the HTTP port; set before anybody can.
     weak var identities: AuthGate?
+    weak var metricsPage: MetricsPage?
 
     static let tick: TimeAmount = .milliseconds(20)
 
@@ -235,7 +236,14 @@ package final class MasterDriver: DatacenterFacade, NodeObserver, @unchecked Sen
 
     package func unobserve(_ id: ChangeObserverID) { observers[id] = nil }
 
+    package func metrics(_ done: @escaping ([UInt8]) -> Void) {
+        guard let metricsPage else { return done([]) }
+        metricsPage.page(done)
+    }
+
     package func offers() -> [MasterOffer] { office.master?.offers ?? [] }
+
+    package var offerCount: Int { office.master?.offerCount ?? 0 }
 
     package func offerTimes() -> [OfferID: UInt64] { office.master?.offerTimes ?? [:] }
 

@@ -16,6 +16,9 @@ package struct EtcdServicesOptions: Sendable {
 
     package var limits = EtcdLimits()
 
+    /// Whose file system the metrics tell of. Nil: of none.
+    package var dataDirectory: String?
+
     package init() {}
 }
 
@@ -42,6 +45,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
     private let reflection = ReflectionService()
     private let endpoints: HTTPEndpoints
     private let calls = CallCounters()
+    let metrics: MetricsPage
 
     package init(node: any NodeFacade, options: EtcdServicesOptions = EtcdServicesOptions()) {
         loop = node.eventLoop
@@ -62,9 +66,11 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         gate = AuthGate(
             node: node, timeToLive: options.tokenTimeToLive, signing: options.tokenKeys)
         health = HealthService()
-        let metrics = MetricsPage(node: node, watches: watches, calls: calls)
+        metrics = MetricsPage(
+            node: node, watches: watches, calls: calls, dataDirectory: options.dataDirectory)
         endpoints = HTTPEndpoints(node: node, metrics: metrics)
         node.observer = self
+        metrics.queueWaiters = { [queue] in queue.waiterCount }
     }
 
     /// Adds all methods. What is not added is answered with `unimplemented` by the router.
@@ -106,6 +112,9 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     /// Answers `/health`, `/livez`, `/readyz`, `/version` and `/metrics`.
     package var http1Responder: HTTP1Responder { endpoints.responder }
+
+    /// Has the metrics tell what this port counts.
+    package func meter(_ server: RPCServer) { metrics.server = server }
 
     /// Serves the API as JSON, too, through a client of the same server.
     package func openGateway(_ connect: @escaping JSONGateway.Connector) {

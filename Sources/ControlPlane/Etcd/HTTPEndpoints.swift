@@ -36,7 +36,7 @@ final class HTTPEndpoints: @unchecked Sendable {
         }
         switch target.path {
         case "/version": done(version())
-        case "/metrics": done(metrics.response())
+        case "/metrics": metrics.response(done)
         case "/health": health(target, done)
         default: probes(target, done)
         }

@@ -74,6 +74,7 @@ final class KVService: @unchecked Sendable {
         guard request.isReadOnly else { return propose(.txn, call, body) }
         if request.isSerializable { return read(call, request) }
         node.linearizableRead { failure in
+            call.times.readableAt = self.node.turnTime
             if let failure { return call.finish(failure.status) }
             self.read(call, request)
         }
@@ -160,7 +161,8 @@ final class KVService: @unchecked Sendable {
         _ call: ServerCall, _ request: RangeRequest, _ body: @escaping () -> Void
     ) {
         if request.isSerializable { return body() }
-        node.linearizableRead { failure in
+        node.linearizableRead { [node] failure in
+            call.times.readableAt = node.turnTime
             if let failure { return call.finish(failure.status) }
             body()
         }

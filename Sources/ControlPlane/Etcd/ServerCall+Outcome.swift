@@ -1,3 +1,4 @@
+internal import Primitives
 internal import RPC
 internal import StateMachine
 
@@ -6,6 +7,7 @@ extension ServerCall {
     func applied(_ outcome: ProposalOutcome) -> Applied? {
         switch outcome {
         case .applied(let applied):
+            times.logIndex = applied.index.rawValue
             if case .failed(let error) = applied.outcome {
                 finish(error.status)
                 return nil

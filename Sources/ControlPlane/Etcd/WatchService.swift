@@ -24,6 +24,8 @@ final class WatchService: @unchecked Sendable {
     private var isCatchUpScheduled = false
     private var streams: [ObjectIdentifier: WatchStream] = [:]
     private var tally: UserTally
+    /// To all watches together, since the start.
+    private(set) var eventsSent: UInt64 = 0
     private let watchesMax: Int
 
     /// Records that one turn of the event loop reads for watchers that catch up.
@@ -136,6 +138,7 @@ final class WatchService: @unchecked Sendable {
                 binding.stream.held(id)
                 continue
             }
+            eventsSent &+= UInt64(delivery.events.count)
             if binding.isFragmenting {
                 var parts =
                     pieces

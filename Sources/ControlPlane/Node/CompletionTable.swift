@@ -1,10 +1,12 @@
 import DequeModule
+import NIOCore
 import Primitives
 
 /// Who waits for the answer to a request.
 enum Completion {
     case proposal((ProposalOutcome) -> Void)
-    case read((ReadFailure?) -> Void)
+    /// With when it was asked for, to a turn of the event loop.
+    case read((ReadFailure?) -> Void, since: NIODeadline)
     case renewal((Result<Int64, ReadFailure>) -> Void)
     case remaining((Result<Int64?, ReadFailure>) -> Void)
 }

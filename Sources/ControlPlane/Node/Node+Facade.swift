@@ -60,7 +60,7 @@ extension Node: NodeFacade {
     package func linearizableRead(_ done: @escaping (ReadFailure?) -> Void) {
         guard !stopping else { return done(.stopped) }
         let sequence = replica.nextSequence()
-        completions.insert(.read(done), for: sequence)
+        completions.insert(.read(done, since: meter.turnTime), for: sequence)
         replica.read(sequence: sequence, into: &effects)
         if !effects.isEmpty { perform() }
         endTurnSoon()
@@ -90,6 +90,8 @@ extension Node: NodeFacade {
         space.shortage.cause.map { "this member takes no part until there is room: \($0)" }
     }
 
+    package var turnTime: NIODeadline { meter.turnTime }
+
     package func status() -> NodeStatus {
         var status = NodeStatus()
         status.databaseBytes = Int64(clamping: store.bytesInUse)
@@ -106,11 +108,17 @@ extension Node: NodeFacade {
         }
         if let shortage = spaceShortage { status.errors.append("keelson: \(shortage)") }
         status.leaderChangesSeen = replica.leaderChangesSeen
-        status.proposalsFailed = proposalsFailed
+        status.proposalsFailed = meter.proposalsFailed
         status.proposalsPending = UInt64(replica.pendingRequests)
-        status.slowAppliesTotal = slowApplies
+        status.slowAppliesTotal = meter.slowApplies
+        status.slowReadsTotal = meter.slowReads
+        status.readsFailedTotal = meter.readsFailed
+        status.lastIndex = replica.view.lastIndex
+        status.durableIndex = replica.view.durableIndex
+        status.checkpointIndex = checkpoints.plan.newest
+        status.takesPart = gate.isAdmitted && spaceShortage == nil
         status.peerSentBytes = transport.traffic()
-        status.logSyncDurations = syncDurations
+        status.logSyncDurations = meter.syncDurations
         status.checkpointDurations = checkpoints.durations
         return status
     }

@@ -62,7 +62,7 @@ extension Node {
         for completion in completions.takeAll() {
             switch completion {
             case .proposal(let done): done(.unknown(.stopped))
-            case .read(let done): done(.stopped)
+            case .read(let done, _): done(.stopped)
             case .renewal(let done): done(.failure(.stopped))
             case .remaining(let done): done(.failure(.stopped))
             }

@@ -1,4 +1,5 @@
 import Logging
+import Monitoring
 package import NIOCore
 import NIOPosix
 import Primitives
@@ -54,9 +55,7 @@ package final class Node: @unchecked Sendable {
     var housekeeping: Housekeeping
     /// The cluster's level as it was logged last.
     var levelLogged: FeatureLevel
-    var syncDurations = DurationHistogram.empty
-    var proposalsFailed: UInt64 = 0
-    var slowApplies: UInt64 = 0
+    var meter = NodeMeter()
 
     /// Why this server is to look for another place, once somebody leads.
     var lostDisk: String?
@@ -86,7 +85,7 @@ package final class Node: @unchecked Sendable {
             writer: storage.writer, loop: loop, delegate: self,
             onSync: { [weak self] nanoseconds in
                 loop.execute { [weak self] in
-                    self?.syncDurations.record(nanoseconds: nanoseconds)
+                    self?.meter.syncDurations.record(nanoseconds: nanoseconds)
                     self?.logJobs.synced(in: nanoseconds, now: .now())
                 }
             })
@@ -113,6 +112,7 @@ package final class Node: @unchecked Sendable {
             step(.tick(clock: WallClock.milliseconds(), owed: tickDebt.owed + left))
         }
         tickDuties()
+        if meter.isSampleDue { transport.sampleRoundTrips() }
     }
 
     private func tickDuties() {
@@ -128,7 +128,9 @@ package final class Node: @unchecked Sendable {
 
     /// Steps the replica and carries out what it wants.
     func step(_ input: ReplicaInput) {
+        let began = NIODeadline.now()
         replica.step(input, into: &effects)
+        meter.stepped(replica.view, applied: replica.appliedIndex, began: began)
         perform()
         endTurnSoon()
     }
@@ -140,6 +142,7 @@ package final class Node: @unchecked Sendable {
         eventLoop.assumeIsolated().execute { [self] in
             turnScheduled = false
             replica.flush(into: &effects)
+            meter.flushed(replica.view, applied: replica.appliedIndex)
             perform()
             transport.flush()
             passOnLogJobs()
@@ -178,7 +181,9 @@ package final class Node: @unchecked Sendable {
         case .answerReads(let sequences, let failure):
             let failure = failure.map(ReadFailure.init)
             for sequence in sequences {
-                if case .read(let done) = completions.take(sequence) { done(failure) }
+                guard case .read(let done, let since) = completions.take(sequence) else { continue }
+                meter.readEnded(since: since, hasFailed: failure != nil)
+                done(failure)
             }
         case .answerLease(let sequence, let answer): answerLease(sequence, answer)
         case .sendSnapshot(let peer, let leastIndex): sendSnapshot(to: peer, leastIndex)
@@ -199,10 +204,10 @@ package final class Node: @unchecked Sendable {
         switch outcome {
         case .applied(let applied): done(.applied(applied))
         case .refused(let failure):
-            proposalsFailed += 1
+            meter.proposalsFailed += 1
             done(.refused(ProposalFailure(failure)))
         case .unknown(let failure):
-            proposalsFailed += 1
+            meter.proposalsFailed += 1
             done(.unknown(ProposalFailure(failure)))
         }
     }

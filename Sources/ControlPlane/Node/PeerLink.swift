@@ -81,6 +81,18 @@ final class PeerLink {
 
     func flush() { handler?.flush() }
 
+    /// The smoothed round trip that TCP has measured; nothing where it has not, or cannot say.
+    func roundTrip(_ done: @escaping (UInt64) -> Void) {
+        #if os(Linux)
+            guard isReady, let options = handler?.channel as? any SocketOptionProvider else {
+                return
+            }
+            options.getTCPInfo().assumeIsolated().whenSuccess { info in
+                if info.tcpi_rtt > 0 { done(UInt64(info.tcpi_rtt) * 1000) }
+            }
+        #endif
+    }
+
     private func dial() {
         guard !stopped, !dialling, handler == nil else { return }
         dialling = true

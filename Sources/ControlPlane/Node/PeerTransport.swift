@@ -1,4 +1,5 @@
 import Logging
+import Monitoring
 import NIOCore
 import NIOPosix
 import Primitives
@@ -54,6 +55,7 @@ final class PeerTransport {
         var nonce: UInt64?
         var refusedSinceHeard = false
         var receivedBytes: UInt64 = 0
+        var roundTrips = DurationHistogram.empty
     }
 
     /// A connection that somebody opened to this node; who it is comes with the hello.
@@ -186,10 +188,22 @@ final class PeerTransport {
     func traffic() -> [PeerTraffic] {
         peerIDs.map { id in
             let links = peers[id]?.links ?? []
-            return PeerTraffic(
+            var traffic = PeerTraffic(
                 peer: id, sentBytes: links.reduce(0) { $0 &+ $1.sentBytes },
                 receivedBytes: peers[id]?.receivedBytes ?? 0,
                 sendFailures: links.reduce(0) { $0 &+ $1.sendFailures })
+            traffic.isConnected = isConnected(id)
+            if let peer = peers[id] { traffic.roundTrips = peer.roundTrips }
+            return traffic
+        }
+    }
+
+    /// Asks the kernel what it knows of each connection for heartbeats.
+    func sampleRoundTrips() {
+        for id in peerIDs {
+            peers[id]?.links.last?.roundTrip { [weak self] nanoseconds in
+                self?.peers[id]?.roundTrips.record(nanoseconds: nanoseconds)
+            }
         }
     }
 

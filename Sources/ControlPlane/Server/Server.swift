@@ -1,4 +1,5 @@
 package import Logging
+import Monitoring
 import NIOCore
 import NIOPosix
 import Primitives
@@ -62,6 +63,7 @@ package final class Server: @unchecked Sendable {
         _ configuration: ServerConfiguration, _ logger: Logger
     ) throws(ConfigurationError) -> EtcdServicesOptions {
         var options = EtcdServicesOptions()
+        options.dataDirectory = configuration.dataDirectory
         if case .jwt(let jwt) = try AuthTokenOptions(configuration.authToken) {
             options.tokenKeys = try JWTKeyFiles(jwt, logger: logger)
         }
@@ -118,6 +120,10 @@ package final class Server: @unchecked Sendable {
             let rpc = RPCServer(
                 eventLoop: loop, routes: routes, http1: services.http1Responder, limits: limits)
             self.rpc = rpc
+            services.meter(rpc)
+            watch(node, rpc, services.metrics, tls, configuration)
+            services.metrics.datacenter = datacenter.master
+            datacenter.master.metricsPage = services.metrics
             services.openGateway { [unowned rpc] in rpc.connectInProcess(peerAddress: $0) }
             node.isServing = { [unowned rpc] in rpc.hasOpenCalls }
             node.onWrites = { [unowned rpc] in rpc.noteOtherWork() }
@@ -135,6 +141,22 @@ package final class Server: @unchecked Sendable {
             }
             return EventLoopFuture.andAllSucceed(bound, on: loop)
         }
+    }
+
+    /// What the metrics and the log tell of the node and its ports.
+    private func watch(
+        _ node: Node, _ rpc: RPCServer, _ page: MetricsPage, _ tls: ServerTLS,
+        _ configuration: ServerConfiguration
+    ) {
+        page.certificates = { tls.certificateEnds }
+        guard configuration.slowRequestMilliseconds > 0 else { return }
+        let slow = SlowRequestLog(logger: logger) { [unowned node] index in
+            node.meter.milestones.times(of: index)
+        }
+        page.slowRequests = slow
+        rpc.watchSlowCalls(
+            threshold: .milliseconds(Int64(configuration.slowRequestMilliseconds))
+        ) { slow.note($0) }
     }
 
     /// Listens for people and frameworks, where the configuration says so.

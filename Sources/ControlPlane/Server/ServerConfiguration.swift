@@ -44,6 +44,8 @@ package struct ServerConfiguration: Sendable {
     package var quotaBytes: Int64 = 8 << 30
     package var maxRequestBytes = 1_572_864
     package var maxTxnOps = 128
+    /// A request that takes longer is logged; 0: none is.
+    package var slowRequestMilliseconds = 100
     package var autoCompactionMode = "periodic"
     package var autoCompactionRetention = "0"
     /// As ``autoCompactionRetention``, of the datacenter's records.
@@ -198,6 +200,10 @@ package struct ServerConfiguration: Sendable {
             (1024...Self.maxRequestBytesLimit).contains(maxRequestBytes),
             "it must be from 1024 to \(Self.maxRequestBytesLimit), so that every request fits into "
                 + "a segment of the log", "The default is 1572864")
+        try check(
+            "--slow-request-log-threshold", "\(slowRequestMilliseconds)",
+            (0...3_600_000).contains(slowRequestMilliseconds),
+            "it must be from 0 (off) to 3600000 ms", "The default is 100")
         try check(
             "--max-txn-ops", "\(maxTxnOps)", (1...100_000).contains(maxTxnOps),
             "it must be from 1 to 100000", "The default is 128")

@@ -33,6 +33,13 @@ struct ServerTLS: Sendable {
         Self.warn(httpFlags, configuration.listenHTTPURLs, logger)
     }
 
+    /// The ports that have certificates, and the last second in which those hold, since 1970.
+    var certificateEnds: [(port: String, notAfter: Int)] {
+        [("client", client), ("peer", peer), ("http", http)].compactMap { name, port in
+            port.map { (name, $0.certificateEnd) }
+        }
+    }
+
     private static func port(
         _ flags: TLSFlags, _ configuration: ServerConfiguration, urls: [ServiceURL],
         protocols: [String], _ logger: Logger

@@ -64,6 +64,9 @@ final class TLSPort: Sendable {
         }
     }
 
+    /// The last second in which this server's certificate holds, since 1970.
+    var certificateEnd: Int { state.withLock { Int($0.material.leaf.notValidAfter) } }
+
     /// What an operator should know, although it is no reason to refuse the files.
     private static func remark(on material: TLSMaterial, _ source: TLSSource, _ logger: Logger) {
         if let reason = TLSReason.outOfTime(material.leaf) {

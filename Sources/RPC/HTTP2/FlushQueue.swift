@@ -7,6 +7,9 @@ final class FlushQueue: @unchecked Sendable {
     private var waiting: [HTTP2Connection] = []
     private var isScheduled = false
     @exclusivity(unchecked) var pacer = BulkPacer()
+    /// Of all its connections since the start.
+    @exclusivity(unchecked) var receivedBytes: UInt64 = 0
+    @exclusivity(unchecked) private(set) var sentBytes: UInt64 = 0
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
@@ -52,6 +55,7 @@ final class FlushQueue: @unchecked Sendable {
     /// Hands over what was gathered, and forgets it.
     func take(_ allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: gatheredCount)
+        sentBytes &+= UInt64(gatheredCount)
         buffer.writeBytes(UnsafeRawBufferPointer(rebasing: gathered[..<gatheredCount]))
         gatheredCount = 0
         return buffer

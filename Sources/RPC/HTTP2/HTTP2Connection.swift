@@ -31,6 +31,8 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     @exclusivity(unchecked) private final var isClosing = false
     private final var hasSaidGoodbye = false
     @exclusivity(unchecked) final var lastReadAt = NIODeadline.now()
+    /// When the flush began in which frames are being put together.
+    @exclusivity(unchecked) private(set) final var flushBeganAt = NIODeadline.uptimeNanoseconds(0)
     /// When output last moved, or when there last was none.
     @exclusivity(unchecked) final var lastWriteAt = NIODeadline.now()
 
@@ -108,6 +110,7 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
         guard !isClosing, !isClosed else { return }
         isReading = true
         lastReadAt = .now()
+        flushQueue.receivedBytes &+= UInt64(bytes.readableBytes)
         let isSound = bytes.withUnsafeReadableBytes { session.receive($0) }
         if !isSound { close() }
     }
@@ -155,6 +158,7 @@ package class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
         let start = NIODeadline.now()
         if start < nextTurn { return flush(at: nextTurn) }
         isFlushing = true
+        flushBeganAt = start
         let channel = context.channel
         var isBlocked = !channel.isWritable
         if !isBlocked {

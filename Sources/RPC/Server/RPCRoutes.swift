@@ -1,3 +1,5 @@
+package import Monitoring
+
 /// Which handler answers which method, by full path (`/etcdserverpb.KV/Put`).
 package struct RPCRoutes {
     package final class Route {
@@ -5,6 +7,7 @@ package struct RPCRoutes {
         package let pathText: String
         let unary: ((ServerCall, [UInt8]) -> Void)?
         let stream: ((ServerCall) -> any ServerStream)?
+        package let meter: MethodMeter
 
         init(
             _ path: String, unary: ((ServerCall, [UInt8]) -> Void)? = nil,
@@ -14,6 +17,7 @@ package struct RPCRoutes {
             pathText = path
             self.unary = unary
             self.stream = stream
+            meter = MethodMeter(path: path, isUnary: stream == nil)
         }
     }
 

@@ -1,3 +1,4 @@
+package import Monitoring
 package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -20,6 +21,21 @@ package final class RPCServer: @unchecked Sendable {
 
     /// How many connections are open, of either protocol. To be read on the event loop.
     package var connectionCount: Int { core.channels.count }
+
+    /// What was counted of each method. To be read on the event loop, as what follows.
+    package var meters: [MethodMeter] { core.routes.meters }
+
+    /// Bytes that clients sent and were sent, over HTTP/2, before TLS.
+    package var receivedBytes: UInt64 { core.flushQueue.receivedBytes }
+    package var sentBytes: UInt64 { core.flushQueue.sentBytes }
+
+    /// Is told of unary calls that took at least so long.
+    package func watchSlowCalls(
+        threshold: TimeAmount, _ tell: @escaping (SlowCall) -> Void
+    ) {
+        core.slowCallTime = threshold
+        core.onSlowCall = tell
+    }
 
     /// Whether any call is open, as far as a quick look tells: many connections count as calls. To
     /// be read on the event loop.

@@ -1,3 +1,5 @@
+package import Monitoring
+
 /// A server's routes, found by the bytes of a path without making a string of them.
 package final class RouteTable {
     /// What is looked at before a route is: its hash and its path, kept alive by `routes`.
@@ -36,6 +38,9 @@ package final class RouteTable {
         let mixed = (tail ^ UInt64(path.count)) &* 0x9E37_79B9_7F4A_7C15
         return UInt32(truncatingIfNeeded: mixed >> 32)
     }
+
+    /// Of all methods, in the order in which they were added.
+    package var meters: [MethodMeter] { routes.map(\.meter) }
 
     package func find(_ path: UnsafeRawBufferPointer) -> RPCRoutes.Route? {
         guard let base = path.baseAddress else { return nil }

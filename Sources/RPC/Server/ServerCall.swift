@@ -1,3 +1,4 @@
+internal import Monitoring
 package import NIOCore
 
 /// One call on a server, from its headers to its trailers.
@@ -15,10 +16,10 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
 
     // Both live as long as the superclass's `connection`.
     private unowned(unsafe) let server: ServerConnection
-    private unowned(unsafe) let core: ServerCore
+    unowned(unsafe) let core: ServerCore
     /// When its first header came, to a turn of the event loop.
     let beganAt: NIODeadline
-    @exclusivity(unchecked) private var head = RequestHead()
+    @exclusivity(unchecked) private(set) var head = RequestHead()
     @exclusivity(unchecked) private var rules = RequestRules()
     @exclusivity(unchecked) private var phase = Phase.open
     @exclusivity(unchecked) private var assembler = MessageAssembler()
@@ -36,6 +37,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     @exclusivity(unchecked) private var unconsumedBytes = 0
     @exclusivity(unchecked) private var accountedBytes = 0
     @exclusivity(unchecked) private var messageBeganAt: NIODeadline?
+    @exclusivity(unchecked) package var times = CallTimes()
 
     /// When the call must be over. Nil: the client set no deadline.
     package private(set) var deadline: NIODeadline?
@@ -70,18 +72,6 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
     package var peerAddress: SocketAddress? { server.peerAddress }
     /// The common name of the client's certificate (TLS). Nil without a verified certificate.
     package var peerCommonName: String? { server.peerCommonName }
-
-    /// The first value of a request field with that name (lower case). Nil: there is none, or it is
-    /// not UTF-8. Cost: linear in the request's fields.
-    package func metadata(_ name: String) -> String? {
-        head.metadata(name).flatMap { String(validating: $0, as: UTF8.self) }
-    }
-
-    /// The bytes of a field; those of a `-bin` field are decoded, nil when they are not base64.
-    package func metadataBytes(_ name: String) -> [UInt8]? {
-        guard let raw = head.metadata(name) else { return nil }
-        return name.hasSuffix("-bin") ? Base64.decode(raw) : raw
-    }
 
     // MARK: Answering
 
@@ -128,6 +118,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
         phase = .finishing
         self.status = status
         cancelDeadline()
+        noteEnd(status.code)
         guard isAttached else { return }
         if !hasSentHeaders, output.isEmpty {
             submitTrailersOnly(httpStatus: "200")
@@ -198,6 +189,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
 
     /// Our side is over. A client that still sends is told to stop, after the trailers.
     private func ended() {
+        noteIfSlow(sentAt: connection.flushBeganAt, status.code)
         if !isRemoteClosed { connection.resetAfterOutput(streamID) }
     }
 
@@ -233,6 +225,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
             refuse(refusal.status, httpStatus: refusal.http)
             return
         }
+        head.route?.meter.callStarted()
         if let timeout = head.timeout { startDeadline(.now() + timeout) }
         if let make = head.route?.stream { stream = make(self) }
     }
@@ -444,6 +437,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
             // Trailers inside of a message would be read as part of it.
             phase = .finishing
             cancelDeadline()
+            noteEnd(status.code)
             connection.session.reset(streamID: streamID, errorCode: HTTP2ErrorCode.cancel)
             connection.setNeedsFlush()
             stopReading()
@@ -459,6 +453,8 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
         let wasOpen = phase == .open
         phase = .finishing
         cancelDeadline()
+        if wasOpen { noteEnd(.cancelled) }
+        noteIfSlow(sentAt: nil, .cancelled)
         connection.session.reset(streamID: streamID, errorCode: HTTP2ErrorCode.cancel)
         connection.setNeedsFlush()
         output.removeAll()
@@ -483,6 +479,8 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
         output.removeAll()
         stopReading()
         if wasOpen {
+            noteEnd(.cancelled)
+            noteIfSlow(sentAt: nil, .cancelled)
             tellCancelled()
         } else if let stream {
             self.stream = nil

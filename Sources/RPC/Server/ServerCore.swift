@@ -16,6 +16,8 @@ final class ServerCore: @unchecked Sendable {
     private(set) var isDraining = false
     /// Bytes of unfinished requests and of those that handlers have not taken.
     @exclusivity(unchecked) var heldBytes = 0
+    @exclusivity(unchecked) var slowCallTime = TimeAmount.nanoseconds(.max)
+    var onSlowCall: ((SlowCall) -> Void)?
 
     init(
         eventLoop: any EventLoop, routes: RPCRoutes, limits: RPCLimits, http1: HTTP1Responder?

@@ -144,12 +144,12 @@ extension Master {
         if task.state != .staging { launching[key] = nil }
         if task.state == .staging, killIndex == 0, !orders.wasLaunched {
             launch(task, session, in: table, into: &effects)
-            orders.wasLaunched = true
+            (orders.wasLaunched, orders.mayBeHeard) = (true, true)
             launching[key] = now
         }
         if killIndex > orders.killIndex {
             orders.killIndex = killIndex
-            if !orders.wasLaunched { beginsNowhere(task, session, in: table) }
+            if !orders.mayBeHeard { beginsNowhere(task, session, in: table) }
             effects.append(
                 .toAgent(
                     session.connection,
@@ -177,7 +177,7 @@ extension Master {
         let hasEnded = table.frameworks[key.framework]?.record.phase == .ended
         let isUnheard = tasks.allSatisfy {
             $0.state == .staging && (hasEnded || $0.killIndex > 0)
-                && sent[$0.key]?.wasLaunched != true
+                && sent[$0.key]?.mayBeHeard != true
         }
         guard isUnheard else { return }
         endedExecutors[key] = tasks.map(\.sequence).max()

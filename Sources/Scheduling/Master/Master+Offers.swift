@@ -8,6 +8,9 @@ extension Master {
         offeredAt.keys.sorted().compactMap { allocator.offerable($0) }.map { offer(of: $0) }
     }
 
+    /// Of ``offers``, without making them.
+    package var offerCount: Int { offeredAt.count }
+
     /// When each of ``offers`` was made, in milliseconds of the master's clock.
     package var offerTimes: [OfferID: UInt64] {
         var times: [OfferID: UInt64] = [:]
@@ -85,7 +88,13 @@ extension Master {
         onAgent id: AgentID, in table: DatacenterTable, into effects: inout [MasterEffect]
     ) {
         guard var rest = table.agents[id]?.free.nonShared else { return }
-        for number in allocator.offers(onAgent: id) where !accepting.contains(number) {
+        let numbers = allocator.offers(onAgent: id)
+        // What launches on their way to the log are about to take.
+        for number in numbers where accepting.contains(number) {
+            guard let made = allocator.offerable(number) else { continue }
+            rest = rest.subtractingWhatIsThere(made.resources.nonShared)
+        }
+        for number in numbers where !accepting.contains(number) {
             guard let made = allocator.offerable(number) else { continue }
             if let left = rest.subtracting(made.resources.nonShared) {
                 rest = left

@@ -82,6 +82,8 @@ package struct Master: Sendable {
     struct SentOrders: Sendable {
         var connection: AgentConnectionID
         var wasLaunched = false
+        /// The launch was sent at some time, though it may have to be sent again.
+        var mayBeHeard = false
         var killIndex: UInt64 = 0
     }
 

@@ -427,6 +427,10 @@ package struct ServiceScheduler: Sendable {
         }
         switch update.cause {
         case .invalidOffers, .invalidTask, .invalidFramework:
+            // Of an earlier launch, of which it heard late.
+            guard let launch = launching[update.key.task],
+                update.agent == nil || update.agent == launch.agent
+            else { return }
             // Not at once: it may be refused again, for the same reason.
             let retryAt = now + settings.retryMilliseconds
             launching[update.key.task]?.agent = nil

@@ -28,7 +28,12 @@ package struct ServiceWakes: Sendable {
         if let known = times[service], known <= time { return }
         times[service] = time
         heap.insert(Wake(time: time, service: service))
+        // Those that others have replaced, and that are due only much later.
+        guard heap.count > 2 * times.count + Self.surplusMax else { return }
+        heap = Heap(heap.unordered.filter { times[$0.service] == $0.time })
     }
+
+    private static let surplusMax = 64
 
     /// The services that are due, each once, in the order of their times.
     package mutating func take(until time: UInt64) -> [ServiceID] {

@@ -35,13 +35,9 @@ extension DatacenterCommand {
             writer.begin(Number.subscribe.rawValue)
             subscription.encode(into: &writer)
         case .frameworkDisconnected(let id, let session):
-            writer.begin(Number.frameworkDisconnected.rawValue)
-            writer.write(id)
-            writer.write(session)
+            writer.begin(Number.frameworkDisconnected.rawValue, id, session)
         case .endFramework(let id, let session):
-            writer.begin(Number.endFramework.rawValue)
-            writer.write(id)
-            writer.write(session)
+            writer.begin(Number.endFramework.rawValue, id, session)
         case .launch(let launch):
             writer.begin(Number.launch.rawValue)
             launch.encode(into: &writer)
@@ -353,6 +349,12 @@ extension ByteWriter {
     }
 
     fileprivate mutating func begin(_ number: UInt8) { write(number) }
+
+    fileprivate mutating func begin(_ number: UInt8, _ id: FrameworkID, _ session: UInt64) {
+        write(number)
+        write(id)
+        write(session)
+    }
 
     fileprivate mutating func begin(_ number: UInt8, _ revision: Revision) {
         write(number)

@@ -186,10 +186,10 @@ package struct DatacenterTable: Equatable, Sendable {
 }
 
 extension Resources {
-    /// The sum of what was checked to fit into one agent.
+    /// The sum of what was checked to fit into one agent: however many parts it has.
     func with(_ other: Resources) -> Resources {
         do throws(ResourcesError) {
-            return try adding(other)
+            return try adding(other, within: .amounts)
         } catch {
             impossible("\(self) and \(other) of one agent: \(error)")
         }

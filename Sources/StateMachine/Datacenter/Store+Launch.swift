@@ -17,6 +17,10 @@ extension Store {
         for (place, operation) in launch.operations.enumerated() {
             try add(operation, at: place, to: &plan)
         }
+        if plan.changesTotal {
+            let used = plan.agent.used.with(plan.taken)
+            plan.total = try used.total(with: plan.free, at: launch.operations.count - 1)
+        }
         commit(plan, &batch)
     }
 
@@ -29,11 +33,11 @@ extension Store {
         var free = agent.free
         for (place, operation) in operations.enumerated() {
             if case .task(let task) = operation { throw .invalidName(task.task.description) }
-            free = try operation.changing(free, at: place)
+            free = try operation.changing(free, besides: agent.used, at: place)
         }
         guard !operations.isEmpty else { return }
         var record = agent.record
-        record.total = agent.used.with(free)
+        record.total = try agent.used.total(with: free, at: operations.count - 1)
         save(record, &batch)
     }
 
@@ -41,7 +45,11 @@ extension Store {
         _ operation: Launch.Operation, at place: Int, to plan: inout LaunchPlan
     ) throws(DatacenterError) {
         if case .task(let task) = operation { return try add(task, at: place, to: &plan) }
-        plan.free = try operation.changing(plan.free, at: place)
+        // Earlier builds looked among what is free only.
+        let held =
+            members.clusterLevel >= .operatorResources
+            ? plan.agent.used.with(plan.taken) : Resources.empty
+        plan.free = try operation.changing(plan.free, besides: held, at: place)
         plan.changesTotal = true
     }
 
@@ -91,9 +99,9 @@ extension Store {
     }
 
     private func commit(_ plan: LaunchPlan, _ batch: inout RecordBatch) {
-        if plan.changesTotal {
+        if let total = plan.total {
             var record = plan.agent.record
-            record.total = plan.agent.used.with(plan.taken).with(plan.free)
+            record.total = total
             save(record, &batch)
         }
         for executor in plan.executors { save(executor, &batch) }
@@ -109,18 +117,35 @@ extension Store {
 
 extension Launch.Operation {
     /// What becomes of what is free by an operation that is no task.
+    /// - Parameter held: what somebody holds beside it.
     /// - Throws: `invalidOperation`, with its place.
     fileprivate func changing(
-        _ free: Resources, at place: Int
+        _ free: Resources, besides held: Resources, at place: Int
     ) throws(DatacenterError) -> Resources {
         do throws(ResourcesError) {
             switch self {
             case .reserve(let resources): return try free.reserving(resources)
             case .unreserve(let resources): return try free.unreserving(resources)
-            case .create(let resources): return try free.creating(resources)
+            case .create(let resources):
+                try resources.checkVolumes(besides: held)
+                return try free.creating(resources)
             case .destroy(let resources): return try free.destroying(resources)
             case .task: return free
             }
+        } catch {
+            throw .invalidOperation(place, error)
+        }
+    }
+}
+
+extension Resources {
+    /// What an agent has, of what is held and what is free, as its record may have it.
+    /// - Throws: `invalidOperation` of the last operation, for what has too many parts.
+    fileprivate func total(
+        with free: Resources, at place: Int
+    ) throws(DatacenterError) -> Resources {
+        do throws(ResourcesError) {
+            return try adding(free)
         } catch {
             throw .invalidOperation(place, error)
         }
@@ -136,6 +161,8 @@ private struct LaunchPlan {
     var tasks: [(record: TaskRecord, info: [UInt8])] = []
     var executors: [ExecutorRecord] = []
     var changesTotal = false
+    /// What the agent has in the end, where that changes.
+    var total: Resources?
 
     init(_ agent: DatacenterTable.Agent, _ launch: Launch) {
         self.agent = agent

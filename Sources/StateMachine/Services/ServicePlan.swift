@@ -186,7 +186,7 @@ extension ServiceTable {
 
 extension ServiceChange.Part {
     /// Whose name it is about; a group and a service may not share one.
-    var service: ServiceID? {
+    package var service: ServiceID? {
         switch self {
         case .put(let definition, _): definition.id
         case .remove(let id), .restart(let id): id

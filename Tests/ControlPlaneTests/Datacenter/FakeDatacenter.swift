@@ -133,6 +133,7 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
         lastNumber += 1
         let request = RequestID(origin: NodeID(1), boot: BootNumber(1), sequence: lastNumber)
         var header = CommandHeader(kind: .datacenter, request: request)
+        header.principal = .node
         header.fenceTerm = term
         header.clock = MasterStamp.seconds * 1_000
         header.clusterTime = now
@@ -188,7 +189,13 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
 
     func enableUsers() { apply(.auth, AuthCommand.enable.encode()) }
 
-    func raiseLevel() { apply(.clusterLevel, ClusterLevelCommand.encode(.newest)) }
+    func raiseLevel() {
+        let member = MemberAttributes(
+            member: NodeID(1), name: "n1", clientURLs: [], peerURLs: ["http://n1:2"],
+            version: "3.7.0", boot: BootNumber(1), nonce: 1, level: .newest)
+        apply(.memberAttributes, member.encode())
+        apply(.clusterLevel, ClusterLevelCommand.encode(.newest))
+    }
 
     // MARK: - Facade
 
@@ -264,6 +271,7 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
     }
 
     func offers() -> [MasterOffer] { master?.offers ?? [] }
+    var offerCount: Int { offers().count }
     func offerTimes() -> [OfferID: UInt64] { master?.offerTimes ?? [:] }
     func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }
     func explain(agent: AgentID) -> AgentExplanation? { nil }

@@ -62,6 +62,11 @@ struct MesosStatusCodeTests {
             }
             #expect(try http.exchange("GET", "/health").status == 200)
             #expect(try http.exchange("GET", "/redirect").status == 307)
+            // Numbers only, as at the client port.
+            let metrics = try http.exchange("GET", "/metrics/prometheus")
+            #expect(metrics.status == 200)
+            #expect(metrics.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+            #expect(try http.exchange("POST", "/metrics/prometheus").status == 405)
         }
     }
 

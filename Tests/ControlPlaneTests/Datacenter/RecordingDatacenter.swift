@@ -51,6 +51,7 @@ final class RecordingDatacenter: DatacenterFacade, @unchecked Sendable {
     }
     func unobserve(_ id: ChangeObserverID) {}
     func offers() -> [MasterOffer] { [] }
+    var offerCount: Int { offers().count }
     func offerTimes() -> [OfferID: UInt64] { [:] }
     func explain(framework: FrameworkID) -> FrameworkExplanation? { nil }
     func explain(agent: AgentID) -> AgentExplanation? { nil }

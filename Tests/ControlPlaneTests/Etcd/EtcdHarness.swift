@@ -48,6 +48,7 @@ final class EtcdHarness: @unchecked Sendable {
             let server = RPCServer(
                 eventLoop: eventLoop, routes: routes, http1: services.http1Responder,
                 limits: limits)
+            services.meter(server)
             services.openGateway { [unowned server] in server.connectInProcess(peerAddress: $0) }
             return Parts(
                 node: node, services: services, server: server, paths: routes.paths)

@@ -144,6 +144,24 @@ final class MasterExecutorTests {
         #expect(desk.table.agents[executor.agent]?.used.isEmpty == true)
     }
 
+    @Test("one whose launch was sent may run, however late, and however often its end is asked for")
+    func killedLate() throws {
+        try desk.registers(1)
+        desk.subscribes(1)
+        try accept(try nextOffer(), "t")
+        #expect(desk.launches(to: 1) == ["t"])
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 0))
+        for _ in 0..<8 {
+            desk.tick(1_000)
+            desk.step(.agent(AgentConnectionID(1), .heartbeat))
+        }
+        desk.call(1, .kill(TaskID("t"), graceMilliseconds: 0))
+        desk.reports(1, "t", .killed, "u1")
+        #expect(desk.table.executors[executor] != nil, "its agent has not said that it ended")
+        ended()
+        #expect(desk.table.executors.isEmpty)
+    }
+
     @Test("an executor that runs is not counted again with its next task")
     func countedOnce() throws {
         try running(executorCPUs: 2)

@@ -117,4 +117,15 @@ struct ServiceWakesTests {
         #expect(wakes.take(until: 60) == ["/b", "/a"])
         #expect(wakes.isEmpty && wakes.count == 0)
     }
+
+    @Test("nor does what is asked for again and again, far ahead")
+    func farAhead() {
+        var wakes = ServiceWakes()
+        for turn in 0..<1_000 {
+            wakes.add("/a", at: .max)
+            wakes.add("/a", at: UInt64(turn))
+            #expect(wakes.take(until: UInt64(turn)) == ["/a"])
+        }
+        #expect(wakes.count < 100)
+    }
 }

@@ -22,7 +22,7 @@ package struct FuzzTarget: Sendable {
         .http2Server, .http2Client, .services, .grpcFraming, .requests, .commands, .storeRows,
         .peerFrames, .peerMessages, .logSegment, .slotFiles, .snapshotStream, .boltFile,
         .gatewayJSON, .certificates, .addresses, .history, .clientAnswers, .checkpointFiles,
-        .settings, .backupFile, .archiveLog,
+        .settings, .backupFile, .archiveLog, .metricsPage,
     ]
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -16,6 +16,13 @@ struct HTTPPlace: Sendable, CustomStringConvertible {
     /// trusts.
     var tls: TLSSettings?
 
+    init(host: String, port: Int, isSecure: Bool, tls: TLSSettings?) {
+        self.host = host
+        self.port = port
+        self.isSecure = isSecure
+        self.tls = tls
+    }
+
     /// Nil for what is no `http://host:port`, nor one with https.
     init?(url bytes: [UInt8]) {
         guard let url = URL(string: String(decoding: bytes, as: UTF8.self)),
@@ -87,7 +94,8 @@ struct HTTPCall {
         let late = Failure(.unavailable, "\(place) does not answer in time")
         return try await withThrowingTaskGroup(of: Answer.self) { group in
             group.addTask { [self] in
-                var (answer, pieces) = try await open(place, timeout: timeout)
+                var (answer, pieces) = try await open(
+                    place, timeout: timeout, answerWithin: timeout)
                 for try await piece in pieces {
                     guard answer.body.count + piece.count <= Self.bodyBytesMax else {
                         throw Failure(.failed, "the answer of \(place) is too large")
@@ -108,8 +116,12 @@ struct HTTPCall {
 
     /// The answer's head, and its body as it comes: it is read no faster than it is taken. The
     /// connection lives as long as the pieces do.
-    /// - Parameter timeout: until the connection stands.
-    func open(_ place: HTTPPlace, timeout: Duration) async throws -> (Answer, Pieces) {
+    /// - Parameters:
+    ///   - timeout: until the connection stands.
+    ///   - patience: from then until the head is there; nil: for ever.
+    func open(
+        _ place: HTTPPlace, timeout: Duration, answerWithin patience: Duration? = nil
+    ) async throws -> (Answer, Pieces) {
         let (pieces, source) = Pieces.makeStream()
         let security = try place.security()
         let loop = MultiThreadedEventLoopGroup.singleton.next()
@@ -133,6 +145,10 @@ struct HTTPCall {
             throw failure
         }
         source.onTermination = { _ in channel.close(promise: nil) }
+        if let patience {
+            let late = loop.scheduleTask(in: TimeAmount(patience)) { channel.close(promise: nil) }
+            head.futureResult.whenComplete { _ in late.cancel() }
+        }
         write(to: channel, place)
         return (try await head.futureResult.get(), pieces)
     }

@@ -72,6 +72,9 @@ struct ServerCommand: AsyncParsableCommand {
     var maxRequestBytes: String?
     @Option(help: "Operations in one transaction. (default: 128)") var maxTxnOps: String?
     @Option(
+        help: "Log requests that take longer, in milliseconds; 0 logs none. (default: 100)")
+    var slowRequestLogThreshold: String?
+    @Option(
         help: """
             How users' tokens are made: simple, or \
             jwt,sign-method=ES256,pub-key=FILE,priv-key=FILE,ttl=5m. (default: simple)

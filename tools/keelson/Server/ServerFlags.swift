@@ -167,6 +167,11 @@ struct ServerFlags {
             made.maxRequestBytes = number
         }
         if let number = try number("--max-txn-ops", command.maxTxnOps) { made.maxTxnOps = number }
+        if let number = try number(
+            "--slow-request-log-threshold", command.slowRequestLogThreshold)
+        {
+            made.slowRequestMilliseconds = number
+        }
         if let number = try number("--replace-dead-member-after", command.replaceDeadMemberAfter) {
             made.replaceDeadSeconds = number
         }

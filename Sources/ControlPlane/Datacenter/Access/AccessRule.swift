@@ -37,6 +37,8 @@ extension SurfaceRoute {
             MarathonRoute(path: path)?.rule(isRead: ["GET", "HEAD"].contains(method))
                 ?? .needs(AccessNeed.readMaster)
         case .admin(let page): .needs(page.needs)
+        // As at the client port.
+        case .prometheus: .nobodyIsAsked
         }
     }
 }
@@ -141,13 +143,37 @@ extension ServiceCommand {
     /// - Parameter table: as it is, to find whose instances are named.
     package func needs(in table: DatacenterTable) -> [AccessNeed] {
         switch self {
-        case .change(let change): change.parts.map { .write(key: $0.key) }
+        case .change(let change):
+            change.parts.map { .write(key: $0.key) }
+                + (change.isForced
+                    ? Self.others(than: change.parts.compactMap(\.service), in: table) : [])
         case .resetDelay(let id): [.write(key: RecordKeys.service(id))]
-        case .stop(let instances, _, _):
-            instances.compactMap { table.services.instances[$0]?.service }.map {
-                .write(key: RecordKeys.service($0))
-            }
+        case .stop(let instances, _, let isForced):
+            Self.stopping(
+                instances.compactMap { table.services.instances[$0]?.service },
+                isForced: isForced, in: table)
         case .rollBack, .cancel, .advance, .adjust: AccessNeed.write(.services)
+        }
+    }
+
+    private static func stopping(
+        _ services: [ServiceID], isForced: Bool, in table: DatacenterTable
+    ) -> [AccessNeed] {
+        services.map { .write(key: RecordKeys.service($0)) }
+            + (isForced ? others(than: services, in: table) : [])
+    }
+
+    /// Whoever forces a change ends the deployments that are in its way, for all their services.
+    private static func others(
+        than services: [ServiceID], in table: DatacenterTable
+    ) -> [AccessNeed] {
+        let deployments = Set(
+            services.compactMap { table.services.services[$0]?.record.deployment })
+        let affected = deployments.flatMap { id in
+            (table.services.deployments[id]?.parts ?? []).map(\.service)
+        }
+        return Set(affected).subtracting(services).sorted().map {
+            .write(key: RecordKeys.service($0))
         }
     }
 }

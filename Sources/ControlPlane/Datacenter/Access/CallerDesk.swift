@@ -19,7 +19,9 @@ final class CallerDesk {
     private let passwords: PasswordGate
     private var watched: [UInt64: Watched] = [:]
     private var lastID: UInt64 = 0
-    private var waitingCount = 0
+    /// Those who wait until this node knows its users, oldest first; one question for all.
+    private var learners: [(deadline: NIODeadline, done: (Bool) -> Void)] = []
+    private var isLearning = false
     /// What all that is watched was judged by.
     private var judgedAt: (isOn: Bool, revision: UInt64)?
 
@@ -42,7 +44,7 @@ final class CallerDesk {
         _ given: GivenCredentials, commonName: String?, from place: String
     ) -> EventLoopFuture<Result<Caller, AccessRefusal>> {
         let promise = facade.eventLoop.makePromise(of: Result<Caller, AccessRefusal>.self)
-        learn(until: .now() + .seconds(settings.parkSeconds), isWaiting: false) { [weak self] in
+        learn(until: .now() + .seconds(settings.parkSeconds)) { [weak self] in
             guard let self, $0 else { return promise.succeed(.failure(.notNow)) }
             guard facade.asksWhoCalls else { return promise.succeed(.success(.anybody)) }
             judge(given, commonName, from: place) { promise.succeed($0) }
@@ -52,20 +54,27 @@ final class CallerDesk {
 
     /// A node that has just started waits for a leader to ask: whoever is sent away comes back at
     /// once (``LeadershipDesk``).
-    private func learn(
-        until deadline: NIODeadline, isWaiting: Bool, _ done: @escaping (Bool) -> Void
-    ) {
-        facade.learnUsers { [weak self] knows in
-            guard let self else { return done(false) }
-            if knows || deadline <= .now() || (!isWaiting && waitingCount >= settings.parkedMax) {
-                if isWaiting { waitingCount -= 1 }
-                return done(knows)
-            }
-            if !isWaiting { waitingCount += 1 }
-            facade.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
-                guard let self else { return done(false) }
-                learn(until: deadline, isWaiting: true, done)
-            }
+    private func learn(until deadline: NIODeadline, _ done: @escaping (Bool) -> Void) {
+        guard learners.count < settings.parkedMax else { return done(false) }
+        learners.append((deadline, done))
+        if !isLearning { ask() }
+    }
+
+    private func ask() {
+        isLearning = true
+        facade.learnUsers { [weak self] in self?.learned($0) }
+    }
+
+    private func learned(_ knows: Bool) {
+        isLearning = false
+        let now = NIODeadline.now()
+        let ready = knows ? learners : learners.filter { $0.deadline <= now }
+        learners = knows ? [] : learners.filter { $0.deadline > now }
+        for learner in ready { learner.done(knows) }
+        guard !learners.isEmpty, !isLearning else { return }
+        isLearning = true
+        facade.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
+            self?.ask()
         }
     }
 

@@ -1,5 +1,6 @@
 internal import API
 internal import Foundation
+internal import Monitoring
 internal import Primitives
 internal import StateMachine
 
@@ -71,9 +72,9 @@ extension ClusterOverview {
 }
 
 extension DurationHistogram {
-    /// The bounds, in milliseconds, that half of the durations and 99 of 100 are at most.
+    /// The bounds, in whole milliseconds, that half of the durations and 99 of 100 are at most.
     fileprivate func write(into writer: inout JSONWriter) {
-        let total = counts.reduce(0, +)
+        let total = count
         writer.field("syncs", total)
         guard total > 0 else { return }
         for (name, hundredths) in [("sync_p50", 50), ("sync_p99", 99)] as [(String, UInt64)] {
@@ -82,7 +83,8 @@ extension DurationHistogram {
                 seen += count
                 return seen * 100 >= total * hundredths
             }
-            writer.field(name, 1 << (slot ?? Self.boundsCount))
+            let bound = Self.bound(min(slot ?? Self.boundsCount, Self.boundsCount - 1))
+            writer.field(name, max(1, Int((bound * 1000).rounded(.up))))
         }
     }
 }

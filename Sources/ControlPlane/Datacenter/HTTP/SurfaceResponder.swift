@@ -2,6 +2,7 @@ internal import API
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import Logging
+internal import Monitoring
 internal import NIOCore
 internal import RPC
 
@@ -50,14 +51,23 @@ final class SurfaceResponder: Sendable {
         }
         var surface = SurfaceRequest(
             method: method, target: target, headers: request.headers, body: [])
+        let allowed = route.methods
+        guard allowed.contains(method) else {
+            return try await write(
+                .methodNotAllowed(allowed, got: method), writer, channel, method)
+        }
         let rule = route.rule(method: method)
         let step: Step
         do {
             // Who may not call does not get to fill this node's memory.
             surface.caller = try await caller(rule, surface, channel)
-            step = try await bodies.read(request.body, max: settings.bodyBytesMax) { body in
-                surface.body = body
-                return try await self.step(route, surface)
+            if rule == .nobodyIsAsked {
+                step = try await self.step(route, surface)
+            } else {
+                step = try await bodies.read(request.body, max: settings.bodyBytesMax) { body in
+                    surface.body = body
+                    return try await self.step(route, surface)
+                }
             }
         } catch let refusal as MesosRefusal {
             step = .answer(SurfaceAnswer(refusal))
@@ -160,7 +170,20 @@ final class SurfaceResponder: Sendable {
             let router = AdminRouter(
                 access: access, settings: settings, identity: identity.with { $0 })
             return .answer(try await router.answer(page, request))
+        case .prometheus: return .answer(try await metrics())
         }
+    }
+
+    /// The same page as at the client port, and as open as that one.
+    private func metrics() async throws -> SurfaceAnswer {
+        let body = try await access.runAsync { desk in
+            let page = desk.facade.eventLoop.makePromise(of: [UInt8].self)
+            desk.facade.metrics { page.succeed($0) }
+            return page.futureResult
+        }
+        var answer = SurfaceAnswer(status: 200, body: body)
+        answer.headers[.contentType] = MetricsText.contentType
+        return answer
     }
 
     private var dashboard: DashboardAPI {
@@ -195,7 +218,7 @@ extension SurfaceRoute {
         case .legacy(let endpoint): endpoint.methods
         case .own(let endpoint): endpoint.methods
         case .marathon: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-        case .admin: ["GET", "HEAD"]
+        case .admin, .prometheus: ["GET", "HEAD"]
         }
     }
 }

@@ -13,12 +13,18 @@ enum SurfaceRoute: Equatable, Sendable {
     /// A path below Marathon's root, decoded.
     case marathon(String)
     case admin(AdminPage)
+    /// `/metrics/prometheus`
+    case prometheus
 
     /// - Parameter path: as it came, without the query.
     init?(path: Substring) {
         var parts = path.split(separator: "/", omittingEmptySubsequences: true)
         if let page = DashboardRoute(parts: parts, isFolder: path.hasSuffix("/")) {
             self = .dashboard(page)
+            return
+        }
+        if parts == ["metrics", "prometheus"] {
+            self = .prometheus
             return
         }
         if Self.isMarathons(parts) {

@@ -37,6 +37,12 @@ package struct ResourceRanges: Hashable, Sendable {
 
     /// - Throws: `tooManyRanges`.
     package func union(_ other: ResourceRanges) throws(ResourcesError) -> ResourceRanges {
+        try union(other, within: .limits)
+    }
+
+    func union(
+        _ other: ResourceRanges, within bound: ResourceBound
+    ) throws(ResourcesError) -> ResourceRanges {
         if other.isEmpty { return self }
         if isEmpty { return other }
         var merged: [ClosedRange<UInt64>] = []
@@ -52,7 +58,7 @@ package struct ResourceRanges: Hashable, Sendable {
             if takesLeft { left += 1 } else { right += 1 }
         }
         let joined = ResourceRanges.joined(merged)
-        guard joined.count <= ResourceLimits.rangesMax else {
+        guard bound == .amounts || joined.count <= ResourceLimits.rangesMax else {
             throw .tooManyRanges(limit: ResourceLimits.rangesMax)
         }
         return ResourceRanges(sorted: joined)

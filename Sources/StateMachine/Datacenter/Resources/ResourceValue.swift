@@ -25,16 +25,18 @@ package enum ResourceValue: Hashable, Sendable {
 
     /// Of two values of one kind.
     /// - Throws: `amountTooLarge`, `tooManyRanges`, `tooManyItems`.
-    func adding(_ other: ResourceValue) throws(ResourcesError) -> ResourceValue {
+    func adding(
+        _ other: ResourceValue, within bound: ResourceBound = .limits
+    ) throws(ResourcesError) -> ResourceValue {
         switch (self, other) {
         case (.scalar(let one), .scalar(let two)):
             let (sum, isOver) = one.addingReportingOverflow(two)
             guard !isOver, sum <= ResourceLimits.amountMax else { throw .amountTooLarge }
             return .scalar(sum)
-        case (.ranges(let one), .ranges(let two)): return .ranges(try one.union(two))
+        case (.ranges(let one), .ranges(let two)): return .ranges(try one.union(two, within: bound))
         case (.items(let one), .items(let two)):
             let union = ResourceValue.union(one, two)
-            guard union.count <= ResourceLimits.itemsMax else {
+            guard bound == .amounts || union.count <= ResourceLimits.itemsMax else {
                 throw .tooManyItems(limit: ResourceLimits.itemsMax)
             }
             return .items(union)

@@ -1,3 +1,12 @@
+/// What a sum may not pass.
+enum ResourceBound {
+    /// Whatever is said, recorded or sent.
+    case limits
+    /// What is kept in memory of things that were within their limits one by one: many of them
+    /// together may have more parts than one may.
+    case amounts
+}
+
 extension Resources {
     package static func + (
         one: Resources, other: Resources
@@ -12,6 +21,12 @@ extension Resources {
     /// - Throws: `amountTooLarge`, `tooManyRanges`, `tooManyItems`, `tooManyCopies`,
     ///   `tooManyEntries`.
     package func adding(_ other: Resources) throws(ResourcesError) -> Resources {
+        try adding(other, within: .limits)
+    }
+
+    func adding(
+        _ other: Resources, within bound: ResourceBound
+    ) throws(ResourcesError) -> Resources {
         if other.isEmpty { return self }
         if isEmpty { return other }
         var sum: [ResourceEntry] = []
@@ -21,7 +36,7 @@ extension Resources {
         while left < entries.count, right < other.entries.count {
             let order = ResourceEntry.compare(entries[left], other.entries[right])
             if order == 0 {
-                sum.append(try Resources.sum(entries[left], other.entries[right]))
+                sum.append(try Resources.sum(entries[left], other.entries[right], bound))
             } else {
                 sum.append(order < 0 ? entries[left] : other.entries[right])
             }
@@ -30,7 +45,7 @@ extension Resources {
         }
         sum += entries[left...]
         sum += other.entries[right...]
-        guard sum.count <= ResourceLimits.entriesMax else {
+        guard bound == .amounts || sum.count <= ResourceLimits.entriesMax else {
             throw .tooManyEntries(limit: ResourceLimits.entriesMax)
         }
         return Resources(normalised: sum)
@@ -83,7 +98,7 @@ extension Resources {
 
     /// Two entries that compare as one.
     static func sum(
-        _ one: ResourceEntry, _ other: ResourceEntry
+        _ one: ResourceEntry, _ other: ResourceEntry, _ bound: ResourceBound = .limits
     ) throws(ResourcesError) -> ResourceEntry {
         var sum = one
         if one.isIndivisible {
@@ -94,7 +109,7 @@ extension Resources {
             sum.copies = copies
             try sum.checkAmount()
         } else {
-            sum.value = try one.value.adding(other.value)
+            sum.value = try one.value.adding(other.value, within: bound)
         }
         return sum
     }

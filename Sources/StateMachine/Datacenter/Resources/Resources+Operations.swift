@@ -44,6 +44,15 @@ extension Resources {
         return try exchange(volumes, for: try volumes.withoutPersistence())
     }
 
+    /// - Throws: `duplicateVolume` where a volume of that name is among `others`, which somebody
+    ///   holds.
+    func checkVolumes(besides others: Resources) throws(ResourcesError) {
+        let held = others.persistenceIDs
+        for one in persistenceIDs where held.contains(where: { $0 == one }) {
+            throw .duplicateVolume(one.id)
+        }
+    }
+
     private var persistenceIDs: [(role: ByteText, id: ByteText)] {
         var ids: [(role: ByteText, id: ByteText)] = []
         for entry in entries {
