@@ -116,7 +116,7 @@ enum Figures {
 
     /// `1st`, `22nd`, `113th`.
     static func ordinal(_ value: Double) -> String {
-        let number = Int(exactly: value.rounded()) ?? 0
+        let number = max(0, Int(exactly: value.rounded()) ?? 0)
         let isTeen = (11...13).contains(number % 100)
         let ending = isTeen ? "th" : ["th", "st", "nd", "rd"].dropFirst(number % 10).first ?? "th"
         return "\(number)\(ending)"
