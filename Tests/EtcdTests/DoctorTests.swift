@@ -92,7 +92,6 @@ struct DoctorTests {
         let strict = try doctor("--endpoints", all, "--strict")
         #expect(strict.status == .exited(1), "\(strict.text)")
         let client = Etcdctl(cluster.endpoints)
-        // One argument of a program has at most 128 KiB.
         let value = String(repeating: "x", count: 100_000)
         let raised = Patience.wait(.seconds(20), pauseMilliseconds: 20) { () -> Bool? in
             _ = try? client.run("put", "big/\(UInt32.random(in: 0...(.max)))", value)
@@ -158,7 +157,7 @@ struct TopTests {
         #expect(text.split(separator: "\n").filter { $0.contains(" leader ") }.count == 1)
         #expect(text.split(separator: "\n").filter { $0.contains(" follower ") }.count == 2)
         #expect(text.contains("agents 0 reachable") && text.contains("tasks 0 running"))
-        // The second table: some 67 puts a second on each, with the time that they take.
+        // The second table: how many puts come here, and the time that they take.
         let loads = text.components(separatedBy: "PUT/S").last?.split(separator: "\n") ?? []
         let cells = try #require(loads.dropFirst().first).split(separator: " ")
         #expect((Double(cells[1]) ?? 0) > 10, "\(text)")

@@ -173,6 +173,8 @@ struct SlowRequestTests {
                     return page?.contains("\netcd_server_is_leader 1\n") == true
                 }
             })
+        // A server's first call waits until it knows what is committed.
+        try Etcdctl([leader.endpoint]).run("put", "warm", "x")
         let others = cluster.nodes.filter { $0.name != leader.name }
         for node in others { node.current?.send(signal: SIGSTOP) }
         defer { for node in others { node.current?.send(signal: SIGCONT) } }

@@ -38,7 +38,7 @@ package final class SlowRequestLog {
             entry: index > 0 ? timesOfEntry(index) : nil,
             readable: call.times.readableAt?.uptimeNanoseconds,
             answered: answered.uptimeNanoseconds,
-            sent: call.sentAt.map { max($0, answered).uptimeNanoseconds })
+            sent: call.sentAt?.uptimeNanoseconds)
         var metadata: Logger.Metadata = [
             "event": "slow_request", "method": "\(call.path)", "code": "\(call.code.goName)",
             "took_ms": "\(Self.milliseconds(UInt64((call.endedAt - call.beganAt).nanoseconds)))",

@@ -57,7 +57,8 @@ extension ServerCall {
         guard endedAt - beganAt >= core.slowCallTime else { return }
         tell(
             SlowCall(
-                path: route.pathText, beganAt: beganAt, times: times, sentAt: sentAt,
+                path: route.pathText, beganAt: beganAt, times: times,
+                sentAt: sentAt.map { max($0, answeredAt) },
                 endedAt: endedAt, code: code))
     }
 }

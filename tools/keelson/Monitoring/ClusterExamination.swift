@@ -33,13 +33,20 @@ struct ClusterExamination {
     // MARK: The cluster
 
     private func reachable(_ report: EndpointReport) -> Finding {
-        if case .failure(let error) = report.status {
-            return Finding(
-                "reachable", report.name, .fail, error.message,
-                advice: "look whether the server runs, and what its log says last")
-        }
+        var trouble: String?
         if case .failure(let error) = report.metrics {
-            let text = (error as? Failure)?.message ?? "\(error)"
+            trouble = (error as? Failure)?.message ?? "\(error)"
+        }
+        if case .failure(let error) = report.status {
+            // What the page failed of is said in fewer words.
+            let text = trouble ?? error.message
+            return Finding(
+                "reachable", report.name, .fail, text,
+                advice: text.contains("TLS failed")
+                    ? "--cacert names the CA of the servers; --cert and --key, who calls"
+                    : "look whether the server runs, and what its log says last")
+        }
+        if let text = trouble {
             return Finding(
                 "reachable", report.name, .warn, "answers, but not its metrics: \(text)",
                 advice: "what is measured by the member itself is not looked at")
@@ -59,7 +66,7 @@ struct ClusterExamination {
         let changes = answering.compactMap {
             $0.sample?.page.value("etcd_server_leader_changes_seen_total")
         }.max()
-        let told = changes.map { ", \(Figures.count($0)) changes since the members began" } ?? ""
+        let told = changes.map { ", the \(Figures.ordinal($0)) that a member has seen" } ?? ""
         return Finding("leader", "", .ok, Self.hex(id) + told)
     }
 

@@ -114,6 +114,14 @@ enum Figures {
         return magnitude < 999.5e6 ? rounded(value / 1e6) + "M" : rounded(value / 1e9) + "G"
     }
 
+    /// `1st`, `22nd`, `113th`.
+    static func ordinal(_ value: Double) -> String {
+        let number = max(0, Int(exactly: value.rounded()) ?? 0)
+        let isTeen = (11...13).contains(number % 100)
+        let ending = isTeen ? "th" : ["th", "st", "nd", "rd"].dropFirst(number % 10).first ?? "th"
+        return "\(number)\(ending)"
+    }
+
     static func bytes(_ value: Double) -> String {
         ByteCount.text(Int64(exactly: value.rounded()) ?? 0)
     }
