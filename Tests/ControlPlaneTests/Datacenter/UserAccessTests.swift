@@ -220,7 +220,7 @@ struct UserAccessTests {
             #expect(try call("RESERVE_RESOURCES", "reserve_resources", "") == 200)
             let reserved = try total()
             #expect(reserved.contains("web,root"), "\(reserved)")
-            #expect(try call("UNRESERVE_RESOURCES", "unreserve_resources", somebody) == 400)
+            #expect(try call("UNRESERVE_RESOURCES", "unreserve_resources", somebody) == 409)
             #expect(try call("UNRESERVE_RESOURCES", "unreserve_resources", root) == 200)
             #expect(try total() == "cpus:4;mem:4096")
         }
