@@ -60,9 +60,7 @@ extension DatacenterCommand {
             writer.write(grace)
         case .executorEnded(let key, let session):
             writer.begin(Number.executorEnded.rawValue)
-            writer.write(key.agent)
-            writer.write(key.framework)
-            writer.write(key.executor)
+            writer.write(key)
             writer.write(session)
         case .role(let record):
             writer.begin(Number.role.rawValue)
@@ -70,9 +68,7 @@ extension DatacenterCommand {
         case .time: writer.begin(Number.time.rawValue)
         case .master(let record):
             writer.begin(Number.master.rawValue)
-            writer.write(record.member)
-            writer.write(record.term)
-            writer.writeLengthPrefixed(record.url)
+            record.encodeCommand(into: &writer)
         case .service(let command):
             writer.begin(Number.service.rawValue)
             command.encode(into: &writer)
@@ -183,6 +179,14 @@ extension DatacenterCommand {
                     member: try reader.read(), term: try reader.read(),
                     url: try reader.readLengthPrefixed(limit: DatacenterLimits.urlBytesMax)))
         }
+    }
+}
+
+extension MasterRecord {
+    fileprivate func encodeCommand(into writer: inout ByteWriter) {
+        writer.write(member)
+        writer.write(term)
+        writer.writeLengthPrefixed(url)
     }
 }
 
@@ -354,6 +358,12 @@ extension ByteWriter {
     }
 
     fileprivate mutating func write(_ text: ByteText) { writeLengthPrefixed(text.text) }
+
+    fileprivate mutating func write(_ key: ExecutorKey) {
+        write(key.agent)
+        write(key.framework)
+        write(key.executor)
+    }
 
     fileprivate mutating func write(_ key: TaskKey) {
         write(key.framework)

@@ -205,8 +205,8 @@ extension OperatorAPI {
         case .refused(.invalidOperation(_, .notContained(let name))):
             .text(
                 409,
-                "The agent has no such '\(name)' that is free: what tasks hold, and what is reserved "
-                    + "otherwise than it is named, cannot be changed")
+                "The agent has no such '\(name)' that is free: what tasks hold, and what is "
+                    + "reserved otherwise than it is named, cannot be changed")
         case .refused(let error?): .text(status(error), "\(error)")
         case .refused(nil): .unavailable("The master cannot take it now; nothing was changed")
         case .unknown:
