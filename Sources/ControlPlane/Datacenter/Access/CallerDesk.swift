@@ -35,17 +35,24 @@ final class CallerDesk {
 
     // MARK: - Who calls
 
+    /// Who calls, if he may do all of `needs`.
     /// - Parameters:
     ///   - commonName: of a certificate that was verified, and counts as a login.
     ///   - place: the client's address.
-    func identify(
-        _ given: GivenCredentials, commonName: String?, from place: String
+    func admit(
+        _ given: GivenCredentials, commonName: String?, from place: String,
+        _ needs: [AccessNeed]
     ) -> EventLoopFuture<Result<Caller, AccessRefusal>> {
         let promise = facade.eventLoop.makePromise(of: Result<Caller, AccessRefusal>.self)
         learn(until: .now() + .seconds(settings.parkSeconds), isWaiting: false) { [weak self] in
             guard let self, $0 else { return promise.succeed(.failure(.notNow)) }
             guard facade.asksWhoCalls else { return promise.succeed(.success(.anybody)) }
-            judge(given, commonName, from: place) { promise.succeed($0) }
+            judge(given, commonName, from: place) { [weak self] found in
+                guard let self, case .success(let caller) = found,
+                    let refusal = refusal(of: caller, needs)
+                else { return promise.succeed(found) }
+                promise.succeed(.failure(refusal))
+            }
         }
         return promise.futureResult
     }
