@@ -13,13 +13,23 @@ final class CallerDesk {
         var end: (String) -> Void
     }
 
+    /// Somebody who waits until this node knows its users.
+    private struct Waiting {
+        var until: NIODeadline
+        var done: (Bool) -> Void
+    }
+
     private let facade: any DatacenterFacade
     private let settings: SurfaceSettings
     private let logger: Logger
     private let passwords: PasswordGate
     private var watched: [UInt64: Watched] = [:]
     private var lastID: UInt64 = 0
-    private var waitingCount = 0
+    private var waiting: [Waiting] = []
+    private var isAsking = false
+    private var isStopped = false
+    /// Since it started; it does not forget them.
+    private var knowsUsers = false
     /// What all that is watched was judged by.
     private var judgedAt: (isOn: Bool, revision: UInt64)?
 
@@ -44,8 +54,8 @@ final class CallerDesk {
         _ needs: [AccessNeed]
     ) -> EventLoopFuture<Result<Caller, AccessRefusal>> {
         let promise = facade.eventLoop.makePromise(of: Result<Caller, AccessRefusal>.self)
-        learn(until: .now() + .seconds(settings.parkSeconds), isWaiting: false) { [weak self] in
-            guard let self, $0 else { return promise.succeed(.failure(.notNow)) }
+        learn { [weak self] knows in
+            guard let self, knows else { return promise.succeed(.failure(.notNow)) }
             guard facade.asksWhoCalls else { return promise.succeed(.success(.anybody)) }
             judge(given, commonName, from: place) { [weak self] found in
                 guard let self, case .success(let caller) = found,
@@ -59,21 +69,38 @@ final class CallerDesk {
 
     /// A node that has just started waits for a leader to ask: whoever is sent away comes back at
     /// once (``LeadershipDesk``).
-    private func learn(
-        until deadline: NIODeadline, isWaiting: Bool, _ done: @escaping (Bool) -> Void
-    ) {
+    private func learn(_ done: @escaping (Bool) -> Void) {
+        if knowsUsers { return done(true) }
+        guard !isStopped, waiting.count < settings.parkedMax else { return done(false) }
+        waiting.append(Waiting(until: .now() + .seconds(settings.parkSeconds), done: done))
+        ask()
+    }
+
+    /// Once for all who wait, again and again.
+    private func ask() {
+        guard !isAsking, !waiting.isEmpty else { return }
+        isAsking = true
         facade.learnUsers { [weak self] knows in
-            guard let self else { return done(false) }
-            if knows || deadline <= .now() || (!isWaiting && waitingCount >= settings.parkedMax) {
-                if isWaiting { waitingCount -= 1 }
-                return done(knows)
-            }
-            if !isWaiting { waitingCount += 1 }
+            guard let self else { return }
+            knowsUsers = knows
+            let now = NIODeadline.now()
+            let isOver = isStopped
+            let answered = waiting.filter { knows || isOver || $0.until <= now }
+            waiting.removeAll { knows || isOver || $0.until <= now }
             facade.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
-                guard let self else { return done(false) }
-                learn(until: deadline, isWaiting: true, done)
+                guard let self else { return }
+                isAsking = false
+                ask()
             }
+            for one in answered { one.done(knows) }
         }
+    }
+
+    func stop() {
+        isStopped = true
+        let left = waiting
+        waiting = []
+        for one in left { one.done(false) }
     }
 
     private func judge(
