@@ -112,6 +112,8 @@
         case offersUsedSegments
         /// A checkpoint is written over the newest one.
         case overwritesTheNewest
+        /// A checkpoint is built on rows of another store.
+        case buildsOnForeignRows
         /// Holes are filled without a mark.
         case fillsWithoutMark
 

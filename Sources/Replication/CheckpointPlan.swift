@@ -9,6 +9,9 @@ package struct CheckpointPlan: Sendable {
     package struct Frozen: Sendable {
         package var store: FrozenStore
         package var header: CheckpointHeader
+        /// Sequences of the checkpoints that hold earlier states of this very store: what changed
+        /// since one of those can be written into its file.
+        package var bases: [UInt64]
     }
 
     /// A checkpoint is being written.
@@ -19,16 +22,21 @@ package struct CheckpointPlan: Sendable {
     let entriesMin: Int
     /// Entries kept in the log behind the older checkpoint, for followers that are a little behind.
     let catchUpEntries: Int
+    /// Of a snapshot that has come and was not taken, for the node had gone past it, the rows
+    /// divide the same records in other ways.
+    private var bases: [UInt64]
     /// A state that is to be written once this node's own disk has the log up to its index.
     private var frozen: Frozen?
 
     package static let catchUpEntriesDefault = 10_000
 
+    /// - Parameter loaded: the checkpoint that the state was made of; nil: it begins empty.
     package init(
-        newest: LogIndex, entriesMin: Int,
+        loaded: CheckpointHeader?, entriesMin: Int,
         catchUpEntries: Int = CheckpointPlan.catchUpEntriesDefault
     ) {
-        self.newest = newest
+        newest = loaded?.index ?? .zero
+        bases = loaded.map { [$0.sequence] } ?? []
         self.entriesMin = entriesMin
         self.catchUpEntries = catchUpEntries
     }
@@ -67,19 +75,26 @@ package struct CheckpointPlan: Sendable {
         let header = CheckpointHeader(
             index: replica.appliedIndex, term: replica.store.appliedTerm,
             configuration: replica.appliedConfiguration.encode())
-        frozen = Frozen(store: replica.store.freeze(), header: header)
+        frozen = Frozen(store: replica.store.freeze(), header: header, bases: bases)
         return nil
     }
 
     /// A snapshot is about to take the state's place.
     package mutating func forgetFrozen() { frozen = nil }
 
-    package mutating func installed(_ index: LogIndex) { newest = index }
+    /// The state is that of a snapshot now, which is on this node's disk.
+    package mutating func installed(_ checkpoint: CheckpointHeader) {
+        newest = checkpoint.index
+        bases = [checkpoint.sequence]
+    }
 
     /// Writing ended; nil: there was no checkpoint made.
     package mutating func written(_ header: CheckpointHeader?) {
         isWriting = false
-        if let header { newest = header.index }
+        guard let header else { return }
+        newest = header.index
+        // There are two files.
+        bases = bases.suffix(1) + [header.sequence]
     }
 
     /// The log may be released up to here: only behind the checkpoint before the newest, so that
@@ -99,7 +114,13 @@ extension CheckpointStore {
     /// Writes what changed since the file that is written next, or everything.
     package func write(_ frozen: CheckpointPlan.Frozen) throws(StorageError) -> CheckpointHeader {
         do {
-            return try write(frozen, changesSince: nextBase?.index)
+            let own = nextBase.flatMap { frozen.bases.contains($0.sequence) ? $0.index : nil }
+            #if KEELSON_MUTANTS
+                let base = planted(.buildsOnForeignRows) ? nextBase?.index : own
+            #else
+                let base = own
+            #endif
+            return try write(frozen, changesSince: base)
         } catch .rottenCheckpoint {
             // What was to be built on is damaged: everything is written anew.
             return try write(frozen, changesSince: nil)

@@ -11,6 +11,8 @@ package struct SnapshotIntake: Sendable {
         package var store: Store
         package var term: Term
         package var configuration: ClusterConfiguration
+        /// As which it is on this node's disk.
+        package var checkpoint: CheckpointHeader
     }
 
     /// It was given up: its connection closed, another one took its place, or this node has gone
@@ -42,11 +44,12 @@ package struct SnapshotIntake: Sendable {
         let configuration = try ClusterConfiguration.decode(header.configuration)
         let store = try loader.finish()
         guard store.appliedIndex == header.index else { throw Abandoned() }
-        try checkpoints.write(
+        let checkpoint = try checkpoints.write(
             CheckpointHeader(
                 index: header.index, term: header.term, configuration: header.configuration),
             upserts: store.freeze().rows().lazy.map(Row.init), deletes: [], replacingAll: true)
-        return Installed(store: store, term: header.term, configuration: configuration)
+        return Installed(
+            store: store, term: header.term, configuration: configuration, checkpoint: checkpoint)
     }
 }
 

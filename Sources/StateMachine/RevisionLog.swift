@@ -76,6 +76,11 @@ package struct RevisionLog: Sendable {
                 || chunks[last].bytes + bytes > RevisionLog.chunkBytesMax
             if !full {
                 makeUnique(last)
+                if let newest = chunks[last].records.last {
+                    invariant(
+                        newest.precedes(record),
+                        "\(record.place) is recorded behind \(newest.place)")
+                }
                 chunks[last].records.append(record)
                 chunks[last].bytes += bytes
                 chunks[last].modifiedAt = index
@@ -119,7 +124,12 @@ package struct RevisionLog: Sendable {
             next += 1
             return true
         }
-        invariant(next == garbage.endIndex, "a superseded record is not in the log")
+        if next != garbage.endIndex {
+            let (lost, count) = (garbage[next].place, next - garbage.startIndex)
+            impossible(
+                "the superseded record at \(lost) is not in the log, of \(garbage.count) in chunk "
+                    + "\(chunk.id) of \(chunk.records.count) records \(count) were")
+        }
         for record in garbage { chunk.bytes -= record.keyByteCount + record.valueByteCount }
         chunk.modifiedAt = index
     }
@@ -211,6 +221,7 @@ package struct RevisionLog: Sendable {
 
     package func checkInvariants() {
         var previous: Record?
+        var end: ChunkID?
         var count = 0
         for chunk in chunks {
             invariant(!chunk.records.isEmpty, "an empty chunk")
@@ -222,6 +233,8 @@ package struct RevisionLog: Sendable {
                 count += 1
             }
             invariant(bytes == chunk.bytes, "a chunk miscounts its bytes")
+            if let end { invariant(end < chunk.id, "\(end) stands before \(chunk.id)") }
+            end = previous?.place
             let first = chunk.records[0].header
             invariant(
                 chunk.id <= ChunkID(main: first.modRevision, sub: first.sub), "a chunk's id")

@@ -174,6 +174,8 @@ private struct SpaceLoader {
     mutating func add(
         _ id: ChunkID, _ value: [UInt8], revisionMax: Int64
     ) throws(StoreLoadError) {
+        // Rows of two stores that divide their records in different ways are no store together.
+        if let last = records.last, last.place >= id { throw .outOfOrder(revision: id.main) }
         chunks.append((id, records.count))
         let result: Result<Void, StoreLoadError> = value.withUnsafeBytes { raw in
             do throws(StoreLoadError) {

@@ -30,8 +30,9 @@ final class WatchRecord {
         var changes: [Change] = []
     }
 
-    private let watch: ChildProcess
-    private let file: FileHandle
+    private let client: Etcdctl
+    private var watch: ChildProcess
+    private var file: FileHandle
     private var unread = Data()
     private var keys: [String: Version] = [:]
     private var moments: [Moment] = []
@@ -45,13 +46,31 @@ final class WatchRecord {
 
     /// Watches everything from the first revision on.
     init(_ client: Etcdctl) throws {
-        watch = try client.start("watch", "", "--prefix", "--rev", "1", "-w", "json")
-        file = try FileHandle(forReadingFrom: URL(filePath: watch.outputPath))
+        self.client = client
+        (watch, file) = try Self.start(client, from: 1)
     }
 
-    deinit {
+    private static func start(
+        _ client: Etcdctl, from revision: Int64
+    ) throws -> (ChildProcess, FileHandle) {
+        let watch = try client.start("watch", "", "--prefix", "--rev", "\(revision)", "-w", "json")
+        return (watch, try FileHandle(forReadingFrom: URL(filePath: watch.outputPath)))
+    }
+
+    deinit { stop() }
+
+    private func stop() {
         watch.killHard()
         try? FileManager.default.removeItem(atPath: watch.outputPath)
+    }
+
+    /// etcdctl asks for a leader, and its watch ends where there is none for three election
+    /// timeouts: as with etcd, who watches goes on from the next revision.
+    private func goOn() throws {
+        stop()
+        unread = Data()
+        complaint = ""
+        (watch, file) = try Self.start(client, from: revision + 1)
     }
 
     /// Keeps the state at a revision that was not read past yet.
@@ -92,6 +111,9 @@ final class WatchRecord {
             for line in lines.split(separator: UInt8(ascii: "\n")) {
                 try note(String(decoding: line, as: UTF8.self))
             }
+        }
+        if complaint.contains("etcdserver: no leader"), complaint.contains("by the server") {
+            try goOn()
         }
     }
 

@@ -15,7 +15,7 @@ struct CheckpointPlanTests {
         for number in 0..<5 { _ = trio.put(leader, "k\(number)") }
         trio.tick(5)
         let replica = trio.replicas[leader]
-        var plan = CheckpointPlan(newest: .zero, entriesMin: 1000)
+        var plan = CheckpointPlan(loaded: nil, entriesMin: 1000)
         #expect(plan.consider(replica, mayFreeze: true) == nil)
         #expect(plan.consider(replica, mayFreeze: false, isUrgent: true) == nil)
         // It is frozen first, and given back to be written.
@@ -41,7 +41,7 @@ struct CheckpointPlanTests {
         let replica = trio.replicas[follower]
         #expect(replica.store.revision == Revision(6))
         #expect(replica.appliedIndex > replica.raft.durableIndex)
-        var plan = CheckpointPlan(newest: .zero, entriesMin: 1000)
+        var plan = CheckpointPlan(loaded: nil, entriesMin: 1000)
         for _ in 0..<3 { #expect(plan.consider(replica, mayFreeze: true, isUrgent: true) == nil) }
         // Nor is one kept for when the log has come so far.
         #expect(plan.consider(trio.replicas[leader], mayFreeze: false) == nil)
@@ -49,13 +49,51 @@ struct CheckpointPlanTests {
 
     @Test("the log goes behind the checkpoint before the newest, and in need all of it there")
     func release() {
-        let plan = CheckpointPlan(newest: LogIndex(90), entriesMin: 10, catchUpEntries: 20)
+        let plan = CheckpointPlan(
+            loaded: CheckpointHeader(index: LogIndex(90), term: Term(1), configuration: []),
+            entriesMin: 10, catchUpEntries: 20)
         var previous = CheckpointHeader(index: LogIndex(50), term: Term(1), configuration: [])
         #expect(plan.releasable(behind: nil, isUrgent: true) == nil)
         #expect(plan.releasable(behind: previous) == LogIndex(30))
         #expect(plan.releasable(behind: previous, isUrgent: true) == LogIndex(50))
         previous = CheckpointHeader(index: LogIndex(20), term: Term(1), configuration: [])
         #expect(plan.releasable(behind: previous) == nil)
+    }
+
+    @Test("a snapshot that came too late is no base for what is written later")
+    func snapshotThatWasNotTaken() throws {
+        let disk = MemoryFileSystem(seed: 1)
+        try disk.makeDirectory("/checkpoints")
+        let checkpoints = try CheckpointStore.open(
+            disk, directory: "/checkpoints", clusterID: ClusterID(1),
+            memberID: NodeID(1))
+        var trio = Trio()
+        trio.elect()
+        let leader = try #require(trio.leader)
+        var plan = CheckpointPlan(loaded: nil, entriesMin: 1)
+        func write() throws -> [Row] {
+            _ = trio.put(leader, "k")
+            trio.tick(5)
+            _ = plan.consider(trio.replicas[leader], mayFreeze: true)
+            let due = plan.consider(trio.replicas[leader], mayFreeze: true)
+            let frozen = try #require(due)
+            plan.written(try checkpoints.write(frozen))
+            return frozen.store.rows().map(Row.init)
+        }
+        _ = try write()
+        _ = try write()
+        // Of the same state, with a row that this store does not divide its records by.
+        let other = Row(table: StoreTable.client.rawValue, key: [9], value: [9])
+        let index = trio.replicas[leader].appliedIndex
+        try checkpoints.write(
+            CheckpointHeader(index: index, term: Term(1), configuration: []), upserts: [other],
+            deletes: [], replacingAll: true)
+        for _ in 0..<3 {
+            let rows = try write()
+            var read: [Row] = []
+            try checkpoints.load(try #require(checkpoints.newest)) { read.append($0) }
+            #expect(read.map(\.key) == rows.map(\.key))
+        }
     }
 
     @Test("a full member serves linearizable reads of what was written since")

@@ -169,10 +169,10 @@ struct LimitTests {
 
     @Test("the log is never released past the newest checkpoint")
     func releaseIsBounded() {
-        let plan = CheckpointPlan(newest: LogIndex(50), entriesMin: 10, catchUpEntries: 20)
         func header(_ index: UInt64) -> CheckpointHeader {
             CheckpointHeader(index: LogIndex(index), term: Term(1), configuration: [])
         }
+        let plan = CheckpointPlan(loaded: header(50), entriesMin: 10, catchUpEntries: 20)
         #expect(plan.releasable(behind: header(45)) == LogIndex(25))
         #expect(plan.releasable(behind: header(90)) == LogIndex(30))
         #expect(plan.releasable(behind: header(20)) == nil)

@@ -31,7 +31,7 @@ struct CheckpointDuty {
 
     init(store: CheckpointStore, entriesMin: Int) {
         self.store = store
-        plan = CheckpointPlan(newest: store.newest?.index ?? .zero, entriesMin: entriesMin)
+        plan = CheckpointPlan(loaded: store.newest, entriesMin: entriesMin)
         worker = WorkerThread { jobs in for job in jobs { job() } }
         worker.start()
     }

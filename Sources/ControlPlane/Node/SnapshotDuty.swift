@@ -82,7 +82,7 @@ extension Node {
         switch result {
         case .success(let installed):
             guard installed.store.appliedIndex > replica.appliedIndex else { return }
-            checkpoints.plan.installed(installed.store.appliedIndex)
+            checkpoints.plan.installed(installed.checkpoint)
             checkpoints.lastEnd = NIODeadline.now()
             replica.install(
                 installed.store, term: installed.term, configuration: installed.configuration,

@@ -250,7 +250,7 @@ extension SimulatedProcess {
             world.counters.count(CoverageMark.snapshotInstalled)
             world.trace.note(
                 world.now, machine.index, "installed", installed.store.appliedIndex.rawValue)
-            plan.installed(installed.store.appliedIndex)
+            plan.installed(installed.checkpoint)
             lastCheckpointEnd = world.now
             toldIndex = installed.store.appliedIndex
             replica.install(

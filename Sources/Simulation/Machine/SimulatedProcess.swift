@@ -92,8 +92,8 @@ final class SimulatedProcess {
         directory = storage.directory
         fillable = storage.fillable
         plan = CheckpointPlan(
-            newest: storage.checkpoints.newest?.index ?? .zero,
-            entriesMin: settings.snapshotCount, catchUpEntries: settings.catchUpEntries)
+            loaded: storage.checkpoints.newest, entriesMin: settings.snapshotCount,
+            catchUpEntries: settings.catchUpEntries)
         identity = PeerIdentity(
             clusterID: SimulatedCluster.clusterID, memberID: machine.id, storage.start,
             level: machine.known)

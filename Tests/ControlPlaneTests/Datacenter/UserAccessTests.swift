@@ -54,6 +54,13 @@ struct UserAccessTests {
                 #expect(answer.headers["www-authenticate"] != nil)
                 #expect(!answer.text.contains("agent-h0"))
             }
+            // A page says itself where one logs in; the browser is not to ask for it.
+            let page = try http.exchange("GET", "/ui/api/overview")
+            #expect(page.status == 401 && page.text.contains("say who calls"))
+            #expect(page.headers["www-authenticate"]?.contains("Basic") == false)
+            let login = try http.exchange("GET", "/ui/login")
+            #expect(login.status == 401)
+            #expect(login.headers["www-authenticate"]?.contains("Basic") == true)
             let apps = try http.exchange("GET", "/v2/apps")
             #expect(apps.status == 401 && apps.text.hasPrefix(#"{"message""#), "\(apps.text)")
             let subscribe = Array(
@@ -220,7 +227,7 @@ struct UserAccessTests {
             #expect(try call("RESERVE_RESOURCES", "reserve_resources", "") == 200)
             let reserved = try total()
             #expect(reserved.contains("web,root"), "\(reserved)")
-            #expect(try call("UNRESERVE_RESOURCES", "unreserve_resources", somebody) == 400)
+            #expect(try call("UNRESERVE_RESOURCES", "unreserve_resources", somebody) == 409)
             #expect(try call("UNRESERVE_RESOURCES", "unreserve_resources", root) == 200)
             #expect(try total() == "cpus:4;mem:4096")
         }

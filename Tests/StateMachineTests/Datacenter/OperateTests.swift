@@ -81,7 +81,8 @@ final class OperateTests {
         try master.agent(
             new: "a2", "cpus:4;mem:1024;ports:[1-\(4 * most)]", incarnation: 8)
         func ports(_ first: UInt64) throws -> String {
-            "ports:[" + (0..<most).map { "\(first + 2 * $0)-\(first + 2 * $0)" }
+            "ports:["
+                + (0..<most).map { "\(first + 2 * $0)-\(first + 2 * $0)" }
                 .joined(separator: ",") + "]"
         }
         for (name, first) in [("t1", UInt64(1)), ("t2", 2 * most + 2)] {

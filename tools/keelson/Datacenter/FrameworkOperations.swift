@@ -44,8 +44,13 @@ struct FrameworkShowCommand: AsyncParsableCommand {
         output.flush()
     }
 
+    /// As Mesos calls them.
     private static func capabilities(_ framework: FrameworkRecord) -> [String] {
-        framework.message.capabilities.map { "\($0.type)" }
+        framework.message.capabilities.map { capability in
+            "\(capability.type)".reduce(into: "") { name, letter in
+                name += letter.isUppercase ? "_\(letter)" : letter.uppercased()
+            }
+        }
     }
 
     private static func lines(_ framework: FrameworkRecord) -> [(String, String)] {

@@ -114,6 +114,20 @@ struct HTTPCall {
         }
     }
 
+    /// What a stream that was refused says of that, as far as it is short.
+    static func gathered(_ answer: Answer, _ pieces: Pieces) async -> Answer {
+        var answer = answer
+        do {
+            for try await piece in pieces {
+                answer.body += piece
+                if answer.body.count > 64 << 10 { break }
+            }
+        } catch {
+            // Its status says enough.
+        }
+        return answer
+    }
+
     /// The answer's head, and its body as it comes: it is read no faster than it is taken. The
     /// connection lives as long as the pieces do.
     /// - Parameters:
@@ -204,7 +218,15 @@ private final class HTTPAnswerReader: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let text = (error as? RPCStatus)?.message ?? "\(error)"
-        fail(Failure(.unavailable, "\(place): \(text)"))
+        // Another attempt would find the same certificates.
+        if text.contains("TLS failed"), text.contains("certificate") {
+            fail(
+                Failure(
+                    .failed, "\(place): \(text)",
+                    advice: "--cacert names the CA of the servers; --cert and --key, who calls"))
+        } else {
+            fail(Failure(.unavailable, "\(place): \(text)"))
+        }
         context.close(promise: nil)
     }
 

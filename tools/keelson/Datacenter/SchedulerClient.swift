@@ -35,8 +35,9 @@ struct SchedulerClient {
         request.headers.append(("Accept", "application/x-protobuf"))
         let (answer, pieces) = try await request.open(place, timeout: timeout)
         guard answer.status == 200 else {
+            let answer = await HTTPCall.gathered(answer, pieces)
             if let refusal = answer.refusal(by: place) { throw refusal }
-            throw Failure(.unavailable, "\(place) does not take the subscription: \(answer.status)")
+            throw Failure(.unavailable, "\(place) does not take the subscription: \(answer.text)")
         }
         streamID = answer.headers["mesos-stream-id"] ?? ""
         return Self.events(pieces)

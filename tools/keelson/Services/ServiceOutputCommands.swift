@@ -120,8 +120,10 @@ struct ServiceEventsCommand: AsyncParsableCommand {
         call.headers = [("Accept", "text/event-stream")]
         if let last { call.headers.append(("Last-Event-ID", "\(last)")) }
         let (answer, pieces) = try await call.open(place, timeout: client.timeout)
-        if let refusal = answer.refusal(by: place) { throw refusal }
         guard answer.status == 200 else {
+            if let refusal = await HTTPCall.gathered(answer, pieces).refusal(by: place) {
+                throw refusal
+            }
             throw Failure(
                 answer.status == 503 ? .unavailable : .failed, "\(place) answers \(answer.status)")
         }

@@ -45,18 +45,24 @@ struct AccessRefusal: Error, Equatable {
                 + "\(need.verb.rawValue) \(key)\(flag)")
     }
 
-    /// - Parameter isMarathons: Marathon's clients read refusals as JSON.
-    func answer(isMarathons: Bool) -> SurfaceAnswer {
-        var answer =
-            isMarathons
-            ? SurfaceAnswer(MarathonAnswer(MarathonRefusal(status, message)))
-            : SurfaceAnswer.text(status, message)
+    /// Marathon's clients read refusals as JSON. What the dashboard's page asks by itself, it is
+    /// refused without a question: the page says where one logs in, and the browser must not ask
+    /// for a password in the middle of something else, again and again.
+    func answer(to route: SurfaceRoute) -> SurfaceAnswer {
+        var answer = SurfaceAnswer.text(status, message)
+        var asksForPassword = true
+        switch route {
+        case .marathon: answer = SurfaceAnswer(MarathonAnswer(MarathonRefusal(status, message)))
+        case .dashboard(let page): asksForPassword = page == .login
+        case .scheduler, .operators, .legacy, .own, .admin, .prometheus: break
+        }
         switch status {
         case 401:
             let realm = #"realm="keelson""#
-            answer.headers.append(
-                HTTPField(name: .wwwAuthenticate, value: #"Basic \#(realm), charset="UTF-8""#))
             answer.headers.append(HTTPField(name: .wwwAuthenticate, value: "Bearer \(realm)"))
+            guard asksForPassword else { break }
+            let basic = #"Basic \#(realm), charset="UTF-8""#
+            answer.headers.append(HTTPField(name: .wwwAuthenticate, value: basic))
         case 429, 503: answer.headers[.retryAfter] = "1"
         default: break
         }

@@ -13,15 +13,23 @@ final class CallerDesk {
         var end: (String) -> Void
     }
 
+    /// Somebody who waits until this node knows its users.
+    private struct Waiting {
+        var until: NIODeadline
+        var done: (Bool) -> Void
+    }
+
     private let facade: any DatacenterFacade
     private let settings: SurfaceSettings
     private let logger: Logger
     private let passwords: PasswordGate
     private var watched: [UInt64: Watched] = [:]
     private var lastID: UInt64 = 0
-    /// Those who wait until this node knows its users, oldest first; one question for all.
-    private var learners: [(deadline: NIODeadline, done: (Bool) -> Void)] = []
-    private var isLearning = false
+    private var waiting: [Waiting] = []
+    private var isAsking = false
+    private var isStopped = false
+    /// Since it started; it does not forget them.
+    private var knowsUsers = false
     /// What all that is watched was judged by.
     private var judgedAt: (isOn: Bool, revision: UInt64)?
 
@@ -37,45 +45,62 @@ final class CallerDesk {
 
     // MARK: - Who calls
 
+    /// Who calls, if he may do all of `needs`.
     /// - Parameters:
     ///   - commonName: of a certificate that was verified, and counts as a login.
     ///   - place: the client's address.
-    func identify(
-        _ given: GivenCredentials, commonName: String?, from place: String
+    func admit(
+        _ given: GivenCredentials, commonName: String?, from place: String,
+        _ needs: [AccessNeed]
     ) -> EventLoopFuture<Result<Caller, AccessRefusal>> {
         let promise = facade.eventLoop.makePromise(of: Result<Caller, AccessRefusal>.self)
-        learn(until: .now() + .seconds(settings.parkSeconds)) { [weak self] in
-            guard let self, $0 else { return promise.succeed(.failure(.notNow)) }
+        learn { [weak self] knows in
+            guard let self, knows else { return promise.succeed(.failure(.notNow)) }
             guard facade.asksWhoCalls else { return promise.succeed(.success(.anybody)) }
-            judge(given, commonName, from: place) { promise.succeed($0) }
+            judge(given, commonName, from: place) { [weak self] found in
+                guard let self, case .success(let caller) = found,
+                    let refusal = refusal(of: caller, needs)
+                else { return promise.succeed(found) }
+                promise.succeed(.failure(refusal))
+            }
         }
         return promise.futureResult
     }
 
     /// A node that has just started waits for a leader to ask: whoever is sent away comes back at
     /// once (``LeadershipDesk``).
-    private func learn(until deadline: NIODeadline, _ done: @escaping (Bool) -> Void) {
-        guard learners.count < settings.parkedMax else { return done(false) }
-        learners.append((deadline, done))
-        if !isLearning { ask() }
+    private func learn(_ done: @escaping (Bool) -> Void) {
+        if knowsUsers { return done(true) }
+        guard !isStopped, waiting.count < settings.parkedMax else { return done(false) }
+        waiting.append(Waiting(until: .now() + .seconds(settings.parkSeconds), done: done))
+        ask()
     }
 
+    /// Once for all who wait, again and again.
     private func ask() {
-        isLearning = true
-        facade.learnUsers { [weak self] in self?.learned($0) }
+        guard !isAsking, !waiting.isEmpty else { return }
+        isAsking = true
+        facade.learnUsers { [weak self] knows in
+            guard let self else { return }
+            knowsUsers = knows
+            let now = NIODeadline.now()
+            let isOver = isStopped
+            let answered = waiting.filter { knows || isOver || $0.until <= now }
+            waiting.removeAll { knows || isOver || $0.until <= now }
+            facade.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
+                guard let self else { return }
+                isAsking = false
+                ask()
+            }
+            for one in answered { one.done(knows) }
+        }
     }
 
-    private func learned(_ knows: Bool) {
-        isLearning = false
-        let now = NIODeadline.now()
-        let ready = knows ? learners : learners.filter { $0.deadline <= now }
-        learners = knows ? [] : learners.filter { $0.deadline > now }
-        for learner in ready { learner.done(knows) }
-        guard !learners.isEmpty, !isLearning else { return }
-        isLearning = true
-        facade.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
-            self?.ask()
-        }
+    func stop() {
+        isStopped = true
+        let left = waiting
+        waiting = []
+        for one in left { one.done(false) }
     }
 
     private func judge(

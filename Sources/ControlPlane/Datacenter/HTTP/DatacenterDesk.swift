@@ -51,6 +51,7 @@ final class DatacenterDesk {
 
     func stop() {
         isRunning = false
+        callers.stop()
         leadership.stop()
         schedulers.stop()
         operators.stop()

@@ -42,6 +42,11 @@ final class SurfaceResponder: Sendable {
             return try await write(
                 .notFound(path: target.prefix { $0 != "?" }), writer, channel, method)
         }
+        let allowed = route.methods
+        guard allowed.contains(method) else {
+            return try await write(
+                .methodNotAllowed(allowed, got: method), writer, channel, method)
+        }
         let isWrite = method != "GET" && method != "HEAD"
         if isWrite,
             SurfaceRequest.isOfAnotherSite(request.headers, authority: request.head.authority)
@@ -51,11 +56,6 @@ final class SurfaceResponder: Sendable {
         }
         var surface = SurfaceRequest(
             method: method, target: target, headers: request.headers, body: [])
-        let allowed = route.methods
-        guard allowed.contains(method) else {
-            return try await write(
-                .methodNotAllowed(allowed, got: method), writer, channel, method)
-        }
         let rule = route.rule(method: method)
         let step: Step
         do {
@@ -72,8 +72,7 @@ final class SurfaceResponder: Sendable {
         } catch let refusal as MesosRefusal {
             step = .answer(SurfaceAnswer(refusal))
         } catch let refusal as AccessRefusal {
-            let isMarathons = if case .marathon = route { true } else { false }
-            step = .answer(refusal.answer(isMarathons: isMarathons))
+            step = .answer(refusal.answer(to: route))
         }
         let needs = if case .needs(let needs) = rule { needs } else { AccessNeed.readState }
         let pass = StreamPass(access: access, caller: surface.caller, needs: needs)
@@ -95,11 +94,9 @@ final class SurfaceResponder: Sendable {
         let place = channel.remoteAddress?.ipAddress ?? ""
         let name = try await commonName(of: channel)
         let found = try await access.runAsync {
-            $0.callers.identify(given, commonName: name, from: place)
+            $0.callers.admit(given, commonName: name, from: place, needs)
         }
-        let caller = try found.get()
-        try await access.require(caller, needs)
-        return caller
+        return try found.get()
     }
 
     /// Of a certificate that was verified, and counts as a login.

@@ -202,6 +202,11 @@ extension OperatorAPI {
     private static func answer(_ outcome: DecisionOutcome) -> SurfaceAnswer {
         switch outcome {
         case .done: .done
+        case .refused(.invalidOperation(_, .notContained(let name))):
+            .text(
+                409,
+                "The agent has no such '\(name)' that is free: what tasks hold, and what is "
+                    + "reserved otherwise than it is named, cannot be changed")
         case .refused(let error?): .text(status(error), "\(error)")
         case .refused(nil): .unavailable("The master cannot take it now; nothing was changed")
         case .unknown:
@@ -212,12 +217,11 @@ extension OperatorAPI {
     private static func status(_ error: DatacenterError) -> Int {
         switch error {
         case .unknownAgent: 404
-        case .agentGone, .frameworkEnded, .service, .notCompactable: 409
+        case .agentGone, .frameworkEnded, .service, .notCompactable, .invalidOperation: 409
         case .invalidName, .tooLarge, .otherIncarnation, .oldAgentSession, .agentNotOffered,
             .agentShrank, .unknownFramework, .otherPrincipal, .oldFrameworkSession,
             .frameworkNotConnected, .unknownTask, .duplicateTask, .unknownExecutor, .executorInUse,
-            .notFree,
-            .invalidOperation, .tooManyRoles, .invalidRole:
+            .notFree, .tooManyRoles, .invalidRole:
             400
         }
     }
