@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks bench-services docs chaos-archive clean chaos-services
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed corruptions fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks bench-services docs chaos-archive clean chaos-services
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -59,6 +59,9 @@ chaos-archive: ## archives a cluster under kills for MINUTES=10, and restores fi
 
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh
+
+corruptions: ## N=10000 damaged blocks over every kind of file: each is found, or changes no answer
+	@N=$(or $(N),10000) scripts/corruptions.sh
 
 fuzz: ## libFuzzer on every decoder of outside bytes, MINUTES=10 in all; KEEP=1 renews the corpus
 	@MINUTES=$(or $(MINUTES),10) scripts/fuzz.sh
