@@ -60,7 +60,7 @@ chaos-archive: ## archives a cluster under kills for MINUTES=10, and restores fi
 malformed: ## a million malformed requests against a live server
 	@scripts/malformed.sh
 
-corruptions: ## N=10000 damaged blocks over every kind of file: each is found, or changes no answer
+corruptions: ## damages N=10000 blocks over every kind of file: each has to be found, or to change no answer
 	@N=$(or $(N),10000) scripts/corruptions.sh
 
 fuzz: ## libFuzzer on every decoder of outside bytes, MINUTES=10 in all; KEEP=1 renews the corpus
