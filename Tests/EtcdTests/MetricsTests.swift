@@ -62,7 +62,14 @@ struct MetricsTests {
         let before = try read(0)
         let client = try Etcdctl(node: 0)
         for number in 1...5 { try client.run("put", "metrics/moves", "\(number)") }
-        let after = try read(0)
+        // A page may be a tenth of a second old.
+        let moved = Patience.wait(.seconds(5), pauseMilliseconds: 20) { () -> MetricsReading? in
+            guard let page = try? read(0),
+                page.sum("etcd_mvcc_put_total") == before.sum("etcd_mvcc_put_total") + 5
+            else { return nil }
+            return page
+        }
+        let after = try #require(moved)
         let put = [
             MetricLabel("grpc_service", "etcdserverpb.KV"), MetricLabel("grpc_method", "Put"),
         ]

@@ -43,6 +43,10 @@ final class WatchRecord {
     private(set) var missing: [Int64] = []
     /// What ended the watch, if something did.
     private(set) var complaint = ""
+    /// It ended, for no compaction, and goes on from the next revision.
+    private var isOver = false
+    private var endings = 0
+    private static let endingsMax = 20
 
     /// Watches everything from the first revision on.
     init(_ client: Etcdctl) throws {
@@ -64,12 +68,14 @@ final class WatchRecord {
         try? FileManager.default.removeItem(atPath: watch.outputPath)
     }
 
-    /// etcdctl asks for a leader, and its watch ends where there is none for three election
-    /// timeouts: as with etcd, who watches goes on from the next revision.
+    /// etcdctl asks for a leader, and its watch ends where a server has none, as behind a stop of
+    /// all of them: with etcd, too, who watches goes on from the next revision. It prints no reason
+    /// with JSON; what is passed over is in ``missing``.
     private func goOn() throws {
         stop()
         unread = Data()
-        complaint = ""
+        (complaint, isOver) = ("", false)
+        endings += 1
         (watch, file) = try Self.start(client, from: revision + 1)
     }
 
@@ -112,19 +118,20 @@ final class WatchRecord {
                 try note(String(decoding: line, as: UTF8.self))
             }
         }
-        if complaint.contains("etcdserver: no leader"), complaint.contains("by the server") {
-            try goOn()
-        }
+        if isOver, complaint.contains("by the server"), endings < Self.endingsMax { try goOn() }
     }
 
     private func note(_ line: String) throws {
         guard line.hasPrefix("{") else {
-            // The reason comes before what etcdctl makes of it.
             complaint += complaint.isEmpty ? line : "; " + line
             return
         }
         let answer = try JSON(line)
-        if answer["Canceled"].bool || answer["CompactRevision"].int > 0 { complaint = line }
+        if answer["CompactRevision"].int > 0 {
+            complaint = line
+        } else if answer["Canceled"].bool {
+            isOver = true
+        }
         for event in answer["Events"].array {
             let pair = event["kv"]
             let isDeletion = event["type"].int == 1
