@@ -2,6 +2,7 @@
 
 usage: corruptions.py [--count N] [--seed N] [--only INDEX] [--again] [--live-every N]
                       [--report FILE] [--workers N] [--port N] [--minutes N]
+                      [--kinds PATTERN]
 
 Three servers leave data directories, backups, an archive and etcd's snapshots
 (corruption_stock.py). Then so many times: a kind of file, a file, a block and a kind of damage are
@@ -23,6 +24,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import re
 import shutil
 import sys
 import time
@@ -102,11 +104,12 @@ def places(files: pathlib.Path) -> list[Place]:
 class Drawing:
     """Draws trials; the same for the same seed, index and files."""
 
-    def __init__(self, root: pathlib.Path, seed: int):
+    def __init__(self, root: pathlib.Path, seed: int, kinds: str = ""):
         self.root, self.seed = root, seed
         self.by_kind: dict[str, list[Place]] = collections.defaultdict(list)
         for place in places(root):
-            self.by_kind[place.kind].append(place)
+            if re.search(kinds, place.kind):
+                self.by_kind[place.kind].append(place)
         self.kinds = sorted(self.by_kind)
         self.pages: dict[str, list[int]] = {}
 
@@ -189,12 +192,13 @@ class Worker:
     """Damages files of its own copy, one at a time, and puts them right again."""
 
     def __init__(
-            self, binary: str, root: pathlib.Path, stock: pathlib.Path, seed: int, learned: dict):
+            self, binary: str, root: pathlib.Path, stock: pathlib.Path, seed: int, kinds: str,
+            learned: dict):
         self.binary, self.root, self.learned = binary, root, learned
         root.mkdir(parents=True, exist_ok=True)
-        for name in ["n1", "n2", "n3", "files"]:
+        for name in sorted({subject.split("/")[0] for subject in learned}):
             corruption_stock.copy(stock / name, root / name)
-        self.drawing = Drawing(root, seed)
+        self.drawing = Drawing(root, seed, kinds)
         self.subjects: dict[str, Subject] = {}
 
     def subject(self, place: Place) -> Subject:
@@ -214,44 +218,54 @@ class Worker:
             before = os.pread(file.fileno(), trial.length, trial.offset)
             os.pwrite(file.fileno(), after, trial.offset)
             try:
-                verdict = self.judge(struck, path, trial)
+                verdict = self.judge(struck, path, trial.index, changed(before, after, trial))
             finally:
                 os.pwrite(file.fileno(), before, trial.offset)
         trial.outcome, trial.said = verdict.outcome, verdict.said
         trial.seconds = time.monotonic() - begin
         return trial
 
-    def judge(self, struck: Subject, path: pathlib.Path, trial: Trial) -> Verdict:
+    def judge(
+            self, struck: Subject, path: pathlib.Path, index: int, place: tuple[int, int]
+    ) -> Verdict:
+        """Where `place` is the offset and the length of what is otherwise now."""
         verdict = struck.verify()
         if verdict.outcome == "found":
-            if trial.index % READ_ANYWAY_EVERY == 0 and struck.misreads():
+            if index % READ_ANYWAY_EVERY == 0 and struck.misreads():
                 return Verdict("WRONG", f"read all the same: {verdict.said}")
             return verdict
         if verdict.outcome not in ("silent", "mended"):
             return verdict
         difference = struck.difference(path)
         if difference:
-            if struck.ends_early(path, trial.offset, trial.length):
+            if struck.ends_early(path, *place):
                 return Verdict("unwritten", difference)
             return Verdict("MISSED", f"{difference}; verify: {verdict.said or 'sound'}")
         if verdict.outcome == "mended":
             return verdict
-        if struck.is_copy(path, trial.offset, trial.length):
+        if struck.is_copy(path, *place):
             return Verdict("copy", "one of two copies, of which nothing is said")
         return Verdict("harmless", "")
+
+
+def changed(before: bytes, after: bytes, trial: Trial) -> tuple[int, int]:
+    """The offset of the first byte that is another one, and the bytes from there to the last."""
+    found = [i for i in range(len(before)) if before[i] != after[i]]
+    return trial.offset + found[0], found[-1] + 1 - found[0]
 
 
 make_worker: Callable[[], Worker] | None = None
 worker: Worker | None = None
 
 
-def begin_worker(binary: str, root: str, stock: str, seed: int, learned: dict) -> None:
+def begin_worker(
+        binary: str, root: str, stock: str, seed: int, kinds: str, learned: dict) -> None:
     global make_worker
     corruption_stock.quietly()
     # Not made here: a pool starts a process whose beginning fails again, without end.
     make_worker = lambda: Worker(  # noqa: E731
         binary, pathlib.Path(root) / f"worker-{os.getpid()}", pathlib.Path(stock), seed,
-        learned)
+        kinds, learned)
 
 
 def run_trial(index: int) -> Trial:
@@ -282,14 +296,15 @@ def table(trials: list[Trial]) -> list[str]:
         for row in rows]
 
 
-def learn(stock: Stock) -> dict[str, dict[str, str]]:
+def learn(stock: Stock, kinds: str) -> dict[str, dict[str, str]]:
     """What is read of everything while it is whole, by the names of the subjects."""
     def right(name: str) -> dict[str, str]:
         whole = subject(stock.binary, stock.folder, name)
         whole.learn()
         return whole.right
 
-    names = sorted({place.subject for place in places(stock.folder)})
+    names = sorted({
+        place.subject for place in places(stock.folder) if re.search(kinds, place.kind)})
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         learned = dict(zip(names, pool.map(right, names)))
     shutil.rmtree(stock.folder / "scratch")
@@ -304,7 +319,8 @@ def run_trials(given, stock: Stock, indexes: list[int]) -> list[Trial]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(
             given.workers, begin_worker,
-            (stock.binary, str(work), str(stock.folder), given.seed, learn(stock))) as pool:
+            (stock.binary, str(work), str(stock.folder), given.seed, given.kinds,
+             learn(stock, given.kinds))) as pool:
         for trial in pool.imap_unordered(run_trial, indexes, chunksize=4):
             trials.append(trial)
             if trial.outcome in FAULTS:
@@ -328,7 +344,7 @@ def show_progress(done: int, total: int, began: float) -> None:
 
 def run_live(given, stock: Stock, indexes: list[int], trials: list[Trial]) -> list[dict]:
     """Every so many, and what a power failure could have left just so."""
-    drawing = Drawing(stock.folder, given.seed)
+    drawing = Drawing(stock.folder, given.seed, given.kinds)
     drawn = [drawing.draw(index, live=True) for index in indexes]
     unwritten = [t for t in trials if t.outcome == "unwritten" and t.path.startswith("n")]
     drawn += [drawing.draw(t.index, live=False) for t in unwritten[:SHOWN_MAX]]
@@ -353,6 +369,7 @@ def main() -> int:
     parser.add_argument("--live-every", type=int, default=200, help="0: none")
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--kinds", default="", help="kinds of files that this pattern is found in")
     parser.add_argument("--minutes", type=float, help="no more blocks after that; servers follow")
     parser.add_argument("--port", type=int, help="the servers' ports begin here, if it is free")
     given = parser.parse_args()
@@ -362,7 +379,9 @@ def main() -> int:
         stock.make(given.seed)
     every = given.live_every
     indexes = list(range(given.count)) if given.only is None else [given.only]
-    live = [i for i in indexes if every and i % every == every - 1]
+    has_members = any(
+        p.subject.startswith("n") and re.search(given.kinds, p.kind) for p in places(stock.folder))
+    live = [i for i in indexes if every and has_members and i % every == every - 1]
     trials = run_trials(given, stock, [i for i in indexes if i not in set(live)])
     reached = max((t.index for t in trials), default=0)
     results = run_live(given, stock, [i for i in live if i <= reached + 1], trials)
