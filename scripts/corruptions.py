@@ -391,8 +391,9 @@ def main() -> int:
 def conclude(given, stock: Stock, trials: list[Trial], live: list[dict]) -> int:
     print(*table(trials), sep="\n")
     counts = collections.Counter(r["outcome"] for r in live)
-    print(f"{len(live)} directories given to their servers: "
-          + ", ".join(f"{count} {what}" for what, count in counts.most_common()))
+    if live:
+        print(f"{len(live)} directories given to their servers: "
+              + ", ".join(f"{count} {what}" for what, count in counts.most_common()))
     for trial in [t for t in trials if t.outcome == "copy"][:3]:
         print(trial)
     faults = [t for t in trials if t.outcome in FAULTS]
