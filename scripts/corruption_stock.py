@@ -39,12 +39,14 @@ class Outcome:
     errors: str
 
 
-def run(binary: str, *arguments: str | pathlib.Path) -> Outcome:
+def run(
+        binary: str, *arguments: str | pathlib.Path,
+        folder: pathlib.Path | None = None) -> Outcome:
     """A command to its end. A status below zero is a signal's number."""
     try:
         done = subprocess.run(
             [binary, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=TOOL_SECONDS)
+            timeout=TOOL_SECONDS, cwd=folder)
     except subprocess.TimeoutExpired:
         return Outcome(-signal.SIGALRM, "", f"no end within {TOOL_SECONDS} s")
     return Outcome(
@@ -101,7 +103,7 @@ class Gateway:
 class Stock:
     """A folder with three data directories, backups, an archive and snapshots of etcd's."""
 
-    def __init__(self, binary: str, again: bool = False):
+    def __init__(self, binary: str, again: bool = False, port: int | None = None):
         self.binary = binary
         self.folder = clusters.ROOT / ".build/clusters/corruptions"
         self.files = self.folder / "files"
@@ -117,7 +119,7 @@ class Stock:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.files.mkdir(parents=True)
-            self.ports = clusters.free_ports(9)
+            self.ports = clusters.free_ports(9, port) if port else clusters.free_ports(9)
         self.nodes = self.made_nodes(self.folder)
 
     def made_nodes(self, folder: pathlib.Path) -> list[clusters.Node]:

@@ -15,6 +15,8 @@ from corruption_stock import Outcome
 SLOT_HEAD_BYTES = 32
 SEGMENT_HEAD_COPIES = [(0, 112), (4096, 4096 + 112)]
 CUT_SHORT = "a crash cut short"
+# Files that hold a small value twice.
+TWO_SLOTS = {"identity", "hardstate", "boot", "peers", "manifest"}
 
 
 @dataclasses.dataclass
@@ -25,15 +27,18 @@ class Verdict:
 
 
 class Subject:
-    """Something that one command verifies, and others read."""
+    """Something that one command verifies, and others read. It has its name in `root`, where the
+    commands run: what they print is then the same for every copy."""
 
-    def __init__(self, binary: str, path: pathlib.Path, scratch: pathlib.Path):
-        self.binary, self.path, self.scratch = binary, path, scratch
+    def __init__(self, binary: str, root: pathlib.Path, name: str):
+        self.binary, self.root, self.name = binary, root, name
+        self.path = root / name
+        self.scratch = root / "scratch" / name
         self.right: dict[str, str] = {}
         self.last: Verdict = Verdict("silent", "")
 
     def run(self, *arguments: str | pathlib.Path) -> Outcome:
-        return corruption_stock.run(self.binary, *arguments)
+        return corruption_stock.run(self.binary, *arguments, folder=self.root)
 
     def verify(self) -> Verdict:
         self.last = self.judged(self.run(*self.command()))
@@ -100,7 +105,7 @@ class Subject:
     def database(self, *arguments: str | pathlib.Path, without: str = "") -> str:
         """The hash of what `backup open` makes of it."""
         target = self.scratch / "opened.sqlite"
-        self.scratch.mkdir(exist_ok=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         done = self.run("backup", "open", *arguments, "--out", target)
         return database_digest(target, without) if done.status == 0 else f"status {done.status}"
@@ -110,43 +115,56 @@ class Member(Subject):
     """The data directory of a server."""
 
     def command(self) -> list:
-        return ["verify", self.path, "-o", "json"]
+        return ["verify", self.name, "-o", "json"]
 
     def judged(self, done: Outcome) -> Verdict:
         if done.status not in (0, 65):
             return super().judged(done)
-        findings = json.loads(done.text)["findings"]
-        said = "; ".join(f"{f['weight']}: {f['what']}" for f in findings)
+        told = json.loads(done.text)
+        findings = told.pop("findings")
+        self.told = digest(json.dumps(told))
+        said = "; ".join(f"{f['weight']}: {f['file']}: {f['what']}" for f in findings)
         if done.status == 65:
             heavy = any(f["weight"] != "mended" for f in findings)
             return Verdict("found" if heavy else "STATUS", said or "65 without a word")
         return Verdict("mended" if findings else "silent", said)
 
     def readers(self, path: pathlib.Path | None) -> dict[str, Callable[[], str]]:
-        checkpoint = ["inspect", "checkpoint", self.path, "-o", "json"]
-        found: dict[str, Callable[[], str]] = {"the state": self.state}
+        checkpoint = ["inspect", "checkpoint", self.name, "-o", "json"]
+        found: dict[str, Callable[[], str]] = {
+            "what verify tells": lambda: self.told, "the state": self.state}
+        if path is None or path.name in TWO_SLOTS:
+            found["term, vote and start"] = self.vote
         if path is None or path.parent.name == "log":
-            found["the log"] = lambda: self.printed("inspect", "log", self.path, "-o", "json")
+            found["the log"] = lambda: self.printed("inspect", "log", self.name, "-o", "json")
         if path is None or path.parent.name == "checkpoint":
             found["the checkpoint"] = lambda: self.printed(*checkpoint)
             found["the checkpoint before"] = lambda: self.printed(*checkpoint, "--previous")
         return found
 
     def misreads(self) -> bool:
-        found = self.content()
+        names = ["the state", "the checkpoint", "the checkpoint before"]
+        readers = self.readers(None)
+        found = {name: readers[name]() for name in names}
         checkpoints = {self.right["the checkpoint"], self.right["the checkpoint before"]}
         # What cannot be read of a log is passed over, and verify says what that is.
         return not found["the state"].startswith("status 65") or any(
             not found[name].startswith("status") and found[name] not in checkpoints
-            for name in ["the checkpoint", "the checkpoint before"])
+            for name in names[1:])
+
+    def vote(self) -> str:
+        """What `verify` prints for people, where the vote is."""
+        done = self.run("verify", self.name)
+        lines = [line for line in done.text.splitlines() if line.startswith("term ")]
+        return lines[0] if done.status == 0 and lines else f"status {done.status}"
 
     def state(self) -> str:
         """Every row of what a start would have: its newest checkpoint, and its log behind it."""
         target = self.scratch / "recovered"
-        self.scratch.mkdir(exist_ok=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         done = self.run(
-            "recover", self.path, "--force-new-cluster", "--name", self.path.name,
+            "recover", self.name, "--force-new-cluster", "--name", self.name,
             "--data-dir", target, "--initial-advertise-peer-urls", "http://127.0.0.1:1")
         if done.status != 0:
             return f"status {done.status}"
@@ -157,12 +175,14 @@ class Member(Subject):
     def ends_early(self, path: pathlib.Path, offset: int, length: int) -> bool:
         if path != max((self.path / "log").glob("*.log"), default=None):
             return False
-        return CUT_SHORT in self.last.said or is_blank(path, offset)
+        # Sectors of one write reach the disk in any order: those that did not are zeros.
+        is_torn = CUT_SHORT in self.last.said and is_blank(path, offset, length)
+        return is_torn or is_blank(path, offset)
 
     def is_copy(self, path: pathlib.Path, offset: int, length: int) -> bool:
         if path.parent.name == "log":
             copies = SEGMENT_HEAD_COPIES if path.suffix == ".log" else []
-        elif path.name in ("identity", "manifest"):
+        elif path.name in TWO_SLOTS:
             copies = slots(path, offset, length)
         else:
             copies = []
@@ -184,39 +204,38 @@ def slots(path: pathlib.Path, offset: int, length: int) -> list[tuple[int, int]]
 class File(Subject):
     """A backup, or a snapshot of etcd's."""
 
-    def __init__(self, binary, path, scratch, key: pathlib.Path | None):
-        super().__init__(binary, path, scratch)
-        self.key = ["--key-file", key] if key else []
+    def __init__(self, binary: str, root: pathlib.Path, name: str):
+        super().__init__(binary, root, name)
+        self.key = ["--key-file", "files/backup.key"] if "sealed" in name else []
 
     def command(self) -> list:
         if self.path.suffix == ".db":
-            return ["snapshot", "status", self.path]
-        return ["backup", "verify", self.path, *self.key]
+            return ["snapshot", "status", self.name]
+        return ["backup", "verify", self.name, *self.key]
 
     def readers(self, path: pathlib.Path | None) -> dict[str, Callable[[], str]]:
-        return {"the database": lambda: self.database(self.path, *self.key)}
+        return {"the database": lambda: self.database(self.name, *self.key)}
 
 
 class Archive(Subject):
     """The directory of `backup follow`."""
 
-    def command(self) -> list:
-        return ["backup", "verify", self.path]
+    def __init__(self, binary: str, root: pathlib.Path, name: str):
+        super().__init__(binary, root, name)
+        # A moment between two backups: the log behind one has to be read for it.
+        backups = sorted(self.path.glob("base-*.kbk"))
+        self.middle = (revision(binary, backups[0]) + revision(binary, backups[-1])) // 2
 
-    def learn(self) -> None:
-        told = json.loads(corruption_stock.must(
-            self.binary, "backup", "verify", self.path, "-o", "json"))
-        # A moment for which more than one backup and the log have to be read.
-        self.middle = (told["revision"] + first_revision(self.binary, self.path)) // 2
-        super().learn()
+    def command(self) -> list:
+        return ["backup", "verify", self.name]
 
     def readers(self, path: pathlib.Path | None) -> dict[str, Callable[[], str]]:
         # Which backup it was made of may be another: what stands there may not.
         earlier = ["--to-revision", str(self.middle)]
         return {
-            "the newest state": lambda: self.database(self.path, without="about"),
-            "an earlier state": lambda: self.database(self.path, *earlier, without="about"),
-            "the log": lambda: self.printed("inspect", "log", self.path, "-o", "json"),
+            "the newest state": lambda: self.database(self.name, without="about"),
+            "an earlier state": lambda: self.database(self.name, *earlier, without="about"),
+            "the log": lambda: self.printed("inspect", "log", self.name, "-o", "json"),
         }
 
     def misreads(self) -> bool:
@@ -230,15 +249,23 @@ class Archive(Subject):
         return path == newest and is_blank(path, offset)
 
 
-def first_revision(binary: str, archive: pathlib.Path) -> int:
-    first = min(archive.glob("base-*.kbk"))
+def subject(binary: str, root: pathlib.Path, name: str) -> Subject:
+    if name.startswith("n"):
+        return Member(binary, root, name)
+    return (Archive if (root / name).is_dir() else File)(binary, root, name)
+
+
+def revision(binary: str, backup: pathlib.Path) -> int:
     return json.loads(
-        corruption_stock.must(binary, "backup", "verify", first, "-o", "json"))["revision"]
+        corruption_stock.must(binary, "backup", "verify", backup, "-o", "json"))["revision"]
 
 
-def is_blank(path: pathlib.Path, offset: int) -> bool:
+def is_blank(path: pathlib.Path, offset: int, length: int | None = None) -> bool:
+    """Whether there are zeros only, up to the file's end without a length."""
     with path.open("rb") as file:
         file.seek(offset)
+        if length is not None:
+            return not file.read(length).strip(b"\0")
         while chunk := file.read(1 << 20):
             if chunk.strip(b"\0"):
                 return False

@@ -1,7 +1,8 @@
 """Damages single blocks of every kind of file, and judges what Keelson says of each.
 
 usage: corruptions.py [--count N] [--seed N] [--only INDEX] [--again] [--live-every N]
-                      [--report FILE] [--workers N]
+                      [--report FILE] [--workers N] [--port N] [--minutes N]
+                      [--kinds PATTERN]
 
 Three servers leave data directories, backups, an archive and etcd's snapshots
 (corruption_stock.py). Then so many times: a kind of file, a file, a block and a kind of damage are
@@ -16,12 +17,14 @@ wrong, a command was killed by a signal, or ended with a status that is not docu
 
 import argparse
 import collections
+import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
 import os
 import pathlib
 import random
+import re
 import shutil
 import sys
 import time
@@ -31,9 +34,10 @@ import clusters
 import corruption_live
 import corruption_stock
 from corruption_stock import Stock
-from corruption_subjects import Archive, File, Member, Subject, Verdict
+from corruption_subjects import Subject, Verdict, subject
 
 PAGE = 4096
+PART = 16
 SIZES = [1, 16, 512, 4096]
 DAMAGES = ["bit", "random", "zeros", "misdirected"]
 SHOWN_MAX = 20
@@ -100,11 +104,12 @@ def places(files: pathlib.Path) -> list[Place]:
 class Drawing:
     """Draws trials; the same for the same seed, index and files."""
 
-    def __init__(self, root: pathlib.Path, seed: int):
+    def __init__(self, root: pathlib.Path, seed: int, kinds: str = ""):
         self.root, self.seed = root, seed
         self.by_kind: dict[str, list[Place]] = collections.defaultdict(list)
         for place in places(root):
-            self.by_kind[place.kind].append(place)
+            if re.search(kinds, place.kind):
+                self.by_kind[place.kind].append(place)
         self.kinds = sorted(self.by_kind)
         self.pages: dict[str, list[int]] = {}
 
@@ -129,18 +134,27 @@ class Drawing:
                     return trial, place, after
 
     def offset(self, draw: random.Random, path: str, size: int, length: int) -> int:
-        """Anywhere; or where something stands; or near the file's ends. Half of them aligned."""
+        """Anywhere; or where something stands; or near the ends of that. Half of them aligned."""
         pages = self.filled_pages(path)
         kind = draw.randrange(3)
         if kind == 0 or not pages:
             offset = draw.randrange(size)
-        elif kind == 1:
-            offset = draw.choice(pages) * PAGE + draw.randrange(PAGE)
         else:
-            offset = draw.choice([0, 1, pages[-1] - 1, pages[-1]]) * PAGE + draw.randrange(PAGE)
+            page = draw.choice(pages if kind == 1 else [0, 1, pages[-1] - 1, pages[-1]])
+            offset = self.filled_place(draw, path, max(0, page))
         if draw.randrange(2):
             offset -= offset % length
         return max(0, min(offset, size - length))
+
+    def filled_place(self, draw: random.Random, path: str, page: int) -> int:
+        """An offset in one of the page's parts that are not only zeros, if there is one."""
+        with (self.root / path).open("rb") as file:
+            file.seek(page * PAGE)
+            content = file.read(PAGE)
+        parts = [
+            start for start in range(0, len(content), PART)
+            if content[start:start + PART].strip(b"\0")]
+        return page * PAGE + draw.choice(parts or range(0, PAGE, PART)) + draw.randrange(PART)
 
     def filled_pages(self, path: str) -> list[int]:
         """The numbers of the pages that are not only zeros."""
@@ -177,76 +191,81 @@ def spoilt(draw: random.Random, file, size: int, before: bytes, damage: str) -> 
 class Worker:
     """Damages files of its own copy, one at a time, and puts them right again."""
 
-    def __init__(self, binary: str, root: pathlib.Path, stock: pathlib.Path, seed: int):
-        self.binary, self.root = binary, root
+    def __init__(
+            self, binary: str, root: pathlib.Path, stock: pathlib.Path, seed: int, kinds: str,
+            learned: dict):
+        self.binary, self.root, self.learned = binary, root, learned
         root.mkdir(parents=True, exist_ok=True)
-        for name in ["n1", "n2", "n3", "files"]:
+        for name in sorted({subject.split("/")[0] for subject in learned}):
             corruption_stock.copy(stock / name, root / name)
-        self.drawing = Drawing(root, seed)
+        self.drawing = Drawing(root, seed, kinds)
         self.subjects: dict[str, Subject] = {}
 
     def subject(self, place: Place) -> Subject:
-        """What the file belongs to, read once while it is whole."""
+        """What the file belongs to, with what is read of it while it is whole."""
         if place.subject not in self.subjects:
-            path = self.root / place.subject
-            scratch = self.root / "scratch"
-            if place.subject.startswith("n"):
-                made: Subject = Member(self.binary, path, scratch)
-            elif path.is_dir():
-                made = Archive(self.binary, path, scratch)
-            else:
-                key = self.root / "files/backup.key" if "sealed" in path.name else None
-                made = File(self.binary, path, scratch, key)
-            made.learn()
+            made = subject(self.binary, self.root, place.subject)
+            made.right = self.learned[place.subject]
             self.subjects[place.subject] = made
         return self.subjects[place.subject]
 
     def run(self, index: int) -> Trial:
         trial, place, after = self.drawing.draw(index, live=False)
-        subject = self.subject(place)
+        struck = self.subject(place)
         begin = time.monotonic()
         path = self.root / place.path
         with path.open("r+b", buffering=0) as file:
             before = os.pread(file.fileno(), trial.length, trial.offset)
             os.pwrite(file.fileno(), after, trial.offset)
             try:
-                verdict = self.judge(subject, path, trial)
+                verdict = self.judge(struck, path, trial.index, changed(before, after, trial))
             finally:
                 os.pwrite(file.fileno(), before, trial.offset)
         trial.outcome, trial.said = verdict.outcome, verdict.said
         trial.seconds = time.monotonic() - begin
         return trial
 
-    def judge(self, subject: Subject, path: pathlib.Path, trial: Trial) -> Verdict:
-        verdict = subject.verify()
+    def judge(
+            self, struck: Subject, path: pathlib.Path, index: int, place: tuple[int, int]
+    ) -> Verdict:
+        """Where `place` is the offset and the length of what is otherwise now."""
+        verdict = struck.verify()
         if verdict.outcome == "found":
-            if trial.index % READ_ANYWAY_EVERY == 0 and subject.misreads():
+            if index % READ_ANYWAY_EVERY == 0 and struck.misreads():
                 return Verdict("WRONG", f"read all the same: {verdict.said}")
             return verdict
         if verdict.outcome not in ("silent", "mended"):
             return verdict
-        difference = subject.difference(path)
+        difference = struck.difference(path)
         if difference:
-            if subject.ends_early(path, trial.offset, trial.length):
+            if struck.ends_early(path, *place):
                 return Verdict("unwritten", difference)
             return Verdict("MISSED", f"{difference}; verify: {verdict.said or 'sound'}")
         if verdict.outcome == "mended":
             return verdict
-        if subject.is_copy(path, trial.offset, trial.length):
+        if struck.is_copy(path, *place):
             return Verdict("copy", "one of two copies, of which nothing is said")
         return Verdict("harmless", "")
+
+
+def changed(before: bytes, after: bytes, trial: Trial) -> tuple[int, int]:
+    """The offset of the first byte that is another one, and the bytes from there to the last."""
+    found = [i for i in range(len(before)) if before[i] != after[i]]
+    return trial.offset + found[0], found[-1] + 1 - found[0]
 
 
 make_worker: Callable[[], Worker] | None = None
 worker: Worker | None = None
 
 
-def begin_worker(binary: str, root: str, stock: str, seed: int) -> None:
+def begin_worker(
+        binary: str, root: str, stock: str, seed: int, kinds: str, learned: dict) -> None:
     global make_worker
     corruption_stock.quietly()
     # Not made here: a pool starts a process whose beginning fails again, without end.
     make_worker = lambda: Worker(  # noqa: E731
-        binary, pathlib.Path(root) / f"worker-{os.getpid()}", pathlib.Path(stock), seed)
+        binary, pathlib.Path(root) / f"worker-{os.getpid()}", pathlib.Path(stock), seed,
+        kinds, learned)
 
 
 def run_trial(index: int) -> Trial:
@@ -277,6 +296,21 @@ def table(trials: list[Trial]) -> list[str]:
         for row in rows]
 
 
+def learn(stock: Stock, kinds: str) -> dict[str, dict[str, str]]:
+    """What is read of everything while it is whole, by the names of the subjects."""
+    def right(name: str) -> dict[str, str]:
+        whole = subject(stock.binary, stock.folder, name)
+        whole.learn()
+        return whole.right
+
+    names = sorted({
+        place.subject for place in places(stock.folder) if re.search(kinds, place.kind)})
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        learned = dict(zip(names, pool.map(right, names)))
+    shutil.rmtree(stock.folder / "scratch")
+    return learned
+
+
 def run_trials(given, stock: Stock, indexes: list[int]) -> list[Trial]:
     work = stock.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -285,12 +319,16 @@ def run_trials(given, stock: Stock, indexes: list[int]) -> list[Trial]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(
             given.workers, begin_worker,
-            (stock.binary, str(work), str(stock.folder), given.seed)) as pool:
+            (stock.binary, str(work), str(stock.folder), given.seed, given.kinds,
+             learn(stock, given.kinds))) as pool:
         for trial in pool.imap_unordered(run_trial, indexes, chunksize=4):
             trials.append(trial)
             if trial.outcome in FAULTS:
                 print(f"{trial}  (seed {given.seed})", flush=True)
             show_progress(len(trials), len(indexes), began)
+            if given.minutes and time.monotonic() - began > given.minutes * 60:
+                pool.terminate()
+                break
     shutil.rmtree(work, ignore_errors=True)
     return sorted(trials, key=lambda t: t.index)
 
@@ -300,13 +338,13 @@ def show_progress(done: int, total: int, began: float) -> None:
     text = f"{done} of {total} blocks, {rate:.1f} a second"
     if sys.stderr.isatty():
         print(f"\r{text}   ", end="" if done < total else "\n", file=sys.stderr, flush=True)
-    elif done % 500 == 0:
+    elif done % 100 == 0:
         print(text, file=sys.stderr, flush=True)
 
 
 def run_live(given, stock: Stock, indexes: list[int], trials: list[Trial]) -> list[dict]:
     """Every so many, and what a power failure could have left just so."""
-    drawing = Drawing(stock.folder, given.seed)
+    drawing = Drawing(stock.folder, given.seed, given.kinds)
     drawn = [drawing.draw(index, live=True) for index in indexes]
     unwritten = [t for t in trials if t.outcome == "unwritten" and t.path.startswith("n")]
     drawn += [drawing.draw(t.index, live=False) for t in unwritten[:SHOWN_MAX]]
@@ -331,24 +369,31 @@ def main() -> int:
     parser.add_argument("--live-every", type=int, default=200, help="0: none")
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--kinds", default="", help="kinds of files that this pattern is found in")
+    parser.add_argument("--minutes", type=float, help="no more blocks after that; servers follow")
+    parser.add_argument("--port", type=int, help="the servers' ports begin here, if it is free")
     given = parser.parse_args()
     print(f"seed {given.seed}, {given.count} blocks", flush=True)
-    stock = Stock(clusters.keelson_binary(), again=given.again)
+    stock = Stock(clusters.keelson_binary(), again=given.again, port=given.port)
     if not given.again:
         stock.make(given.seed)
     every = given.live_every
     indexes = list(range(given.count)) if given.only is None else [given.only]
-    live = [i for i in indexes if every and i % every == every - 1]
+    has_members = any(
+        p.subject.startswith("n") and re.search(given.kinds, p.kind) for p in places(stock.folder))
+    live = [i for i in indexes if every and has_members and i % every == every - 1]
     trials = run_trials(given, stock, [i for i in indexes if i not in set(live)])
-    results = run_live(given, stock, live, trials)
+    reached = max((t.index for t in trials), default=0)
+    results = run_live(given, stock, [i for i in live if i <= reached + 1], trials)
     return conclude(given, stock, trials, results)
 
 
 def conclude(given, stock: Stock, trials: list[Trial], live: list[dict]) -> int:
     print(*table(trials), sep="\n")
     counts = collections.Counter(r["outcome"] for r in live)
-    print(f"{len(live)} directories given to their servers: "
-          + ", ".join(f"{count} {what}" for what, count in counts.most_common()))
+    if live:
+        print(f"{len(live)} directories given to their servers: "
+              + ", ".join(f"{count} {what}" for what, count in counts.most_common()))
     for trial in [t for t in trials if t.outcome == "copy"][:3]:
         print(trial)
     faults = [t for t in trials if t.outcome in FAULTS]
