@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed corruptions fuzz mutants bench bench-quick bench-expiry bench-large bench-tasks bench-services docs chaos-archive clean chaos-services
+.PHONY: help setup build run test verify fix survive soak chaos chaos-tasks runbooks malformed corruptions fuzz mutants bench bench-quick bench-growth bench-expiry bench-large bench-tasks bench-services micro floor docs chaos-archive clean chaos-services
 
 help: ## lists the jobs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -69,11 +69,14 @@ fuzz: ## libFuzzer on every decoder of outside bytes, MINUTES=10 in all; KEEP=1 
 mutants: ## plants every bug of Mutant.swift in turn, and sees it found by simulation or test
 	@scripts/mutants.sh
 
-bench: ## compares three Keelson nodes with three etcd nodes: a table of ratios
-	@scripts/bench.sh full
+bench: ## compares Keelson with etcd: every row of the table, and plots, in 50 minutes; ARGS='--only put-1'
+	@scripts/bench.sh table $(ARGS)
 
-bench-quick: ## the same comparison in about two minutes
-	@scripts/bench.sh quick
+bench-quick: ## a few rows of it, in three minutes
+	@scripts/bench.sh quick $(ARGS)
+
+bench-growth: ## both with more keys, connections, nodes and larger values, in 50 minutes
+	@scripts/bench.sh growth $(ARGS)
 
 bench-expiry: ## 100,000 leases that end at one moment: what writes notice, beside etcd
 	@scripts/bench.sh expiry
@@ -86,6 +89,18 @@ bench-services: ## one service of INSTANCES=1000 on AGENTS=100 without processes
 
 bench-tasks: ## AGENTS=1000 without processes, TASKS=20 on each, a leader killed meanwhile
 	@AGENTS=$(or $(AGENTS),1000) TASKS=$(or $(TASKS),20) scripts/bench.sh tasks
+
+micro: ## measures each piece of the hot path alone: PIECES="raft store-put"; PAGE=1 renews its page
+	@scripts/setup.sh build
+	swift build -c release --product keelson-micro
+	if [[ -n "$(PAGE)" ]]; then
+	  .build/release/keelson-micro -o markdown | python3 scripts/performance_page.py
+	else
+	  .build/release/keelson-micro $(PIECES)
+	fi
+
+floor: ## puts beside the least that a replicated one costs on this machine: 1 and 1,000 outstanding
+	@scripts/bench.sh table --only floor-1,floor-1000 --report .build/bench/floor.json
 
 docs: ## builds the documentation of the client library into .build/docs
 	@scripts/docs.sh

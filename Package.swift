@@ -75,6 +75,7 @@ let package = Package(
         .systemLibrary(name: "CLZ4"),
         .systemLibrary(name: "CJemalloc"),
         .systemLibrary(name: "CProcess"),
+        .systemLibrary(name: "CPerfEvent"),
         room("Primitives", ["CChecksum"]),
         room("Monitoring", []),
         room("RaftCore", ["Primitives", deque]),
@@ -139,12 +140,16 @@ let package = Package(
             ]),
         .target(name: "WallClock", path: "tools/wallclock"),
         .target(name: "LocalCluster", path: "tools/localcluster", swiftSettings: strict),
+        .target(
+            name: "Measuring", dependencies: ["CJemalloc", "Storage"], path: "tools/measuring",
+            swiftSettings: strict),
         .executableTarget(
             name: "keelson",
             dependencies: [
                 "ControlPlane", "Agent", "AgentLogic", "Backup", "EtcdSnapshot", "Replication",
-                "StateMachine", "Storage", "Simulation", "KeelsonClient", "LocalCluster", "API",
-                "RPC", "Monitoring", "Primitives", "CJemalloc", nio("NIOCore"), nio("NIOPosix"),
+                "Scheduling", "StateMachine", "Storage", "Simulation", "KeelsonClient",
+                "LocalCluster", "API",
+                "RPC", "Monitoring", "Primitives", "Measuring", nio("NIOCore"), nio("NIOPosix"),
                 nio("NIOHTTP1"), arguments, logging,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
@@ -166,6 +171,20 @@ let package = Package(
                 nio("NIOPosix"), arguments,
             ],
             path: "tools/chaos", swiftSettings: strict),
+        .executableTarget(
+            name: "keelson-floor",
+            dependencies: [
+                "Measuring", "LocalCluster", "RPC", "Storage", "Primitives", nio("NIOCore"),
+                nio("NIOPosix"), nio("NIOConcurrencyHelpers"), deque, arguments,
+            ],
+            path: "tools/floor", swiftSettings: strict),
+        .executableTarget(
+            name: "keelson-micro",
+            dependencies: [
+                "Measuring", "CPerfEvent", "Replication", "RaftCore", "Storage", "StateMachine",
+                "RPC", "Primitives", nio("NIOCore"), nio("NIOPosix"), arguments,
+            ],
+            path: "tools/micro", swiftSettings: strict),
         .target(
             name: "FuzzTargets",
             dependencies: [
@@ -211,7 +230,7 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "ControlPlane", "Scheduling", "StateMachine", "Monitoring", "RPC", "API",
+                "ControlPlane", "Scheduling", "StateMachine", "Storage", "Monitoring", "RPC", "API",
                 "Primitives", protobuf, nio("NIOCore"), nio("NIOPosix"), ssl, logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),

@@ -55,7 +55,7 @@ all=$(echo "$all" | grep -v '^mesos/')
 # Described, and not generated: reflection's old version, which has the messages of the new one, and
 # those of Keelson's own that are read and written by hand, for whoever else reads them.
 generate "$output" $(echo "$all" | grep -v -e '/v1alpha/' \
-    -e '^keelson/records' -e '^keelson/services' -e '^keelson/backup')
+    -e '^keelson/records' -e '^keelson/services' -e '^keelson/backup' -e '^keelson/agent_port')
 generate "$proto/../Sources/API/Mesos/Generated" $mesos
 {
     cat <<'HEAD'

@@ -1,6 +1,7 @@
 """Clusters of real servers on the loopback, for measurements: Keelson and etcd started alike."""
 
 import ctypes
+import json
 import os
 import pathlib
 import shutil
@@ -30,6 +31,15 @@ def keelson_binary() -> str:
 def keelson_kind() -> str:
     """KEELSON_KIND=etcd says that KEELSON_BIN is an etcd: to try the tools without Keelson."""
     return os.environ.get("KEELSON_KIND", "keelson")
+
+
+def bench_binary() -> str:
+    """What `bench` and `status` are asked of: the Keelson under test, or what KEELSON_BENCH names
+    where that is an etcd."""
+    if os.environ.get("KEELSON_BENCH"):
+        return os.environ["KEELSON_BENCH"]
+    built = str(ROOT / ".build/release/keelson")
+    return built if keelson_kind() == "etcd" else keelson_binary()
 
 
 def die_with_parent() -> None:
@@ -134,6 +144,13 @@ class Node:
             return 0
         return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def written_bytes(self) -> int:
+        """What it has dirtied that goes to disks so far, in whole folios of the page cache.
+        Source: proc(5), write_bytes."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/io").read_text()
+        return next(
+            int(line.split()[1]) for line in text.splitlines() if line.startswith("write_bytes"))
+
     def disk_bytes(self) -> int:
         """What its data directory takes on the disk."""
         files = [p for p in self.data.rglob("*") if p.is_file()]
@@ -141,18 +158,20 @@ class Node:
 
 
 class Cluster:
-    """Three nodes of one kind; a context manager that stops them at its end."""
+    """Some nodes of one kind; a context manager that stops them at its end."""
 
-    def __init__(self, name: str, kind: str, binary: str, extra: list[str] | None = None):
+    def __init__(
+            self, name: str, kind: str, binary: str, extra: list[str] | None = None,
+            count: int = 3):
         self.name, self.kind = name, kind
         self.folder = ROOT / ".build/clusters" / name
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         start = 20_000 + (os.getpid() * 37 + sum(name.encode()) * 101) % 11_000
-        ports = free_ports(6, start)
+        ports = free_ports(2 * count, start)
         self.nodes = [
             Node(f"node{i + 1}", kind, binary, self.folder, ports[2 * i:2 * i + 2])
-            for i in range(3)
+            for i in range(count)
         ]
         members = ",".join(f"{n.name}={n.peer_url}" for n in self.nodes)
         for node in self.nodes:
@@ -179,6 +198,24 @@ class Cluster:
                 node.process.terminate()
         for node in self.nodes:
             node.stop()
+
+    def leader(self, seconds: float = 30) -> Node:
+        """The node that leads, once one does."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            done = subprocess.run(
+                [bench_binary(), "status", "-o", "json", "--endpoints", ",".join(self.endpoints)],
+                capture_output=True, text=True, timeout=60)
+            for line in json.loads(done.stdout or "[]"):
+                status = line.get("Status", {})
+                if status.get("leader") and status["leader"] == status["header"]["member_id"]:
+                    return next(n for n in self.nodes if n.endpoint in line["Endpoint"])
+            time.sleep(0.1)
+        raise RuntimeError(f"nobody leads {self.name}: {done.stdout}{done.stderr}")
+
+    def dead(self) -> list[Node]:
+        """Nodes whose process has ended."""
+        return [n for n in self.nodes if n.process and n.process.poll() is not None]
 
     def cpu_seconds(self) -> float:
         return sum(n.cpu_seconds() for n in self.nodes)

@@ -10,8 +10,6 @@ end the script with status 1.
 
 import argparse
 import concurrent.futures
-import json
-import subprocess
 import sys
 import time
 
@@ -19,8 +17,8 @@ import grpc
 from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
 
 import clusters
+import loads
 
-BENCH = clusters.ROOT / ".build/release/keelson"
 THREADS = 8
 KEYS_PER_TXN = 100
 PREFIX = b"/expiry/"
@@ -66,14 +64,9 @@ class Trial:
         return rpc_pb2.RequestOp(request_put=request)
 
     def bench(self, seconds: int) -> dict:
-        done = subprocess.run(
-            [BENCH, "bench", "--target", "put", "--connections", "10", "--streams", "2", "--rate",
-             "1000", "--key-count", "1000", "--duration", f"{seconds}s", "-o", "json",
-             "--endpoints", ",".join(self.cluster.endpoints)],
-            capture_output=True, text=True, timeout=120)
-        if done.returncode != 0:
-            sys.exit(done.stdout + done.stderr)
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        return loads.run(
+            self.cluster.endpoints, "--target", "put", "--connections", "10", "--streams", "2",
+            "--rate", "1000", "--key-count", "1000", "--duration", f"{seconds}s", seconds_max=120)
 
     def left(self) -> int:
         """Keys of leases."""

@@ -16,36 +16,32 @@ import multiprocessing
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import threading
 import time
 
 import grpc
-from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
+from etcd3.etcdrpc import rpc_pb2
 
 import clusters
+import loads
+from etcd_calls import hash_kv, local_revision, range_of
 
-KEELSON_BENCH = clusters.ROOT / ".build/release/keelson"
 SECONDS_MAX = 600
 
 
 class Measurement:
-    def __init__(self, cluster: clusters.Cluster, bench: str, keys: int):
-        self.cluster, self.bench_binary, self.keys = cluster, bench, keys
+    def __init__(self, cluster: clusters.Cluster, keys: int):
+        self.cluster, self.keys = cluster, keys
         self.result: dict = {"kind": cluster.kind, "keys": keys}
         self.failures: list[str] = []
 
     # Parts
 
     def bench(self, *arguments: str, endpoints: list[str] | None = None) -> dict:
-        command = [
-            self.bench_binary, "bench", "--value-bytes", "256", "-o", "json", "--endpoints",
-            ",".join(endpoints or self.cluster.endpoints), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX)
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        return loads.run(
+            endpoints or self.cluster.endpoints, "--value-bytes", "256", *arguments,
+            seconds_max=SECONDS_MAX)
 
     def put_all(self, count: int, endpoints: list[str] | None = None) -> dict:
         return self.bench(
@@ -58,30 +54,14 @@ class Measurement:
             "--target", "put", "--connections", "10", "--streams", "2", "--rate", "1000",
             "--key-count", "1000", "--duration", f"{seconds}s", endpoints=endpoints)
 
-    def range(self, node: clusters.Node, **fields) -> rpc_pb2.RangeResponse:
-        with grpc.insecure_channel(node.endpoint) as channel:
-            request = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0", **fields)
-            return rpc_pb2_grpc.KVStub(channel).Range(request, 60)
-
-    def local_revision(self, node: clusters.Node) -> int:
-        """The revision that a node has applied; zero while it does not answer."""
-        try:
-            return self.range(node, limit=1, serializable=True).header.revision
-        except grpc.RpcError:
-            return 0
-
     def hashes(self) -> list[int]:
         """HashKV of all nodes at one revision."""
-        revision = self.range(self.cluster.nodes[0], limit=1).header.revision
+        revision = range_of(self.cluster.nodes[0], limit=1).header.revision
         found = []
         for node in self.cluster.nodes:
-            with grpc.insecure_channel(node.endpoint) as channel:
-                call = channel.unary_unary(
-                    "/etcdserverpb.Maintenance/HashKV",
-                    request_serializer=lambda value: value,
-                    response_deserializer=rpc_pb2.HashResponse.FromString)
-                self.range(node, limit=1)
-                found.append(call(varint_field(1, revision), timeout=120).hash)
+            # Linearizable: so it has applied what the first had.
+            range_of(node, limit=1)
+            found.append(hash_kv(node, revision))
         return found
 
     def expect(self, holds: bool, what: str) -> None:
@@ -95,7 +75,7 @@ class Measurement:
         loaded = self.put_all(self.keys)
         self.result["load_seconds"] = time.monotonic() - begin
         self.expect(loaded["error_count"] == 0, f"loading had errors: {loaded['errors']}")
-        count = self.range(self.cluster.nodes[0], count_only=True).count
+        count = range_of(self.cluster.nodes[0], count_only=True).count
         self.expect(count >= self.keys, f"{count} keys after loading {self.keys}")
         self.result["resident_mib"] = [n.resident_bytes() >> 20 for n in self.cluster.nodes]
         self.result["disk_mib"] = [n.disk_bytes() >> 20 for n in self.cluster.nodes]
@@ -116,8 +96,8 @@ class Measurement:
         beside.start()
         begin = time.monotonic()
         offset = node.launch()
-        target = self.local_revision(self.cluster.nodes[0])
-        while self.local_revision(node) < target:
+        target = local_revision(self.cluster.nodes[0])
+        while local_revision(node) < target:
             if time.monotonic() - begin > SECONDS_MAX:
                 raise RuntimeError(f"{node.name} did not catch up:\n{node.log_tail()}")
             time.sleep(0.02)
@@ -145,7 +125,7 @@ class Measurement:
         for node in self.cluster.nodes:
             node.stop()
         self.result["all_after_kill_seconds"] = self.cluster.start()
-        count = self.range(self.cluster.nodes[1], count_only=True).count
+        count = range_of(self.cluster.nodes[1], count_only=True).count
         self.expect(count >= self.keys, f"{count} keys after the restarts")
         found = self.hashes()
         self.expect(len(set(found)) == 1, f"HashKV differs after the restarts: {found}")
@@ -218,16 +198,6 @@ def read_ranges(endpoint: str, pipe) -> None:
         pipe.send((count, received, time.monotonic() - begin, error))
 
 
-def varint_field(number: int, value: int) -> bytes:
-    """One protobuf field; the library's own messages of HashKV are older than it."""
-    encoded = bytearray([number << 3])
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
 def lines(result: dict) -> list[str]:
     beside = result["writes_beside_catch_up"]
     factor = result["put_p99_beside_ranges_us"] / result["put_p99_us"]
@@ -252,7 +222,6 @@ def main() -> int:
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--only", choices=["keelson", "etcd"])
     parser.add_argument("--report", type=pathlib.Path)
-    parser.add_argument("--bench", default=str(KEELSON_BENCH), help="binary with `bench`")
     arguments = parser.parse_args()
     # So that the logs do not reach back over the keys that are written while one node is down.
     extra = {
@@ -269,7 +238,7 @@ def main() -> int:
         if arguments.only not in (None, label):
             continue
         with clusters.Cluster(f"large-{label}", kind, binary, extra[kind]) as cluster:
-            measurement = Measurement(cluster, arguments.bench, arguments.keys)
+            measurement = Measurement(cluster, arguments.keys)
             measurement.run()
             results.append(measurement.result)
             failures += measurement.failures if label == "keelson" else []

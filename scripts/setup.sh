@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs and that are missing; silent when all are there.
 #
-# usage: scripts/setup.sh GROUP...      groups: build (to compile), test (to run every test)
+# usage: scripts/setup.sh GROUP...      groups: build (to compile), test (to run every test),
+#                                               profile (to count instructions)
 set -euo pipefail
 
 # package | group | what proves that it is there | what it is for
@@ -28,6 +29,8 @@ needs=(
   "iptables|test|command -v iptables|loses packets between servers, all or some at random"
   "chromium|test|command -v chromium|looks at the dashboard"
   "chromium-driver|test|command -v chromedriver|steers chromium"
+  "valgrind|profile|command -v valgrind|counts instructions, function by function"
+  "python3|profile|command -v python3|compares two such counts"
   "python3-venv|test|python3 -c 'import venv, ensurepip'|a place of its own for Python clients"
 )
 

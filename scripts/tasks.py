@@ -22,17 +22,6 @@ HOLD_SECONDS = 45
 SECONDS_MAX = 1200
 
 
-def leader(cluster: clusters.Cluster, binary: str) -> clusters.Node:
-    done = subprocess.run(
-        [binary, "status", "-o", "json", "--endpoints", ",".join(cluster.endpoints)],
-        capture_output=True, text=True, timeout=60, check=True)
-    for line in json.loads(done.stdout):
-        status = line["Status"]
-        if status["leader"] == status["header"]["member_id"]:
-            return next(n for n in cluster.nodes if n.endpoint in line["Endpoint"])
-    raise RuntimeError(f"nobody leads: {done.stdout}")
-
-
 def run(cluster: clusters.Cluster, agents: int, tasks: int) -> dict:
     binary = clusters.keelson_binary()
     before = [node.resident_bytes() for node in cluster.nodes]
@@ -47,7 +36,7 @@ def run(cluster: clusters.Cluster, agents: int, tasks: int) -> dict:
     begin = {node.name: node.cpu_seconds() for node in cluster.nodes}
     time.sleep(10)
     idle = [(node.cpu_seconds() - begin[node.name]) / 10 for node in cluster.nodes]
-    first = leader(cluster, binary)
+    first = cluster.leader()
     first.stop(signal.SIGKILL)
     time.sleep(5)
     first.start()
@@ -55,6 +44,11 @@ def run(cluster: clusters.Cluster, agents: int, tasks: int) -> dict:
     if bench.returncode != 0:
         raise RuntimeError(f"keelson bench ended with {bench.returncode}: {output}")
     result = json.loads(output.strip().splitlines()[-1])
+    # Beside nothing else, but for the servers' idling.
+    alone = subprocess.run(
+        [binary, "bench", "--target", "allocator", "--connections", str(agents), "--streams",
+         str(tasks), "-o", "json"], capture_output=True, text=True, timeout=600, check=True)
+    result["allocator"] = json.loads(alone.stdout)
     result["bytes_per_task"] = [
         round((after - start) / (agents * tasks)) for after, start in zip(full, before)]
     result["resident_mib"] = [round(bytes / 2**20) for bytes in full]

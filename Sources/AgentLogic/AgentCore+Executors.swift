@@ -43,6 +43,11 @@ extension AgentCore {
         work.effects.append(.executor(effect))
     }
 
+    /// The run of an executor that has not ended.
+    package func runningExecutor(_ key: ExecutorKey) -> TaskRecord? {
+        place(ofExecutor: key).map { entries[$0].record }
+    }
+
     /// Where the run of an executor is that has not ended.
     func place(ofExecutor key: ExecutorKey) -> Int? {
         guard let place = runOfExecutor[key].flatMap({ index(of: $0) }),

@@ -63,6 +63,14 @@ package enum BackupError: Error, Equatable, Sendable {
 }
 
 extension BackupError {
+    /// Whether it is the key that is wrong, or missing, or one too many.
+    package var isAboutKey: Bool {
+        switch self {
+        case .sealed, .notSealed, .otherKey: true
+        default: false
+        }
+    }
+
     /// Whether it is these bytes that are wrong, so that others may do in their place.
     var isDamage: Bool {
         switch self {

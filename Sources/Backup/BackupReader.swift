@@ -11,11 +11,13 @@ package struct BackupReader {
     private let file: any StorageFile
     private let fileByteCount: Int
     private let seal: BackupSeal?
-    private let head: [UInt8]
-    private var hash = RunningHash()
-    private var tally = StreamTally()
-    private var offset: Int
-    private var blockCount: UInt64 = 0
+    /// The file's head, as it was read.
+    let head: [UInt8]
+    /// Over everything that was read.
+    private(set) var hash = RunningHash()
+    private(set) var tally = StreamTally()
+    private(set) var offset: Int
+    private(set) var blockCount: UInt64 = 0
     /// Present once the whole file was read and is whole.
     package private(set) var summary: BackupSummary?
 
@@ -110,6 +112,23 @@ package struct BackupReader {
         } catch {
             throw .damaged(
                 path: path, block: Int(blockCount), offset: start, reason: Self.reason(error))
+        }
+    }
+
+    /// Reads as many blocks as are whole, one behind the other, and stays behind the last of them:
+    /// what a process left that was cut off, or a power failure.
+    ///
+    /// - Throws: where the disk refuses; never because of what is in the file.
+    mutating func readWholeBlocks() throws(BackupError) {
+        while true {
+            var probe = self
+            do throws(BackupError) {
+                guard try probe.next() != nil else { return }
+            } catch {
+                if error.isDamage { return }
+                throw error
+            }
+            self = probe
         }
     }
 

@@ -28,6 +28,7 @@ struct StreamTally {
     private var loader = StateGlance()
 
     var isComplete: Bool { reader.isComplete }
+    var resumePoint: SnapshotResumePoint? { reader.resumePoint }
     var clusterID: ClusterID? { reader.header?.clusterID }
     var position: (revision: Revision, clock: UInt64)? { loader.found }
     var contentByteCount: UInt64 { reader.contentByteCount }

@@ -2,11 +2,15 @@ internal import Primitives
 package import Storage
 
 /// Writes a backup from the chunks of a snapshot's stream, each of which is checked first.
+///
+/// The file under its ``PartFile`` name is a backup's beginning at any time: whoever reads as many
+/// blocks of it as are whole knows where the stream goes on (``resume(_:seal:fileSystem:)``), for
+/// the first of them says of which stream they are.
 package struct BackupWriter {
     private let file: PartFile
-    private let description: BackupDescription
+    package private(set) var description: BackupDescription
     private let seal: BackupSeal?
-    private let head: [UInt8]
+    private var head: [UInt8]
     private var tally = StreamTally()
     private var hash = RunningHash()
     private var blockCount: UInt64 = 0
@@ -27,6 +31,76 @@ package struct BackupWriter {
         self.seal = seal
         head = description.encode(seal)
         try put(head)
+    }
+
+    /// Goes on with what an earlier process left beside `path`. Nil where it left nothing that is
+    /// of use. Cost: all of that is read and checked.
+    ///
+    /// - Throws: where it needs another `seal` than this, or none; and as ``PartFile`` does.
+    package static func resume(
+        _ path: String, seal: BackupSeal? = nil, fileSystem: any FileSystem
+    ) throws(BackupError) -> BackupWriter? {
+        let part = path + BackupFormat.partSuffix
+        guard try storing({ () throws(StorageError) in try fileSystem.exists(part) }) else {
+            return nil
+        }
+        let file = try PartFile(path, keepsContent: true, fileSystem: fileSystem)
+        do throws(BackupError) {
+            var reader = try BackupReader(part, seal: seal, fileSystem: fileSystem)
+            try reader.readWholeBlocks()
+            guard reader.blockCount > 0 else { return nil }
+            try file.goOn(at: reader.offset)
+            return BackupWriter(file, reader, seal: seal)
+        } catch {
+            if error.isDamage { return nil }
+            if case .newerFormat = error { return nil }
+            throw error
+        }
+    }
+
+    private init(_ file: PartFile, _ read: BackupReader, seal: BackupSeal?) {
+        self.file = file
+        self.seal = seal
+        description = read.description
+        head = read.head
+        tally = read.tally
+        hash = read.hash
+        blockCount = read.blockCount
+    }
+
+    /// Where the stream goes on, for whoever sends it; nil where it has not begun or is complete,
+    /// or where its sender keeps none to go on with.
+    package var resumePoint: SnapshotResumePoint? {
+        guard let point = tally.resumePoint, point.boot != .zero else { return nil }
+        return point
+    }
+
+    /// A stream's first chunk is there.
+    package var hasBegun: Bool { blockCount > 0 }
+
+    /// All of the stream is there: it only has to be finished.
+    package var isComplete: Bool { tally.isComplete }
+
+    /// Throws everything away that was written, and begins anew in the same place.
+    package mutating func beginAnew(_ description: BackupDescription) throws(BackupError) {
+        try file.goOn(at: 0)
+        self.description = description
+        head = description.encode(seal)
+        tally = StreamTally()
+        hash = RunningHash()
+        blockCount = 0
+        try put(head)
+    }
+
+    /// Leaves what was written for ``resume(_:seal:fileSystem:)``. False where that is nothing; it
+    /// is removed then.
+    package func leave() throws(BackupError) -> Bool {
+        guard blockCount > 0 else {
+            discard()
+            return false
+        }
+        try file.flushForLater()
+        return true
     }
 
     /// Adds the next chunk.

@@ -14,14 +14,18 @@ package final class PartFile {
 
     private static let pieceBytes = 1 << 20
 
-    private var partPath: String { path + BackupFormat.partSuffix }
+    var partPath: String { path + BackupFormat.partSuffix }
 
     /// Bytes so far.
     package var byteCount: Int { offset + pending.count }
 
+    /// - Parameter keepsContent: what an earlier process left is not thrown away: call
+    ///   ``goOn(at:)`` before anything is added.
     /// - Throws: ``StorageError/alreadyExists(path:)`` where there is a file already,
     ///   ``StorageError/locked(path:)`` while another process writes there.
-    package init(_ path: String, fileSystem: any FileSystem) throws(BackupError) {
+    package init(
+        _ path: String, keepsContent: Bool = false, fileSystem: any FileSystem
+    ) throws(BackupError) {
         self.path = path
         self.fileSystem = fileSystem
         let part = path + BackupFormat.partSuffix
@@ -29,10 +33,20 @@ package final class PartFile {
             guard try !fileSystem.exists(path) else { throw .alreadyExists(path: path) }
             let file = try fileSystem.open(part, .openOrCreate)
             guard try file.lock() else { throw .locked(path: part) }
-            try file.truncate(to: 0)
+            if !keepsContent { try file.truncate(to: 0) }
             return file
         }
     }
+
+    /// Throws everything behind the first `count` bytes away, and goes on there.
+    func goOn(at count: Int) throws(BackupError) {
+        try storing { () throws(StorageError) in try file.truncate(to: count) }
+        offset = count
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    /// Hands over what waits to be, so that another process may go on behind it.
+    func flushForLater() throws(BackupError) { try flush() }
 
     package func append(_ bytes: [UInt8]) throws(BackupError) {
         pending += bytes

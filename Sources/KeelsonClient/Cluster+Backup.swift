@@ -4,7 +4,8 @@ internal import Primitives
 /// A piece of a member's state, in order: one chunk of a snapshot's stream.
 package struct BackupPiece: Sendable {
     package let chunk: [UInt8]
-    /// About how many bytes there are in all, before compression; zero but in the first piece.
+    /// About how many bytes there are in all, before compression; zero but in the first piece that
+    /// an answer has.
     package let estimatedBytes: UInt64
 
     /// Of a BackupChunk: chunk = 1, estimated_bytes = 2. Nil for what is none.
@@ -36,14 +37,19 @@ extension Cluster {
     ///
     /// - Parameters:
     ///   - isSerializable: as the member has it, also where no majority answers.
+    ///   - resumePoint: where a download stopped that is to go on, as the pieces before have it.
+    ///     Fails with ``ClusterError/Code/notFound`` where the member that is asked does not keep
+    ///     it; one of an older version sends another state, from its beginning.
     ///   - timeout: how long the whole may take.
     ///   - body: is given the pieces one after the other; no more is read while it works.
     package func backup(
-        isSerializable: Bool, timeout: Duration = .seconds(3600),
+        isSerializable: Bool, resumePoint: [UInt8]? = nil, timeout: Duration = .seconds(3600),
         _ body: @escaping @Sendable (BackupPiece) async throws -> Void
     ) async throws {
-        var request = ProtobufWriter(capacity: 4)
+        // BackupSnapshotRequest: serializable = 1, resume_point = 2.
+        var request = ProtobufWriter(capacity: 64)
         request.field(1, isSerializable)
+        if let resumePoint { request.field(2, resumePoint) }
         let download = Download(
             dialer: dialer, connectTimeout: TimeAmount(options.timeout),
             path: "/keelson.Backup/Snapshot", request: request.bytes, unreadMax: 16,

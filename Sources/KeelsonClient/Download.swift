@@ -88,7 +88,10 @@ final class Download<Piece: Sendable>: @unchecked Sendable {
             path, metadata: login, timeout: timeout,
             onMessage: { self.received($0, endpoint) },
             onEnd: { status in
-                if status.isOK { self.end(.success(nil)) } else { self.fail(status, endpoint) }
+                if status.isOK { return self.end(.success(nil)) }
+                // Another download is not to fail with the same token.
+                if self.dialer.login.canRetry(status) { self.dialer.login.forget(login) }
+                self.fail(status, endpoint)
             })
         stream?.send(request)
         stream?.halfClose()

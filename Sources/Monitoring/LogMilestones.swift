@@ -1,8 +1,8 @@
 /// When the positions of a node's log moved: from it follows, for one entry, when it was appended,
 /// durable, committed and applied, without anything being kept for each entry.
 ///
-/// What moved within a millisecond is one sample, with the time of the last move. It is a ring:
-/// what is older than the oldest sample is not known any more.
+/// What moved within a millisecond, or whatever else is asked for, is one sample, with the time of
+/// the last move. It is a ring: what is older than the oldest sample is not known any more.
 package struct LogMilestones: Sendable {
     package struct Positions: Equatable, Sendable {
         package var last: UInt64
@@ -27,6 +27,23 @@ package struct LogMilestones: Sendable {
         package var durable: UInt64?
         package var committed: UInt64?
         package var applied: UInt64?
+
+        package init(
+            appended: UInt64? = nil, durable: UInt64? = nil, committed: UInt64? = nil,
+            applied: UInt64? = nil
+        ) {
+            self.appended = appended
+            self.durable = durable
+            self.committed = committed
+            self.applied = applied
+        }
+
+        /// What is not known here is taken from there.
+        package func or(_ others: Times) -> Times {
+            Times(
+                appended: appended ?? others.appended, durable: durable ?? others.durable,
+                committed: committed ?? others.committed, applied: applied ?? others.applied)
+        }
     }
 
     private struct Sample {
@@ -35,16 +52,19 @@ package struct LogMilestones: Sendable {
         var positions: Positions
     }
 
-    private static let sampleNanoseconds: UInt64 = 1_000_000
-
     private let capacity: Int
+    private let sampleNanoseconds: UInt64
     private var samples: [Sample] = []
     /// Where the oldest is, once the ring is full.
     private var start = 0
     package private(set) var latest = Positions()
 
     /// - Parameter capacity: samples, of 48 bytes each: so many milliseconds at least.
-    package init(capacity: Int = 8192) { self.capacity = max(2, capacity) }
+    /// - Parameter sampleNanoseconds: within which moves are one sample.
+    package init(capacity: Int = 8192, sampleNanoseconds: UInt64 = 1_000_000) {
+        self.capacity = max(2, capacity)
+        self.sampleNanoseconds = sampleNanoseconds
+    }
 
     /// Positions move forwards, but for ``Positions/last`` and ``Positions/durable`` when a log is
     /// cut: then an entry's time is the last at which they passed it.
@@ -53,7 +73,7 @@ package struct LogMilestones: Sendable {
         latest = positions
         if !samples.isEmpty {
             let newest = (start + samples.count - 1) % samples.count
-            if now < samples[newest].began &+ Self.sampleNanoseconds {
+            if now < samples[newest].began &+ sampleNanoseconds {
                 samples[newest].time = now
                 samples[newest].positions = positions
                 return

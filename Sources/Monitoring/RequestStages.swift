@@ -22,6 +22,8 @@ package struct RequestStages: Equatable, Sendable {
 
     package struct Stage: Equatable, Sendable {
         package var name: Name
+        /// By the clock of the times that it was made from.
+        package var began: UInt64
         package var nanoseconds: UInt64
     }
 
@@ -41,13 +43,7 @@ package struct RequestStages: Equatable, Sendable {
         if let entry {
             let appended = max(began, entry.appended ?? began)
             if entry.appended != nil { add(.queued, from: began, to: appended) }
-            if let durable = entry.durable { add(.persisted, from: appended, to: durable) }
-            if let committed = entry.committed {
-                add(.committed, from: appended, to: committed)
-                if let applied = entry.applied {
-                    add(.applied, from: max(committed, appended), to: applied)
-                }
-            }
+            add(entry, appended: appended)
             last = max(last, entry.applied ?? last)
         } else if let readable {
             add(.confirmed, from: began, to: readable)
@@ -57,8 +53,25 @@ package struct RequestStages: Equatable, Sendable {
         if let sent { add(.sent, from: answered, to: sent) }
     }
 
+    /// Of an entry on a member whose client it is not. Nil where that member does not know when the
+    /// entry came into its log.
+    package init?(replicated entry: LogMilestones.Times) {
+        guard let appended = entry.appended else { return nil }
+        add(entry, appended: appended)
+    }
+
+    private mutating func add(_ entry: LogMilestones.Times, appended: UInt64) {
+        if let durable = entry.durable { add(.persisted, from: appended, to: durable) }
+        guard let committed = entry.committed else { return }
+        add(.committed, from: appended, to: committed)
+        if let applied = entry.applied {
+            add(.applied, from: max(committed, appended), to: applied)
+        }
+    }
+
     private mutating func add(_ name: Name, from start: UInt64, to end: UInt64) {
-        stages.append(Stage(name: name, nanoseconds: end > start ? end - start : 0))
+        stages.append(
+            Stage(name: name, began: start, nanoseconds: end > start ? end - start : 0))
     }
 
     /// The stage that took longest; the first of several.

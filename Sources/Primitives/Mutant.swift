@@ -114,6 +114,10 @@
         case overwritesTheNewest
         /// A checkpoint is built on rows of another store.
         case buildsOnForeignRows
+        /// Changes go into whatever the older file holds by then.
+        case changesAnotherBase
+        /// A checkpoint that was found rotten is used again behind a failure.
+        case usesRottenAgain
         /// Holes are filled without a mark.
         case fillsWithoutMark
 

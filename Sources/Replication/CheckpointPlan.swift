@@ -25,18 +25,24 @@ package struct CheckpointPlan: Sendable {
     /// Of a snapshot that has come and was not taken, for the node had gone past it, the rows
     /// divide the same records in other ways.
     private var bases: [UInt64]
+    /// There is one checkpoint only, and no log from before it: the next is due soon, so that one
+    /// that rots loses nothing.
+    private var isAlone: Bool
     /// A state that is to be written once this node's own disk has the log up to its index.
     private var frozen: Frozen?
 
     package static let catchUpEntriesDefault = 10_000
 
-    /// - Parameter loaded: the checkpoint that the state was made of; nil: it begins empty.
+    /// - Parameters:
+    ///   - loaded: the checkpoint that the state was made of; nil: it begins empty.
+    ///   - previous: the one before it.
     package init(
-        loaded: CheckpointHeader?, entriesMin: Int,
+        loaded: CheckpointHeader?, previous: CheckpointHeader? = nil, entriesMin: Int,
         catchUpEntries: Int = CheckpointPlan.catchUpEntriesDefault
     ) {
         newest = loaded?.index ?? .zero
         bases = loaded.map { [$0.sequence] } ?? []
+        isAlone = loaded != nil && previous == nil
         self.entriesMin = entriesMin
         self.catchUpEntries = catchUpEntries
     }
@@ -48,7 +54,8 @@ package struct CheckpointPlan: Sendable {
     ) -> Bool {
         guard !isWriting else { return false }
         if let frozen { return durable >= frozen.header.index }
-        return mayFreeze && applied.distance(from: newest) >= (isUrgent ? 1 : entriesMin)
+        let wanted = isUrgent || isAlone ? 1 : entriesMin
+        return mayFreeze && applied.distance(from: newest) >= wanted
             && (!isUrgent || applied <= durable)
     }
 
@@ -86,12 +93,14 @@ package struct CheckpointPlan: Sendable {
     package mutating func installed(_ checkpoint: CheckpointHeader) {
         newest = checkpoint.index
         bases = [checkpoint.sequence]
+        isAlone = true
     }
 
     /// Writing ended; nil: there was no checkpoint made.
     package mutating func written(_ header: CheckpointHeader?) {
         isWriting = false
         guard let header else { return }
+        isAlone = false
         newest = header.index
         // There are two files.
         bases = bases.suffix(1) + [header.sequence]
@@ -134,7 +143,7 @@ extension CheckpointStore {
         return try write(
             frozen.header, upserts: changes.upserts.lazy.map(Row.init),
             deletes: changes.deletes.map { ($0.table, $0.key) },
-            replacingAll: changes.replacesAll)
+            replacingAll: changes.replacesAll, rowCount: frozen.store.rows().count)
     }
 }
 

@@ -54,6 +54,7 @@ package struct DirectoryCheck {
 
     private mutating func run() throws(StorageError) {
         guard case .directory = try fileSystem.kind(of: path) else { throw .notFound(path: path) }
+        try checkCopies()
         guard let identity = try readIdentity() else { return }
         report.identity = identity
         try checkSlots()
@@ -90,21 +91,20 @@ package struct DirectoryCheck {
         do throws(StorageError) {
             _ = try PeerMemoryFile.read(fileSystem: fileSystem, directory: path)
         } catch { try note(error, as: .fatal, at: path + "/" + PeerMemoryFile.name) }
-        guard report.findings.isEmpty else { return }
-        note(
-            try HardStateFile.damagedSlots(fileSystem: fileSystem, directory: path),
-            of: path + "/" + HardStateFile.name)
-        note(
-            try BootFile.damagedSlots(fileSystem: fileSystem, directory: path),
-            of: path + "/" + BootFile.name)
-        note(
-            try PeerMemoryFile.damagedSlots(fileSystem: fileSystem, directory: path),
-            of: path + "/" + PeerMemoryFile.name)
     }
 
-    private mutating func note(_ slots: [Int], of path: String) {
-        for slot in slots {
-            note(.mended, path, "slot \(slot) of two does not hold what was written last")
+    /// Read before anything is opened: that mends them.
+    private mutating func checkCopies() throws(StorageError) {
+        let found = try DataDirectory.damagedSlots(at: path, fileSystem: fileSystem)
+        for (path, slots, isRemade) in found {
+            if slots.count < 2 {
+                note(.mended, path, "slot \(slots[0]) of two does not hold what was written last")
+            } else if isRemade {
+                note(
+                    .mended, path,
+                    "neither slot is whole: the checkpoints' own headers do in its place")
+            }
+            // Both of another file: whoever needs it says so.
         }
     }
 
@@ -175,6 +175,9 @@ package struct DirectoryCheck {
             note(
                 .damage, range.path,
                 "entries from \(range.first)\(last) are damaged at offset \(range.offset)")
+        }
+        for path in log.halfHeaders {
+            note(.mended, path, "one of the two copies of its header is damaged")
         }
         if log.tornBytesCut > 0 {
             note(

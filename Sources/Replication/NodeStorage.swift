@@ -15,6 +15,8 @@ package struct NodePlace: Sendable {
     package var nonce: UInt64
     /// The highest feature level that the build knows.
     package var known: FeatureLevel
+    /// What is kept for a checkpoint at least, in bytes.
+    package var reserveBytesMin = SpaceReserve.bytesMin
 
     package init(
         path: String, identity: NodeIdentity, freshDisk: UInt32, nonce: UInt64,
@@ -82,7 +84,8 @@ package struct NodeStorage {
         let directory =
             found.identity == nil
             ? try found.initialize(as: identity, disk: place.freshDisk) : found
-        let reserve = SpaceReserve(fileSystem: fileSystem, directory: directory.path)
+        let reserve = SpaceReserve(
+            fileSystem: fileSystem, directory: directory.path, bytesMin: place.reserveBytesMin)
         do {
             return try open(place, directory, reserve, progress: progress)
         } catch let error as StorageError {
@@ -145,6 +148,14 @@ package struct NodeStorage {
         var configuration: ClusterConfiguration
     }
 
+    /// What rows make of themselves is not what their header says.
+    private struct Misplaced: Error, CustomStringConvertible {
+        var index: LogIndex
+        var term: Term
+
+        var description: String { "they are the state at index \(index), term \(term)" }
+    }
+
     private static func loadCheckpoint(
         _ checkpoints: CheckpointStore, _ initialVoters: [NodeID], known: FeatureLevel,
         progress: (String) -> Void
@@ -155,6 +166,7 @@ package struct NodeStorage {
                 var loader = StoreLoader(known: known)
                 // What a row throws counts as damage, and this is none.
                 var unknown: UInt32?
+                var loaded: Loaded?
                 try checkpoints.load(header) { row in
                     if unknown != nil { return }
                     do {
@@ -162,13 +174,19 @@ package struct NodeStorage {
                     } catch StoreLoadError.unknownFormat(let format) {
                         unknown = format
                     }
+                } whole: {
+                    if unknown != nil { return }
+                    let store = try loader.finish()
+                    guard store.appliedIndex == header.index, store.appliedTerm == header.term
+                    else { throw Misplaced(index: store.appliedIndex, term: store.appliedTerm) }
+                    loaded = Loaded(
+                        store: store, term: header.term,
+                        configuration: try ClusterConfiguration.decode(header.configuration))
                 }
+                if let loaded { return loaded }
                 if let unknown {
                     throw NewerData.checkpoint(header.index, format: unknown, known: known)
                 }
-                return Loaded(
-                    store: try loader.finish(), term: header.term,
-                    configuration: try ClusterConfiguration.decode(header.configuration))
             } catch StorageError.rottenCheckpoint(let path, let reason) {
                 progress("checkpoint \(path) is damaged (\(reason)): using the one before it")
             }

@@ -13,6 +13,7 @@ package import Storage
 //               | remembered boot u64 | term u64 | index u64 | reason (length-prefixed text)
 //               | index of the newest configuration in the sender's log u64 | count u16
 //               | its voters u64*, none where they are too many
+//               | 1 u8 where the sender takes notes of traces; else nothing
 
 package enum PeerProtocol {
     static let magic: [UInt8] = Array("KEELPEER".utf8)
@@ -221,6 +222,9 @@ package struct PeerWelcome: Equatable, Sendable {
     /// Who votes by the newest configuration in the sender's log, which is there.
     package var configurationIndex = LogIndex.zero
     package var voters: [NodeID] = []
+    /// Whether frames with notes of traces may be sent on this connection: builds that do not know
+    /// them would close it.
+    package var takesTraces = false
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
@@ -238,6 +242,9 @@ package struct PeerWelcome: Equatable, Sendable {
         let named = voters.count <= room ? voters : []
         writer.write(UInt16(named.count))
         for voter in named { writer.write(voter.rawValue) }
+        if takesTraces, writer.bytes.count < PeerProtocol.handshakeBytesMax {
+            writer.write(UInt8(1))
+        }
         return writer.bytes
     }
 
@@ -261,6 +268,8 @@ package struct PeerWelcome: Equatable, Sendable {
         for _ in 0..<(try reader.read(UInt16.self)) {
             welcome.voters.append(NodeID(try reader.read()))
         }
+        // Other numbers are for builds to come.
+        if !reader.isAtEnd { welcome.takesTraces = try reader.read(UInt8.self) == 1 }
         return welcome
     }
 }

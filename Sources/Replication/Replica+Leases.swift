@@ -40,6 +40,8 @@ extension Replica {
     }
 
     private mutating func sendLeaseQuestions(into effects: inout [ReplicaEffect]) {
+        // Nobody to ask yet: they wait for the first who leads, and has begun to.
+        guard isLeader ? leases != nil : raft.leader != nil else { return }
         let gathered = leaseQuestions.gathered
         leaseQuestions.gathered = []
         if isLeader {
@@ -112,7 +114,9 @@ extension Replica {
             try raft.requestRead(ReadID(round), into: &raftEffects)
             drainRaft(into: &effects)
         } catch {
+            // The leader may not confirm yet; the next turn asks again.
             leases?.rounds[round] = nil
+            leases?.gathered = duty.gathered
         }
     }
 

@@ -170,6 +170,7 @@ extension Replica {
     /// A leader is known: what waited for one goes out, reads are asked again.
     mutating func leaderAppeared(into effects: inout [ReplicaEffect]) {
         askReadsAgain()
+        leaseQuestions.gatherAgain()
         if raft.isVotingAllowed { unpark() }
     }
 

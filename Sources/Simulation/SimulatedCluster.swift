@@ -194,7 +194,7 @@ package final class SimulatedCluster {
 
     /// Where a start finds its state; with what is drawn for each start.
     func place(of machine: SimulatedMachine) -> NodePlace {
-        NodePlace(
+        var place = NodePlace(
             path: "/data",
             identity: NodeIdentity(
                 clusterID: Self.clusterID, memberID: machine.id, name: "n\(machine.index + 1)",
@@ -203,6 +203,8 @@ package final class SimulatedCluster {
             logOptions: LogOptions(
                 segmentBytes: settings.segmentBytes, batchBytesMax: settings.batchBytesMax,
                 compressionMinBytes: 2048, spareSegments: 1), known: machine.known)
+        place.reserveBytesMin = 96 << 10
+        return place
     }
 
     private func opened(_ storage: NodeStorage, on machine: SimulatedMachine) {

@@ -109,6 +109,10 @@ package struct StoreRows: Sequence, Sendable {
 /// A record in a chunk's row: flags (1: a deletion), then varints of the main revision less the one
 /// before, sub, main less create revision, version, lease, the lengths of key and value; then both.
 enum RecordCoding {
+    /// The highest revision, version, index or term that anything can come to; what is added to it
+    /// does not overflow.
+    static let countMax: Int64 = 1 << 62
+
     static func encode(_ chunk: LogChunk) -> [UInt8] {
         var writer = ProtobufWriter(capacity: chunk.bytes + chunk.records.count * 24 + 8)
         writer.varint(UInt64(chunk.records.count))
@@ -150,6 +154,7 @@ enum RecordCoding {
             let isSound =
                 flags <= 1 && main > previous - 1 && main > 0 && sub >= 0 && keyCount > 0
                 && (flags == 1 || (create > 0 && create <= main && version > 0))
+                && version <= countMax
             guard isSound else { throw .malformed(offset: reader.offset) }
             try body(
                 Record.make(

@@ -14,6 +14,14 @@ package struct StoreLoader {
         var clusterTime: UInt64 = 0
         var downgradeTarget: String?
         var digest = Digest()
+
+        /// Whether a store can stand there, and go on from there. Clocks may be anything: they are
+        /// what an entry said.
+        var isPossible: Bool {
+            (1...RecordCoding.countMax).contains(revision)
+                && floors.allSatisfy { (-1...revision).contains($0) }
+                && max(index.rawValue, term.rawValue) <= UInt64(RecordCoding.countMax)
+        }
     }
 
     private var state: State?
@@ -114,6 +122,7 @@ package struct StoreLoader {
             }
             throw .malformed(offset: reader.offset)
         }
+        if state?.isPossible != true { throw .malformed(offset: reader.offset) }
     }
 
     private mutating func addMembers(_ value: [UInt8]) throws(StoreLoadError) {

@@ -11,8 +11,12 @@ final class ExecutorClient {
     private var records = RecordIO.Decoder()
     private var events: [[UInt8]] = []
     private(set) var head = ""
+    /// Of the last answer that had a length.
+    private(set) var body = ""
     private(set) var isAtEnd = false
     private let encoding: MesosMessage.Encoding
+    /// Sent with every call.
+    var token: String?
 
     init(port: Int, _ encoding: MesosMessage.Encoding) throws {
         self.encoding = encoding
@@ -39,10 +43,16 @@ final class ExecutorClient {
         try post(MesosMessage.encode(call, as: encoding))
     }
 
+    func get(_ path: String) throws {
+        let request = Array("GET \(path) HTTP/1.1\r\nHost: agent\r\n\r\n".utf8)
+        try #require(Glibc.send(socket, request, request.count, 0) == request.count)
+    }
+
     func post(_ body: [UInt8]) throws {
         let type = encoding.contentType.rawValue
         let head =
             "POST /slave(1)/api/v1/executor HTTP/1.1\r\nHost: agent\r\nContent-Type: \(type)\r\n"
+            + (token.map { "Authorization: Bearer \($0)\r\n" } ?? "")
             + "Accept: \(type)\r\nContent-Length: \(body.count)\r\n\r\n"
         let request = Array(head.utf8) + body
         try #require(Glibc.send(socket, request, request.count, 0) == request.count)
@@ -60,6 +70,7 @@ final class ExecutorClient {
         }.first
         if let length {
             _ = eventually { bytes.count >= length || (!more() && isAtEnd) }
+            body = String(decoding: bytes.prefix(length), as: UTF8.self)
             bytes.removeFirst(min(length, bytes.count))
         }
         return Int(head.split(separator: " ").dropFirst().first ?? "")

@@ -79,11 +79,14 @@ enum BackupFixture {
     }
 
     /// The chunks of the store's stream, small ones.
-    static func chunks(_ store: Store, chunkBytes: Int = 4096) throws -> [[UInt8]] {
+    /// - Parameter boot: the sender's life; zero: it keeps nothing to go on with.
+    static func chunks(
+        _ store: Store, chunkBytes: Int = 4096, boot: BootNumber = .zero
+    ) throws -> [[UInt8]] {
         let header = SnapshotHeader(
             index: store.appliedIndex, term: store.appliedTerm,
             configuration: ClusterConfiguration(voters: [NodeID(5)]).encode(),
-            clusterID: cluster, sender: NodeID(5), boot: .zero, snapshotID: 0)
+            clusterID: cluster, sender: NodeID(5), boot: boot, snapshotID: 0)
         var limits = SnapshotLimits()
         limits.chunkBytesMax = chunkBytes
         var writer = SnapshotWriter(

@@ -14,7 +14,7 @@ final class DatacenterCluster: Sendable {
     /// - Parameter prepare: is given the servers before the agents are started.
     init(
         _ name: String, serverCount: Int = 3, agentCount: Int = 2, flags: [String] = [],
-        agentFlags: [String] = [], scheme: String = "http",
+        agentFlags: [String] = [], scheme: String = "http", agentScheme: String = "http",
         prepare: (ServerCluster) throws -> Void = { _ in }
     ) throws {
         self.scheme = scheme
@@ -37,7 +37,7 @@ final class DatacenterCluster: Sendable {
                 flags: [
                     "--resources", "cpus:2;mem:512;disk:1024;ports:[\(ports)-\(ports + 99)]",
                     "--attributes", "name:agent\(number)",
-                ] + agentFlags)
+                ] + agentFlags, scheme: agentScheme)
         }
         try servers.start()
         try prepare(servers)

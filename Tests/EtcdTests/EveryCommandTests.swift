@@ -66,6 +66,11 @@ struct CommandLineTests {
             let text = try Command.runSuccessfully(
                 program, ["endpoint"] + words + ["--endpoints", all])
             for endpoint in cluster.endpoints { #expect(text.contains(endpoint), "\(text)") }
+            // One endpoint is enough to find all members.
+            let found = try Command.runSuccessfully(
+                program,
+                ["endpoint"] + words + ["--cluster", "--endpoints", cluster.endpoints[0]])
+            for endpoint in cluster.endpoints { #expect(found.contains(endpoint), "\(found)") }
         }
         let statuses = try JSON(
             try Command.runSuccessfully(

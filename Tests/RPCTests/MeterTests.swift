@@ -68,7 +68,7 @@ struct MeterTests {
     @Test("a call that takes as long as the threshold is told, with its times in their order")
     func slowCalls() async throws {
         /// Touched on the tests' event loop only.
-        final class Told: @unchecked Sendable { var calls: [SlowCall] = [] }
+        final class Told: @unchecked Sendable { var calls: [EndedCall] = [] }
         let told = Told()
         let server = try await TestServer.start { _, routes, _ in
             routes.unary("/test.Service/Slow") { call, message in

@@ -96,6 +96,21 @@ struct CheckpointPlanTests {
         }
     }
 
+    @Test("where there is one checkpoint only the next is due at the first entry")
+    func alone() {
+        let header = CheckpointHeader(index: LogIndex(50), term: Term(1), configuration: [])
+        func isDue(_ plan: CheckpointPlan) -> Bool {
+            plan.isDue(applied: LogIndex(51), durable: LogIndex(51), mayFreeze: true)
+        }
+        var plan = CheckpointPlan(loaded: header, previous: header, entriesMin: 1000)
+        #expect(!isDue(plan))
+        plan.installed(header)
+        #expect(isDue(plan))
+        plan.written(header)
+        #expect(!isDue(plan))
+        #expect(isDue(CheckpointPlan(loaded: header, entriesMin: 1000)))
+    }
+
     @Test("a full member serves linearizable reads of what was written since")
     func readsOnFullMember() throws {
         var trio = Trio()

@@ -109,6 +109,62 @@ struct DirectoryCheckTests {
         #expect(try self.check(disk).findings.isEmpty)
     }
 
+    @Test(
+        "damage to one of two copies is named, and a start mends it",
+        arguments: ["identity", "hardstate", "boot", "peers", "checkpoint/manifest", "log"],
+        [false, true])
+    func copies(name: String, isSecond: Bool) throws {
+        let disk = try filled()
+        var path = "/n1/" + name
+        if name == "log" {
+            let segments = try disk.fileSystem.list(path).filter { $0.hasSuffix(".log") }
+            // The last one is written anew by each start.
+            #expect(segments.count > 1)
+            path += "/" + segments[0]
+        }
+        let size = try #require(disk.fileSystem.contents(of: path)?.count)
+        let second = name == "log" ? 4096 : size / 2
+        let offset = isSecond ? second : 0
+        let before = try #require(disk.fileSystem.contents(of: path))
+        disk.fileSystem.corrupt(path, at: offset + 40, with: [before[offset + 40] ^ 1])
+        let check = try self.check(disk)
+        #expect(check.findings.map(\.path) == [path])
+        #expect(check.findings.map(\.weight) == [.mended])
+        #expect(check.isSound)
+        _ = try disk.open()
+        #expect(try self.check(disk).findings.isEmpty)
+    }
+
+    @Test("a manifest without a whole slot is named, and a start does without it")
+    func wholeManifest() throws {
+        let disk = try filled()
+        let path = "/n1/checkpoint/manifest"
+        let size = try #require(disk.fileSystem.contents(of: path)?.count)
+        let before = try answer(disk)
+        for slot in 0..<2 { disk.fileSystem.corrupt(path, at: slot * size / 2, with: [0, 0, 0]) }
+        let check = try self.check(disk)
+        #expect(check.findings.map(\.path) == [path])
+        #expect(check.isSound)
+        #expect(try answer(disk) == before)
+    }
+
+    @Test(
+        "a header's copy that the disk neither reads nor takes, or only as a block, costs nothing",
+        arguments: [1, 2])
+    func unreadableCopy(failures: Int) throws {
+        let disk = try filled()
+        let name = try #require(
+            try disk.fileSystem.list("/n1/log").first { $0.hasSuffix(".log") })
+        let path = "/n1/log/" + name
+        disk.fileSystem.makeUnreadable(path, at: 0)
+        for _ in 0..<failures { disk.fileSystem.plan(.writeError, path: name) }
+        let storage = try disk.open()
+        #expect(storage.log.rotten.isEmpty)
+        disk.fileSystem.crash(.keep)
+        // What a write left that failed is the disk's secret.
+        if failures == 1 { #expect(try self.check(disk).findings.isEmpty) }
+    }
+
     @Test("a directory that is in use, that is none, or is another program's, is refused")
     func refused() throws {
         let disk = try filled()

@@ -64,6 +64,19 @@ struct PeerLevelTests {
         return (answer, one.welcomed(by: NodeID(2), answer))
     }
 
+    @Test("an answer says whether notes of traces are taken, where earlier builds read nothing")
+    func takesTraces() throws {
+        var welcome = gate(2, .newest).refusal("why")
+        welcome.voters = [NodeID(1), NodeID(2)]
+        let silent = welcome.encode()
+        #expect(try PeerWelcome.decode(silent) == welcome && !welcome.takesTraces)
+        welcome.takesTraces = true
+        #expect(welcome.encode() == silent + [1])
+        #expect(try PeerWelcome.decode(silent + [1]).takesTraces)
+        // What a build to come may say there.
+        #expect(try !PeerWelcome.decode(silent + [2, 9]).takesTraces)
+    }
+
     @Test("an older build is told that it is too old, and stops")
     func callerTooOld() throws {
         let found = try greet(.first, clusterAtCaller: .first, .newest, clusterAtCallee: .newest)

@@ -64,7 +64,9 @@ struct SimulationTests {
         #expect(result.violation == nil, "seed \(seed): \(result.tail)")
     }
 
-    @Test("seeds that failed later do, whole", arguments: [UInt64(42), 109, 843, 985, 1068, 1812])
+    @Test(
+        "seeds that failed later do, whole",
+        arguments: [UInt64(42), 109, 843, 985, 1068, 1450, 1812])
     func wholeSeedsThatFailed(seed: UInt64) {
         let result = SimulationRun(RunSettings(seed: seed)).result()
         #expect(result.violation == nil, "keelson simulate --seed \(seed): \(result.tail)")

@@ -54,6 +54,25 @@ struct RowTests {
         #expect(driver.store.freeze().rows().count > 6 + 200)
     }
 
+    @Test("a state in which no store can stand is refused", arguments: [0, 1, 2, 3, 4])
+    func impossibleState(field: Int) throws {
+        let driver = StoreDriver()
+        driver.put("k", "v")
+        var rows = Array(driver.store.freeze().rows())
+        let state = try #require(rows.firstIndex { $0.table == StoreTable.state.rawValue })
+        var value = rows[state].value
+        // After two versions: the revision, the two floors, the entry's index, its term.
+        let place = 8 + 8 * field
+        value.replaceSubrange(place..<(place + 8), with: [255, 255, 255, 255, 255, 255, 255, 127])
+        rows[state] = StoreRow(
+            table: rows[state].table, key: rows[state].key, value: value)
+        var loader = StoreLoader()
+        #expect(throws: StoreLoadError.self) {
+            for row in rows { try loader.add(row) }
+            _ = try loader.finish()
+        }
+    }
+
     @Test(
         "two files written in turn from what changed load as the whole state does",
         arguments: 0..<12)

@@ -21,7 +21,8 @@ SERVICES = [
     "etcdserverpb.Auth", "etcdserverpb.Cluster", "etcdserverpb.KV", "etcdserverpb.Lease",
     "etcdserverpb.Maintenance", "etcdserverpb.Watch", "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-    "keelson.Backup", "keelson.agent.v1.Agents", "v3electionpb.Election", "v3lockpb.Lock",
+    "keelson.AgentPort", "keelson.Backup", "keelson.agent.v1.Agents", "v3electionpb.Election",
+    "v3lockpb.Lock",
 ]
 
 

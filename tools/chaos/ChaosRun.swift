@@ -103,7 +103,7 @@ struct ChaosRun {
         try nemesis.calm()
         let whole = Recorder.now
         say("healed; \(Self.quietSeconds) s in peace, then the verdict")
-        _ = poll(nil, 0, Int32(Self.quietSeconds) * 1000)
+        try nemesis.rest(seconds: Self.quietSeconds)
         return try settle(seconds: Double(Recorder.now - begin) / 1e9, whole: whole)
     }
 

@@ -197,9 +197,7 @@ final class Nemesis {
             try takeBack { $0.time <= Recorder.now }
             if Recorder.now > lookAtUsers {
                 lookAtUsers += 2 * Self.second
-                // A role that was taken away by a call whose end nobody knew, in an entry that was
-                // committed after the call that gave the role back, is nobody's to give back.
-                _ = control.setRole(isGranted: true, through: nodes.lowerBound)
+                restoreRole()
             }
             _ = poll(nil, 0, 50)
         }

@@ -9,16 +9,18 @@ package final class AgentNode: Sendable {
     package let workDirectory: String
     package let logPath: String
     package let port: Int
+    private let scheme: String
     private let path: String
     private let flags: [String]
     private let process = Mutex<ChildProcess?>(nil)
     private let onStart: @Sendable (pid_t) -> Void
 
     init(
-        name: String, port: Int, folder: URL, path: String, flags: [String],
+        name: String, scheme: String, port: Int, folder: URL, path: String, flags: [String],
         onStart: @escaping @Sendable (pid_t) -> Void
     ) {
         self.name = name
+        self.scheme = scheme
         self.port = port
         self.path = path
         self.flags = flags
@@ -29,7 +31,7 @@ package final class AgentNode: Sendable {
 
     deinit { removeTasks() }
 
-    package var url: String { "http://127.0.0.1:\(port)" }
+    package var url: String { "\(scheme)://127.0.0.1:\(port)" }
     package var current: ChildProcess? { process.withLock { $0 } }
     package var isRunning: Bool { current?.isRunning ?? false }
 

@@ -67,11 +67,12 @@ package final class ServerCluster: Sendable {
     /// started.
     /// - Parameter flags: beyond the addresses and the work directory.
     package func agent(
-        _ name: String, _ program: ServerProgram, flags: [String]
+        _ name: String, _ program: ServerProgram, flags: [String], scheme: String = "http"
     ) throws(LocalClusterError) -> AgentNode {
         let urls = nodes.map(\.clientURL).joined(separator: ",")
         return AgentNode(
-            name: name, port: try Ports.free(1)[0], folder: folder, path: program.path,
+            name: name, scheme: scheme, port: try Ports.free(1)[0], folder: folder,
+            path: program.path,
             flags: ["--endpoints", urls] + flags, onStart: { [guardian] in guardian.note($0) })
     }
 

@@ -13,6 +13,8 @@ struct Chaos {
     private(set) var outagesAfterKill: [Double] = []
     /// Longest time without a write after each graceful stop of the leader.
     private(set) var outagesAfterStop: [Double] = []
+    /// The moments of those kills, in nanoseconds.
+    private(set) var killMoments: [UInt64] = []
     /// From a kill of all three to the first write after it.
     private(set) var outagesAfterTotalStop: [Double] = []
     /// From a restart of all three until the last of them was ready.
@@ -59,6 +61,7 @@ struct Chaos {
         try waitForWrites(what: "kill -9 of the leader")
         letRun(from: 400, to: 900)
         outagesAfterKill.append(try outage(since: start))
+        killMoments.append(start)
         try leader.start()
         letRun(from: 200, to: 800)
     }

@@ -94,6 +94,19 @@ struct Ledger {
         return counts
     }
 
+    /// How many writes were acknowledged in each interval from `start` to `end`.
+    func acknowledgedCounts(
+        from start: UInt64, to end: UInt64, intervalNanoseconds: UInt64
+    ) -> [Int] {
+        var counts = [Int](repeating: 0, count: Int((end - start) / intervalNanoseconds))
+        for time in acknowledgements where time >= start {
+            let place = Int((time - start) / intervalNanoseconds)
+            guard place < counts.count else { break }
+            counts[place] += 1
+        }
+        return counts
+    }
+
     /// The longest time between acknowledgements from `start` to `end`, in milliseconds; the times
     /// before the first and after the last count too.
     func longestGapMilliseconds(from start: UInt64, to end: UInt64) -> Double {

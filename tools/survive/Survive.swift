@@ -149,6 +149,7 @@ struct Survive: ParsableCommand {
             withoutWritesAfterGracefulStopMilliseconds: .init(chaos.outagesAfterStop),
             withoutWritesAfterTotalStopMilliseconds: .init(chaos.outagesAfterTotalStop),
             allReadyAfterTotalStopMilliseconds: .init(chaos.timesToReady),
+            aroundKills: SurviveReport.KillTrace.all(ledger, chaos),
             failureReasons: ledger.reasons, violations: verdict.violations)
     }
 }

@@ -23,6 +23,36 @@ struct SurviveReport: Encodable {
         }
     }
 
+    /// Acknowledged writes around one kill of the leader, counted in short intervals.
+    struct KillTrace: Encodable {
+        var outageMilliseconds: Double
+        /// Where the first interval begins; the kill is at zero.
+        var startMilliseconds: Int
+        var intervalMilliseconds: Int
+        /// They end before the next kill.
+        var acknowledged: [Int]
+
+        private static let interval: UInt64 = 10
+        private static let before: UInt64 = 500
+        private static let after: UInt64 = 3000
+
+        static func all(_ ledger: Ledger, _ chaos: Chaos) -> [KillTrace] {
+            let millisecond: UInt64 = 1_000_000
+            guard let last = ledger.acknowledgements.last else { return [] }
+            return chaos.killMoments.indices.map { place in
+                let moment = chaos.killMoments[place]
+                let next = place + 1 < chaos.killMoments.count ? chaos.killMoments[place + 1] : last
+                return KillTrace(
+                    outageMilliseconds: chaos.outagesAfterKill[place],
+                    startMilliseconds: -Int(before), intervalMilliseconds: Int(interval),
+                    acknowledged: ledger.acknowledgedCounts(
+                        from: moment - before * millisecond,
+                        to: min(max(next, moment), moment + after * millisecond),
+                        intervalNanoseconds: interval * millisecond))
+            }
+        }
+    }
+
     var server: String
     var seed: UInt64
     var clients: Int
@@ -36,6 +66,7 @@ struct SurviveReport: Encodable {
     var withoutWritesAfterGracefulStopMilliseconds: Times
     var withoutWritesAfterTotalStopMilliseconds: Times
     var allReadyAfterTotalStopMilliseconds: Times
+    var aroundKills: [KillTrace]
     var failureReasons: [String: Int]
     var violations: [String]
 

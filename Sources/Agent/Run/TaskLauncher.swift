@@ -76,7 +76,9 @@ enum TaskLauncher {
 
     /// Later ones win; the mark of the run comes last, so that nobody can set another.
     static func environment(of spec: RunSpec) -> [EnvironmentVariable] {
-        spec.environment + spec.task.environment
+        // A task that passes on what another one was given does not become that one.
+        let own = spec.environment.filter { $0.name == ExecutorSecret.variable }
+        return spec.environment + spec.task.environment + own
             + [EnvironmentVariable(RunSpec.markName, spec.files)]
     }
 }

@@ -86,7 +86,11 @@ extension TaskRunner {
         _ endpoint: String, _ terms: ExecutorTerms
     ) -> [EnvironmentVariable] {
         let grace = terms.shutdownGraceMillis
-        return [
+        // Mesos' libraries ask there whether to speak TLS with the agent.
+        let tls =
+            settings.executorsUseTLS ? [EnvironmentVariable("LIBPROCESS_SSL_ENABLED", "true")] : []
+        return tls + [
+            EnvironmentVariable(ExecutorSecret.variable, ExecutorSecret.draw()),
             EnvironmentVariable("MESOS_AGENT_ENDPOINT", endpoint),
             EnvironmentVariable("MESOS_SLAVE_ID", agentID.text),
             EnvironmentVariable("MESOS_SLAVE_PID", "slave(1)@\(endpoint)"),

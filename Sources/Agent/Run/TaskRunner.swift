@@ -34,6 +34,8 @@ package final class TaskRunner: @unchecked Sendable {
         package var isolation: IsolationReport?
         /// `host:port` where executors find this agent; nil: none can be run.
         package var executorEndpoint: String?
+        /// Whether it speaks TLS there.
+        package var executorsUseTLS = false
         package var fetcher: any URIFetching = FileFetcher(roots: [])
         package var core = AgentCore.Settings()
         package var tickMillis: UInt64 = 1000
@@ -49,6 +51,8 @@ package final class TaskRunner: @unchecked Sendable {
     private var core: AgentCore
     var links: [ContainerID: SupervisorLink] = [:]
     var fetches: [ContainerID: Task<Void, Never>] = [:]
+    /// Of executors' runs, as far as they were asked for.
+    private var secrets: [ContainerID: String] = [:]
     lazy var checks = CheckRunner(queue: queue) { [weak self] input in self?.give(input) }
     private var isStopped = false
     private var timer: (any DispatchSourceTimer)?
@@ -127,6 +131,22 @@ package final class TaskRunner: @unchecked Sendable {
         queue.sync { (core.mark, core.records, core.executors) }
     }
 
+    /// Calls back on the runner's queue, with whether an executor runs here whose secret this is.
+    package func authenticate(
+        _ token: String?, as key: ExecutorKey, _ done: @escaping @Sendable (Bool) -> Void
+    ) {
+        queue.async {
+            guard let token, let record = self.core.runningExecutor(key) else { return done(false) }
+            let container = record.container
+            let files = RunFiles(self.directory.runFiles(self.agentID, record))
+            guard let secret = self.secrets[container] ?? files.executorSecret else {
+                return done(false)
+            }
+            self.secrets[container] = secret
+            done(ExecutorSecret.equal(token, secret))
+        }
+    }
+
     /// Ends the agent's part; supervisors and tasks go on.
     package func stop() {
         queue.sync {
@@ -191,6 +211,7 @@ package final class TaskRunner: @unchecked Sendable {
 
     /// Beside the queue: a sandbox may be large.
     private func remove(_ record: TaskRecord) {
+        secrets[record.container] = nil
         // Its executor's directories are not its own.
         if record.remote != nil { return }
         let paths = [

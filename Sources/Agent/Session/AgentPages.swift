@@ -6,7 +6,8 @@ package import NIOCore
 package import RPC
 
 /// What an agent serves over HTTP: `/health`, `/state`, `/metrics` and `/files/…` of sandboxes,
-/// with and without `.json`, as operators of Mesos know them, and `/api/v1/executor`.
+/// with and without `.json`, as operators of Mesos know them, and `/api/v1/executor`. All but
+/// `/health` and executors' calls is for those whom the cluster lets see it (``PageGate``).
 ///
 /// May be called from any thread of the server's; asks the session on the session's loop. Files are
 /// read there too, in parts of bounded size.
@@ -14,12 +15,14 @@ package final class AgentPages: @unchecked Sendable {
     private let session: AgentSession
     private let sandboxes: SandboxFiles
     private let executors: ExecutorDesk
+    private let gate: PageGate
     private let startedMillis = MachineClock.wallMillis
 
     package init(session: AgentSession) {
         self.session = session
         sandboxes = SandboxFiles(session.settings.directory)
         executors = session.executors
+        gate = PageGate(session)
     }
 
     /// A server of these pages. It listens nowhere yet.
@@ -32,31 +35,43 @@ package final class AgentPages: @unchecked Sendable {
             if ExecutorRequest.isFor(request) {
                 return self.executors.answer(request, on: loop)
             }
-            return self.session.loop.submit { self.answer(request) }.hop(to: loop)
+            return self.session.loop.flatSubmit { self.answer(request) }.hop(to: loop)
         }
     }
 
-    func answer(_ request: HTTP1Request) -> HTTP1Response {
+    private func answer(_ request: HTTP1Request) -> EventLoopFuture<HTTP1Response> {
+        let done = { (response: HTTP1Response) in
+            self.session.loop.makeSucceededFuture(response)
+        }
         guard request.method == "GET" || request.method == "HEAD" else {
             var refusal = Self.text(405, "Method Not Allowed\n")
             refusal.headers.append(("Allow", "GET"))
-            return refusal
+            return done(refusal)
         }
         guard let parts = URLComponents(string: request.uri) else {
-            return Self.text(400, "the request's target is malformed\n")
+            return done(Self.text(400, "the request's target is malformed\n"))
         }
         var path = parts.path
         for prefix in ["/slave(1)", "/agent"] where path.hasPrefix(prefix + "/") {
             path.removeFirst(prefix.count)
         }
         if path.hasSuffix(".json") { path.removeLast(5) }
+        let page: AgentPage
         switch path {
-        case "/health": return Self.text(200, "")
-        case "/state": return Self.json(state())
-        case "/metrics", "/metrics/prometheus": return Self.text(200, metrics())
-        case "/files/browse", "/files/read", "/files/download":
-            return files(path, parts.queryItems ?? [], isHead: request.method == "HEAD")
-        default: return Self.text(404, "not found\n")
+        case "/health": return done(Self.text(200, ""))
+        case "/state": page = .state
+        case "/metrics", "/metrics/prometheus": page = .metrics
+        case "/files/browse", "/files/read", "/files/download": page = .files
+        default: return done(Self.text(404, "not found\n"))
+        }
+        let (name, query) = (path, parts.queryItems ?? [])
+        return gate.admit(request, to: page).map { verdict in
+            if verdict.status != 200 { return Self.refusal(verdict) }
+            switch page {
+            case .state: return Self.json(self.state())
+            case .metrics: return Self.text(200, self.metrics())
+            case .files: return self.files(name, query, isHead: request.method == "HEAD")
+            }
         }
     }
 
@@ -242,6 +257,19 @@ package final class AgentPages: @unchecked Sendable {
     }
 
     // MARK: Answers
+
+    private static func refusal(_ verdict: AgentPageVerdict) -> HTTP1Response {
+        var response = text(verdict.status, verdict.message + "\n")
+        switch verdict.status {
+        case 401:
+            let realm = "realm=\"keelson\""
+            response.headers.append(("WWW-Authenticate", "Bearer \(realm)"))
+            response.headers.append(("WWW-Authenticate", "Basic \(realm), charset=\"UTF-8\""))
+        case 429, 503: response.headers.append(("Retry-After", "1"))
+        default: break
+        }
+        return response
+    }
 
     private static func text(_ status: Int, _ text: String) -> HTTP1Response {
         HTTP1Response(

@@ -20,6 +20,8 @@ package final class AgentSession: @unchecked Sendable {
         package var directory: WorkDirectory
         package var description: AgentDescription
         package var runner = TaskRunner.Settings()
+        /// Whether executors have to show the secret that they were started with.
+        package var authenticatesExecutors = false
         package var dial = DialPlan.Settings()
         /// How long a node may take to answer a registration, in milliseconds.
         package var answerMillis: Int64 = 10_000
@@ -128,6 +130,7 @@ package final class AgentSession: @unchecked Sendable {
         store = nil
         var running = settings.runner
         running.executorEndpoint = settings.description.localEndpoint
+        running.executorsUseTLS = settings.description.url.hasPrefix("https://")
         let runner = try TaskRunner(
             directory: settings.directory, newID: id, settings: running,
             seed: UInt64.random(in: 0 ... .max)

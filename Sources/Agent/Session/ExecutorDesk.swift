@@ -43,8 +43,27 @@ final class ExecutorDesk: @unchecked Sendable {
         let stream = call.encoding.map { ExecutorStream(loop, $0) }
         if let stream { request.connection.onClose = { stream.closed() } }
         let promise = session.loop.makePromise(of: HTTP1Response.self)
-        session.loop.execute { self.take(call, stream, promise) }
+        session.loop.execute { self.authenticate(call, stream, promise) }
         return promise.futureResult
+    }
+
+    private func authenticate(
+        _ request: ExecutorRequest, _ stream: ExecutorStream?,
+        _ promise: EventLoopPromise<HTTP1Response>
+    ) {
+        guard session.settings.authenticatesExecutors, let runner = session.tasks else {
+            return take(request, stream, promise)
+        }
+        runner.authenticate(request.token, as: request.key) { isRight in
+            self.session.loop.execute {
+                if isRight { return self.take(request, stream, promise) }
+                let why =
+                    request.token == nil
+                    ? "Send the token of MESOS_EXECUTOR_AUTHENTICATION_TOKEN: Authorization: Bearer"
+                    : "The token is not that of executor \(request.key)"
+                promise.succeed(Self.response(MesosRefusal(401, why)))
+            }
+        }
     }
 
     private func take(
@@ -133,6 +152,9 @@ final class ExecutorDesk: @unchecked Sendable {
 
     private static func response(_ refusal: MesosRefusal) -> HTTP1Response {
         var headers = [("Content-Type", "text/plain; charset=utf-8")]
+        if refusal.status == 401 {
+            headers.append(("WWW-Authenticate", "Bearer realm=\"keelson\""))
+        }
         if refusal.status == 405 { headers.append(("Allow", "POST")) }
         if refusal.status == 503 { headers.append(("Retry-After", "1")) }
         return HTTP1Response(

@@ -16,6 +16,8 @@ struct ExecutorRequest {
     var content: Content
     /// How a subscription's events are to be written; nil for any other call.
     var encoding: MesosMessage.Encoding?
+    /// As which executor it comes, if it says so.
+    var token: String?
 
     static func isFor(_ request: HTTP1Request) -> Bool {
         let path = request.uri.prefix { $0 != "?" }
@@ -35,6 +37,9 @@ struct ExecutorRequest {
             throw MesosRefusal(error)
         }
         try call.validate()
+        if let field = request.header("Authorization"), field.lowercased().hasPrefix("bearer ") {
+            token = String(field.dropFirst("bearer ".count).drop { $0 == " " })
+        }
         do throws(AgentError) {
             key = ExecutorKey(
                 framework: try FrameworkID(call.frameworkID.value),

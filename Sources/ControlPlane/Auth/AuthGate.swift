@@ -1,3 +1,4 @@
+internal import API
 internal import NIOCore
 internal import Primitives
 internal import RPC
@@ -65,7 +66,9 @@ final class AuthGate: @unchecked Sendable {
         }
         for path in ReflectionService.paths { table[path] = .anybody }
         // Which users, the service asks itself.
-        table[AgentService.path] = .users
+        for path in [AgentService.path, AgentPort.judgePath, AgentPort.ticketPath] {
+            table[path] = .users
+        }
         return table
     }()
 

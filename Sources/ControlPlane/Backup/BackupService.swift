@@ -10,6 +10,7 @@ final class BackupService: @unchecked Sendable {
     private unowned let node: any NodeFacade
     private let thread: LargeRanges
     private let wholeReads: WholeReads
+    private let kept: KeptSnapshots
     /// Calls that wait for entries, with what wakes them.
     private var waiting: [UInt64: () -> Void] = [:]
     private var nextWaiting: UInt64 = 0
@@ -23,8 +24,11 @@ final class BackupService: @unchecked Sendable {
     /// Applied entries may be on this member's own disk a little later.
     private static let durablePause: TimeAmount = .milliseconds(5)
 
-    init(node: any NodeFacade, thread: LargeRanges, wholeReads: WholeReads) {
+    init(
+        node: any NodeFacade, thread: LargeRanges, wholeReads: WholeReads, limits: EtcdLimits
+    ) {
         self.node = node
+        kept = KeptSnapshots(eventLoop: node.eventLoop, thread: thread, limits: limits)
         self.thread = thread
         self.wholeReads = wholeReads
     }
@@ -32,7 +36,8 @@ final class BackupService: @unchecked Sendable {
     func register(in routes: inout RPCRoutes) {
         routes.stream("/keelson.Backup/Snapshot") { call in
             BackupSnapshotCall(
-                call: call, node: self.node, thread: self.thread, wholeReads: self.wholeReads)
+                call: call, node: self.node, thread: self.thread, wholeReads: self.wholeReads,
+                kept: self.kept)
         }
         routes.unary("/keelson.Backup/Log") { self.readLog($0, $1) }
     }
@@ -44,6 +49,12 @@ final class BackupService: @unchecked Sendable {
         waiting = [:]
         for wake in woken { wake() }
     }
+
+    /// Backups that are sent, or that can be gone on with.
+    var keptCount: Int { kept.count }
+
+    /// What is kept shares nothing with the new state: it would cost as much again.
+    func storeReplaced() { kept.removeUnread() }
 
     private func readLog(_ call: ServerCall, _ body: [UInt8]) {
         guard let request = BackupLogRequest(body) else { return call.finish(.malformed) }

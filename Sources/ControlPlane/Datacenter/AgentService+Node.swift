@@ -17,18 +17,23 @@ extension AgentService {
                 guard let leader = node.leader else { return [] }
                 return node.members().first { $0.id == leader }?.clientURLs ?? []
             },
-            authorize: { [unowned node] call in
-                switch node.grants(of: call) {
-                case .failure(let status): return status
-                case .success(let grants):
-                    do throws(StoreError) {
-                        try grants.checkWrite(KeyRange.agents)
-                        return nil
-                    } catch {
-                        return error.status
-                    }
-                }
-            })
+            authorize: { [unowned node] in node.refusalToBeAgent($0) })
+    }
+}
+
+extension NodeFacade {
+    /// Why a call may not be an agent's; nil where it may.
+    func refusalToBeAgent(_ call: ServerCall) -> RPCStatus? {
+        switch grants(of: call) {
+        case .failure(let status): return status
+        case .success(let grants):
+            do throws(StoreError) {
+                try grants.checkWrite(KeyRange.agents)
+                return nil
+            } catch {
+                return error.status
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ internal import Scheduling
 final class DatacenterServices {
     let master: MasterDriver
     let agents: AgentService
+    private let agentPort: AgentPortService
 
     init(_ node: Node, _ configuration: ServerConfiguration, _ logger: Logger) {
         let settings = MasterSettings()
@@ -19,18 +20,30 @@ final class DatacenterServices {
         var session = AgentService.Settings()
         session.silenceMilliseconds = settings.agentTimeoutMilliseconds
         agents = AgentService(facade: master, node: node, settings: session)
+        agentPort = AgentPortService(
+            facade: master,
+            callers: CallerDesk(
+                master, SurfaceSettings(host: "", port: 0, memberName: ""), logger),
+            mayBeAgent: { [unowned node] in node.refusalToBeAgent($0) })
+    }
+
+    func stopping() {
+        agents.stopping()
+        agentPort.stop()
     }
 
     /// Of the client port.
     var routes: RPCRoutes {
         var routes = RPCRoutes()
         agents.register(in: &routes)
+        agentPort.register(in: &routes)
         return routes
     }
 
     /// What the HTTP port is made around; nil where there is none.
     func desk(
-        _ configuration: ServerConfiguration, _ security: RPCSecurity?, _ logger: Logger
+        _ configuration: ServerConfiguration, _ security: RPCSecurity?, _ agents: AgentTrust,
+        _ logger: Logger
     ) -> DatacenterServer.Desk? {
         guard let listen = configuration.listenHTTPURLs.first,
             let place = configuration.advertisedHTTPURL
@@ -43,6 +56,7 @@ final class DatacenterServices {
         settings.clusterID = master.clusterID
         settings.flags = configuration.toldFlags
         settings.security = security
+        settings.agents = agents
         settings.showsKeys =
             !configuration.clientTLS.verifiesClients || configuration.httpVerifiesClients
         return DatacenterServer.Desk(master, settings, logger: logger)

@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 internal import RPC
 internal import StateMachine
 
@@ -16,6 +16,11 @@ package struct EtcdLimits: Sendable {
     /// Snapshots that may begin at once, and so many a second after that.
     package var snapshotsBurst = 16
     package var snapshotsPerSecond = 1
+    /// Backups that nobody reads just now and that can be gone on with, and for how long: those
+    /// that ended early, and those of which the last bytes may have been lost on their way.
+    package var keptSnapshotsMax = 2
+    package var keptSnapshotTime = TimeAmount.minutes(10)
+    package var sentSnapshotTime = TimeAmount.seconds(30)
 
     package init() {}
 }

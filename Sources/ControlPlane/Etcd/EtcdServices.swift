@@ -58,7 +58,8 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         let wholeReads = WholeReads(options.limits)
         maintenance = MaintenanceService(
             node: node, largeRanges: largeRanges, wholeReads: wholeReads)
-        backup = BackupService(node: node, thread: largeRanges, wholeReads: wholeReads)
+        backup = BackupService(
+            node: node, thread: largeRanges, wholeReads: wholeReads, limits: options.limits)
         queue = QueueDriver(node: node)
         locks = LockService(node: node, queue: queue)
         elections = ElectionService(node: node, queue: queue)
@@ -102,6 +103,8 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
 
     /// Large ranges that are evaluated or sent.
     package var largeAnswersOutstanding: Int { largeRanges.outstanding }
+    /// Backups that are sent, or that can be gone on with.
+    package var keptBackups: Int { backup.keptCount }
     /// Calls that wait for a lock or an election.
     package var queueWaiters: Int { queue.waiterCount }
     package var openWatchStreams: Int { watches.streamCount }
@@ -139,6 +142,7 @@ package final class EtcdServices: NodeObserver, @unchecked Sendable {
         leases.storeReplaced()
         queue.storeReplaced()
         elections.storeReplaced()
+        backup.storeReplaced()
     }
 
     package func stopping() {

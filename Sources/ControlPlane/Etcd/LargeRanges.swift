@@ -78,6 +78,11 @@ final class LargeRanges: @unchecked Sendable {
 
     fileprivate func holds(_ count: Int) { outstanding += count }
 
+    /// Lets the thread have the last reference: what hangs on it may take milliseconds to free.
+    func release(_ object: some AnyObject & Sendable) {
+        thread.submit { _ in withExtendedLifetime(object) {} }
+    }
+
     /// Lets the thread release what an answer held: freeing a million references takes
     /// milliseconds.
     fileprivate func release(_ records: inout [Record]) {

@@ -8,6 +8,7 @@ extension ServerCall {
         switch outcome {
         case .applied(let applied):
             times.logIndex = applied.index.rawValue
+            times.revision = applied.revision.rawValue
             if case .failed(let error) = applied.outcome {
                 finish(error.status)
                 return nil

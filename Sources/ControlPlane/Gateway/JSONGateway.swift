@@ -75,13 +75,13 @@ package final class JSONGateway: @unchecked Sendable {
         return session
     }
 
-    /// The token, and what `Grpc-Metadata-` headers say.
+    /// The token, the trace, and what `Grpc-Metadata-` headers say.
     private static func metadata(of request: HTTP1Request) -> [(name: String, value: String)] {
         let prefix = "grpc-metadata-"
         var metadata: [(name: String, value: String)] = []
         for header in request.headers {
             let name = header.name.lowercased()
-            if name == "authorization" {
+            if name == "authorization" || name == "traceparent" {
                 metadata.append((name, header.value))
             } else if name.hasPrefix(prefix), name.utf8.count > prefix.utf8.count {
                 metadata.append((String(name.dropFirst(prefix.count)), header.value))

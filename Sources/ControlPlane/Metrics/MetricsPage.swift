@@ -17,6 +17,9 @@ final class MetricsPage: @unchecked Sendable {
     weak var server: RPCServer?
     weak var datacenter: (any DatacenterFacade)?
     var slowRequests: SlowRequestLog?
+    /// Nil where nothing is traced.
+    var traces: TraceExporter?
+    weak var tracer: RequestTracer?
     /// Calls that wait for a lock or an election.
     var queueWaiters: () -> Int = { 0 }
     /// The ports with TLS, and the last second that their certificates hold, since 1970.
@@ -239,6 +242,16 @@ final class MetricsPage: @unchecked Sendable {
         text.counter(
             "keelson_slow_requests_total", "Requests that took longer than the threshold.",
             slowRequests?.total ?? 0)
+        text.counter(
+            "keelson_trace_spans_exported_total", "Spans that the file or the collector took.",
+            traces?.exported ?? 0)
+        text.counter(
+            "keelson_trace_spans_dropped_total",
+            "Spans that found the queue full, or that nobody took.", traces?.dropped ?? 0)
+        text.counter(
+            "keelson_traces_suppressed_total",
+            "Requests that were not traced because too many were.",
+            (server?.suppressedTraces ?? 0) + (tracer?.suppressed ?? 0))
     }
 
     // MARK: The datacenter

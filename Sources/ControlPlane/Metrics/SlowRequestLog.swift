@@ -25,7 +25,7 @@ package final class SlowRequestLog {
             burst: Self.linesPerSecondMax, perSecond: Self.linesPerSecondMax, now: .now())
     }
 
-    package func note(_ call: SlowCall) {
+    package func note(_ call: EndedCall) {
         total += 1
         guard lines.take(now: call.endedAt) else {
             suppressed += 1

@@ -25,13 +25,13 @@ struct CheckpointDuty {
     var purgePace = PurgePace()
     var isPurgeScheduled = false
 
-    static let sparePause: TimeAmount = .seconds(5)
     /// The least time between two checkpoints, however fast entries come.
     static let pauseMin: TimeAmount = .seconds(1)
 
     init(store: CheckpointStore, entriesMin: Int) {
         self.store = store
-        plan = CheckpointPlan(loaded: store.newest, entriesMin: entriesMin)
+        plan = CheckpointPlan(
+            loaded: store.newest, previous: store.previous, entriesMin: entriesMin)
         worker = WorkerThread { jobs in for job in jobs { job() } }
         worker.start()
     }
@@ -118,7 +118,8 @@ extension Node {
         case .failure(let error) where error.isFatal: halt(.storage(error))
         case .failure(let error):
             space.isReserveDue = true
-            checkpoints.spareNotBefore = .now() + CheckpointDuty.sparePause
+            checkpoints.spareNotBefore =
+                .now() + .milliseconds(Int64(SegmentedLog.sparePauseMillis))
             if !checkpoints.spareHasFailed {
                 logger.warning(
                     "the log's next segment cannot be made ready: writes will wait for it",

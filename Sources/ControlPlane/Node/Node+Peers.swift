@@ -57,6 +57,11 @@ extension Node: PeerTransportDelegate {
         step(.received(message, from: peer))
     }
 
+    func received(_ notes: [TraceNote]) {
+        guard !stopping else { return }
+        tracer?.received(notes, now: .now())
+    }
+
     func unreachable(_ peer: NodeID) {
         guard !stopping else { return }
         step(.peerUnreachable(peer))
@@ -91,9 +96,11 @@ extension Node: PeerTransportDelegate {
         }
         let judged = gate.judge(
             hello, peers: transport.peerIDs, replica.raft, members: store.members)
-        guard judged.mustRememberFirst else { return answer(judged.welcome) }
+        var welcome = judged.welcome
+        welcome.takesTraces = tracer != nil
+        guard judged.mustRememberFirst else { return answer(welcome) }
         let (records, ticket) = gate.memory.takeRecords()
-        answersWaiting.append((ticket, { answer(judged.welcome) }))
+        answersWaiting.append((ticket, { [welcome] in answer(welcome) }))
         submitLog(.remember(records, ticket))
     }
 

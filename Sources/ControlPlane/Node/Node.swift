@@ -56,6 +56,8 @@ package final class Node: @unchecked Sendable {
     /// The cluster's level as it was logged last.
     var levelLogged: FeatureLevel
     var meter = NodeMeter()
+    /// Nil where nothing is traced.
+    var tracer: RequestTracer?
 
     /// Why this server is to look for another place, once somebody leads.
     var lostDisk: String?
@@ -112,6 +114,7 @@ package final class Node: @unchecked Sendable {
             step(.tick(clock: WallClock.milliseconds(), owed: tickDebt.owed + left))
         }
         tickDuties()
+        tracer?.tick(now: lastTick)
         if meter.isSampleDue { transport.sampleRoundTrips() }
     }
 

@@ -11,6 +11,8 @@ struct NodeMeter {
     private(set) var slowReads: UInt64 = 0
     private(set) var readsFailed: UInt64 = 0
     private(set) var milestones = LogMilestones()
+    /// For traces, to which a millisecond is long; nil where there are none.
+    private var fineMilestones: LogMilestones?
     /// When the node last stepped, or something of its log last moved in a step.
     private(set) var turnTime = NIODeadline.now()
     private var nextSample = NIODeadline.now()
@@ -32,7 +34,7 @@ struct NodeMeter {
             slowApplies += 1
         }
         turnTime = now
-        milestones.note(positions, now: now.uptimeNanoseconds)
+        note(positions)
     }
 
     /// After what was gathered went into the log.
@@ -41,7 +43,25 @@ struct NodeMeter {
         let positions = Self.positions(view, applied)
         guard positions != milestones.latest else { return }
         turnTime = .now()
+        note(positions)
+    }
+
+    /// They moved in this turn.
+    private mutating func note(_ positions: LogMilestones.Positions) {
         milestones.note(positions, now: turnTime.uptimeNanoseconds)
+        fineMilestones?.note(positions, now: turnTime.uptimeNanoseconds)
+    }
+
+    /// 3 MiB, which last for half a second where something moves all the time.
+    mutating func measureFinely() {
+        fineMilestones = LogMilestones(capacity: 65_536, sampleNanoseconds: 10_000)
+        fineMilestones?.note(milestones.latest, now: turnTime.uptimeNanoseconds)
+    }
+
+    /// When the entry at `index` was where, as finely as it is known.
+    func times(of index: UInt64) -> LogMilestones.Times {
+        let times = milestones.times(of: index)
+        return fineMilestones?.times(of: index).or(times) ?? times
     }
 
     @inline(__always)

@@ -26,6 +26,8 @@ final class PeerLink {
     private let onEvent: (PeerLink, Event) -> Void
     private var handler: PeerChannelHandler?
     private(set) var isReady = false
+    /// Whether the other end takes notes of traces.
+    private(set) var takesTraces = false
     private var stopped = false
     private var dialling = false
     private var backoff: TimeAmount = PeerLink.backoffMin
@@ -159,6 +161,7 @@ final class PeerLink {
         peerNonce = welcome.nonce
         if welcome.verdict.isWelcome {
             isReady = true
+            takesTraces = welcome.takesTraces
             backoff = Self.backoffMin
             lastRefusal = nil
         } else {
@@ -173,6 +176,7 @@ final class PeerLink {
         let wasReady = isReady
         self.handler = nil
         isReady = false
+        takesTraces = false
         peerNonce = nil
         lateAnswer?.cancel()
         onEvent(self, .closed(refusal))

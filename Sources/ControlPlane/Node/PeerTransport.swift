@@ -12,6 +12,8 @@ import Storage
 /// What the transport tells the node, on the event loop.
 protocol PeerTransportDelegate: AnyObject {
     func received(_ message: PeerMessage, from peer: NodeID)
+    /// A peer had traced calls.
+    func received(_ notes: [TraceNote])
     /// What is in flight to this peer is lost.
     func unreachable(_ peer: NodeID)
     /// All connections are closed and nobody listens: its process is gone.
@@ -162,6 +164,17 @@ final class PeerTransport {
             return
         }
         if !dirty.contains(where: { $0 === link }) { dirty.append(link) }
+    }
+
+    /// Queues notes of traces for all peers that take them. They may be lost.
+    func send(_ notes: [TraceNote]) {
+        let frame = PeerFrameDecoder.frame(TraceNote.encode(notes))
+        for id in peerIDs {
+            guard let link = peers[id]?.links.first, link.takesTraces, link.send(frame) else {
+                continue
+            }
+            if !dirty.contains(where: { $0 === link }) { dirty.append(link) }
+        }
     }
 
     /// Followers that are equally far get the same append one after another: it is encoded once,
@@ -362,6 +375,10 @@ final class PeerTransport {
         peers[id]?.refusedSinceHeard = false
         handler.onFrame = { [weak self] _, frame in
             self?.peers[id]?.receivedBytes &+= UInt64(frame.count + PeerProtocol.headerBytes)
+            if TraceNote.isFrame(frame) {
+                self?.delegate?.received(try TraceNote.decode(frame))
+                return
+            }
             var reader = ByteReader(frame)
             let message = try PeerMessage.decode(from: &reader)
             self?.delegate?.received(message, from: id)

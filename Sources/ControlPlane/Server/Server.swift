@@ -22,6 +22,7 @@ package final class Server: @unchecked Sendable {
     private var datacenter: DatacenterServices?
     private var rpc: RPCServer?
     private var http: DatacenterServer?
+    private var traces: TraceExport?
 
     private init(logger: Logger) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -47,13 +48,19 @@ package final class Server: @unchecked Sendable {
         var configuration = configuration
         let tls = try ServerTLS(configuration, logger: logger)
         let services = try services(configuration, logger)
+        let traceSink = try configuration.traceTarget?.sink()
         let joining = ClusterJoining(
             configuration: configuration, security: tls.peer, logger: logger, search: search)
         let identity = try await joining.identify(&configuration)
         let storage = try await openStorage(configuration.place(as: identity), logger)
         let server = Server(logger: logger)
+        server.traces = traceSink.map { sink in
+            TraceExport(
+                sink, configuration, cluster: identity.clusterID, member: identity.memberID,
+                logger: logger)
+        }
         try await server.open(configuration, tls, services, storage, onHalt).get()
-        try await server.openHTTP(configuration, tls.http)
+        try await server.openHTTP(configuration, tls)
         try await server.loop.submit { server.begin() }.get()
         return server
     }
@@ -149,6 +156,11 @@ package final class Server: @unchecked Sendable {
         _ configuration: ServerConfiguration
     ) {
         page.certificates = { tls.certificateEnds }
+        if let traces {
+            node.trace(rpc, to: traces.exporter)
+            page.traces = traces.exporter
+            page.tracer = node.tracer
+        }
         guard configuration.slowRequestMilliseconds > 0 else { return }
         let slow = SlowRequestLog(logger: logger) { [unowned node] index in
             node.meter.milestones.times(of: index)
@@ -160,12 +172,12 @@ package final class Server: @unchecked Sendable {
     }
 
     /// Listens for people and frameworks, where the configuration says so.
-    private func openHTTP(_ configuration: ServerConfiguration, _ tls: TLSPort?) async throws {
+    private func openHTTP(_ configuration: ServerConfiguration, _ tls: ServerTLS) async throws {
         guard let url = configuration.listenHTTPURLs.first else { return }
-        let security = url.isSecure ? tls?.rpcSecurity : nil
+        let security = url.isSecure ? tls.http?.rpcSecurity : nil
         invariant(!url.isSecure || security != nil, "\(url) is never served in plaintext")
         let desk = try await loop.submit { [self] in
-            datacenter?.desk(configuration, security, logger)
+            datacenter?.desk(configuration, security, tls.agents, logger)
         }.get()
         guard let desk else { return }
         do {
@@ -259,16 +271,20 @@ package final class Server: @unchecked Sendable {
             guard let node else { return loop.makeSucceededVoidFuture() }
             return node.handOver().flatMap { node.drain() }.map { [self] in
                 node.observer?.stopping()
-                datacenter?.agents.stopping()
+                datacenter?.stopping()
             }
         }
         try? await handedOver.get()
         await http?.stop()
         let stopped = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
             guard let node, let rpc else { return loop.makeSucceededVoidFuture() }
-            return rpc.shutdown(gracePeriod: .milliseconds(300)).map { node.stop() }
+            return rpc.shutdown(gracePeriod: .milliseconds(300)).map {
+                node.tracer?.finishAll()
+                node.stop()
+            }
         }
         try? await stopped.get()
+        await traces?.stop()
         node?.join()
         try? await group.shutdownGracefully()
     }

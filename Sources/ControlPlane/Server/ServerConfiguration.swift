@@ -46,6 +46,11 @@ package struct ServerConfiguration: Sendable {
     package var maxTxnOps = 128
     /// A request that takes longer is logged; 0: none is.
     package var slowRequestMilliseconds = 100
+    /// Where traces go: a file, or a collector's URL. Empty: nothing is traced.
+    package var traceExport = ""
+    /// Of requests whose caller says nothing about a trace.
+    package var traceSamplingPerMillion = 0
+    package var traceServiceName = "keelson"
     package var autoCompactionMode = "periodic"
     package var autoCompactionRetention = "0"
     /// As ``autoCompactionRetention``, of the datacenter's records.
@@ -58,6 +63,8 @@ package struct ServerConfiguration: Sendable {
     package var httpTLS = TLSFlags(.http)
     /// Nil: as on the client port.
     package var httpAsksForCertificates: Bool?
+    /// The CA of agents' certificates; nil: that of clients', or else those that the system trusts.
+    package var agentTrustedCAPath: String?
     package var tlsMinimumVersion = TLSProfile.Version.tls12.rawValue
     /// How long certificates hold that the server makes itself, in years.
     package var selfSignedYears = 1
@@ -81,6 +88,9 @@ package struct ServerConfiguration: Sendable {
             window: seconds == 0 ? nil : UInt64(seconds) * 1000,
             bytesMax: quotaBytes == 0 ? .max : Int(clamping: quotaBytes / 4))
     }
+
+    /// What `validate()` accepted; nil: nothing is traced.
+    var traceTarget: TraceTarget? { traceExport.isEmpty ? nil : try? TraceTarget(traceExport) }
 
     /// What `validate()` accepted.
     var tlsMinimum: TLSProfile.Version { TLSProfile.Version(rawValue: tlsMinimumVersion) ?? .tls12 }
@@ -234,6 +244,23 @@ package struct ServerConfiguration: Sendable {
             "Leave it out: it makes this build do as an older one does")
         try validateMembers()
         try validateTLS()
+        try validateTraces()
+    }
+
+    private func validateTraces() throws(ConfigurationError) {
+        try check(
+            "--trace-sampling-per-million", "\(traceSamplingPerMillion)",
+            (0...1_000_000).contains(traceSamplingPerMillion), "it must be from 0 to 1000000",
+            "The default is 0: requests whose caller asks for it")
+        try check(
+            "--trace-service-name", traceServiceName,
+            !traceServiceName.isEmpty && traceServiceName.utf8.count <= 256,
+            "a name has 1 to 256 bytes", "The default is keelson")
+        if !traceExport.isEmpty { _ = try TraceTarget(traceExport) }
+        try check(
+            "--trace-sampling-per-million", "\(traceSamplingPerMillion)",
+            traceSamplingPerMillion == 0 || !traceExport.isEmpty, "traces go nowhere",
+            "Say with --trace-export where to")
     }
 
     /// What a member can be told that is to be restored.

@@ -7,6 +7,8 @@ struct ServerTLS: Sendable {
     let peer: TLSPort?
     /// Of the datacenter's HTTP port.
     let http: TLSPort?
+    /// Towards agents.
+    let agents: AgentTrust
 
     /// Reads all files.
     /// - Throws: ``ConfigurationError``, which names the flag whose file cannot be used.
@@ -28,6 +30,7 @@ struct ServerTLS: Sendable {
                 urls: configuration.listenHTTPURLs
                     + [configuration.advertisedHTTPURL].compactMap(\.self),
                 protocols: ["http/1.1"], logger) : nil
+        agents = try AgentTrust(configuration, logger: logger)
         Self.warn(configuration.clientTLS, configuration.listenClientURLs, logger)
         Self.warn(configuration.peerTLS, configuration.listenPeerURLs, logger)
         Self.warn(httpFlags, configuration.listenHTTPURLs, logger)
@@ -65,7 +68,7 @@ struct ServerTLS: Sendable {
     }
 
     /// Plaintext beside TLS may be meant, and may be a mistake.
-    private static func warn(_ flags: TLSFlags, _ urls: [ServiceURL], _ logger: Logger) {
+    static func warn(_ flags: TLSFlags, _ urls: [ServiceURL], _ logger: Logger) {
         guard flags.canServe || flags.verifiesClients else { return }
         for url in urls where !url.isSecure {
             logger.warning(

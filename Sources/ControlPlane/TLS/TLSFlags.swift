@@ -7,6 +7,8 @@ package struct TLSFlags: Equatable, Sendable {
         case peer
         /// The datacenter's HTTP port.
         case http
+        /// An agent's own.
+        case agent
     }
 
     package let port: Port
@@ -28,6 +30,7 @@ package struct TLSFlags: Equatable, Sendable {
         case .client: "client"
         case .peer: "peer"
         case .http: "http"
+        case .agent: "agent"
         }
     }
 
@@ -51,9 +54,9 @@ package struct TLSFlags: Equatable, Sendable {
         // A certificate is made as for the client port.
         case (.http, .automatic): "--\(flag.rawValue)"
         case (.http, _): "--http-\(flag.rawValue)"
-        case (.client, .revocationList), (.client, .allowedName), (.client, .allowedHost):
+        case (_, .revocationList), (_, .allowedName), (_, .allowedHost):
             "--client-\(flag.rawValue)"
-        case (.client, _): "--\(flag.rawValue)"
+        case (.client, _), (.agent, _): "--\(flag.rawValue)"
         }
     }
 
@@ -83,7 +86,8 @@ package struct TLSFlags: Equatable, Sendable {
             throw ConfigurationError(
                 flag: urlFlag, value: "\(url)",
                 reason: "https needs a certificate, and none is given",
-                hint: "Give \(name(.certificate)) and \(name(.key)), or \(name(.automatic))")
+                hint: "Give \(name(.certificate)) and \(name(.key))"
+                    + (port == .agent ? "" : ", or \(name(.automatic))"))
         }
     }
 

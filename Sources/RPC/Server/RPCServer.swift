@@ -31,11 +31,21 @@ package final class RPCServer: @unchecked Sendable {
 
     /// Is told of unary calls that took at least so long.
     package func watchSlowCalls(
-        threshold: TimeAmount, _ tell: @escaping (SlowCall) -> Void
+        threshold: TimeAmount, _ tell: @escaping (EndedCall) -> Void
     ) {
         core.slowCallTime = threshold
         core.onSlowCall = tell
     }
+
+    /// Is told of unary calls that are traced, once they are over.
+    package func traceCalls(
+        _ sampler: TraceSampler, _ tell: @escaping (EndedCall, TraceContext) -> Void
+    ) {
+        core.tracing = CallTracing(sampler, tell)
+    }
+
+    /// Calls that were to be traced, and were too many.
+    package var suppressedTraces: UInt64 { core.tracing?.sampler.suppressed ?? 0 }
 
     /// Whether any call is open, as far as a quick look tells: many connections count as calls. To
     /// be read on the event loop.

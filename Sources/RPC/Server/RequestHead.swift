@@ -1,3 +1,4 @@
+internal import Monitoring
 internal import NIOCore
 
 /// What the header block of a request said, as far as the server needs it. Known fields are
@@ -84,6 +85,22 @@ struct RequestHead {
             let (value, end) = self.field(at: afterName)
         {
             if metadata[field].elementsEqual(wanted) { return Array(metadata[value]) }
+            offset = end
+        }
+        return nil
+    }
+
+    /// What the caller says of the trace that its request belongs to. Nil where it says nothing
+    /// that counts.
+    var traceParent: TraceParent? {
+        var offset = 0
+        while let (name, afterName) = field(at: offset),
+            let (value, end) = field(at: afterName)
+        {
+            let isFound = metadata.withUnsafeBytes {
+                UnsafeRawBufferPointer(rebasing: $0[name]).equals("traceparent")
+            }
+            if isFound { return TraceParent(metadata[value]) }
             offset = end
         }
         return nil

@@ -189,7 +189,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
 
     /// Our side is over. A client that still sends is told to stop, after the trailers.
     private func ended() {
-        noteIfSlow(sentAt: connection.flushBeganAt, status.code)
+        noteOver(sentAt: connection.flushBeganAt, status.code)
         if !isRemoteClosed { connection.resetAfterOutput(streamID) }
     }
 
@@ -365,6 +365,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
             return
         }
         request = nil
+        times.requestBytes = message.count
         handler(self, message)
     }
 
@@ -454,7 +455,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
         phase = .finishing
         cancelDeadline()
         if wasOpen { noteEnd(.cancelled) }
-        noteIfSlow(sentAt: nil, .cancelled)
+        noteOver(sentAt: nil, .cancelled)
         connection.session.reset(streamID: streamID, errorCode: HTTP2ErrorCode.cancel)
         connection.setNeedsFlush()
         output.removeAll()
@@ -480,7 +481,7 @@ package final class ServerCall: HTTP2Stream, DeadlineTarget, @unchecked Sendable
         stopReading()
         if wasOpen {
             noteEnd(.cancelled)
-            noteIfSlow(sentAt: nil, .cancelled)
+            noteOver(sentAt: nil, .cancelled)
             tellCancelled()
         } else if let stream {
             self.stream = nil

@@ -17,7 +17,8 @@ final class ServerCore: @unchecked Sendable {
     /// Bytes of unfinished requests and of those that handlers have not taken.
     @exclusivity(unchecked) var heldBytes = 0
     @exclusivity(unchecked) var slowCallTime = TimeAmount.nanoseconds(.max)
-    var onSlowCall: ((SlowCall) -> Void)?
+    var onSlowCall: ((EndedCall) -> Void)?
+    @exclusivity(unchecked) var tracing: CallTracing?
 
     init(
         eventLoop: any EventLoop, routes: RPCRoutes, limits: RPCLimits, http1: HTTP1Responder?

@@ -124,7 +124,10 @@ extension Allocator {
     }
 
     /// Whether a client is offered anything follows from what is known of it.
-    mutating func refreshActivity(_ client: Int) {
+    /// - Parameter askedBelow: where only the number of offers has changed: of agents before this
+    ///   number it was asked. Nil: of none, as far as this matters.
+    mutating func refreshActivity(_ client: Int, askedBelow: UInt64? = nil) {
+        if askedBelow == nil { clients[client].askedBelow = 0 }
         let record = clients[client]
         let isActive =
             frameworks[record.framework].settings?.isActive == true && record.isSubscribed
@@ -132,11 +135,17 @@ extension Allocator {
         guard isActive != record.isActive else { return }
         clients[client].isActive = isActive
         tree.setActive(record.node, isActive)
-        if isActive { wake(client) } else { putToSleep(client) }
+        if isActive {
+            wake(client, from: record.askedBelow)
+        } else {
+            clients[client].askedBelow = askedBelow ?? 0
+            putToSleep(client)
+        }
     }
 
-    /// Lets the next pass ask it about every agent.
-    mutating func wake(_ client: Int) {
+    /// Lets the next pass ask it about every agent, or those from number `first` on.
+    mutating func wake(_ client: Int, from first: UInt64 = 0) {
+        clients[client].askedBelow = min(clients[client].askedBelow, first)
         guard clients[client].isActive, !clients[client].isAwake else { return }
         clients[client].isAwake = true
         awakeClients.append(client)

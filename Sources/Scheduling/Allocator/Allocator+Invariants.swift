@@ -67,6 +67,9 @@ extension Allocator {
             let isActive =
                 framework.settings?.isActive == true && record.isSubscribed
                 && !record.isSuppressed && hasRoomForOffers(record.framework)
+            invariant(
+                fullFrameworks.contains(record.framework) == !hasRoomForOffers(record.framework),
+                "\(framework.id) has \(framework.offers.count) offers, of \(offersMax)")
             invariant(record.isActive == isActive, "\(framework.id) should be \(isActive)")
             invariant(
                 (tree.nodes[record.node].activeCount == 1) == isActive, "the tree knows it not")

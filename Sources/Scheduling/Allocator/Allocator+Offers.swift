@@ -65,7 +65,11 @@ extension Allocator {
         let framework = clients[offer.client].framework
         let wasFull = !hasRoomForOffers(framework)
         frameworks[framework].offers.removeAll { $0 == number }
-        if wasFull { for client in frameworks[framework].clients { refreshActivity(client) } }
+        guard wasFull, hasRoomForOffers(framework) else { return }
+        fullFrameworks.removeAll { $0 == framework }
+        for client in frameworks[framework].clients {
+            refreshActivity(client, askedBelow: clients[client].askedBelow)
+        }
     }
 
     // MARK: - Filters

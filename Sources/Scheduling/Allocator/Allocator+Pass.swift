@@ -62,8 +62,10 @@ extension Allocator {
                 visited.append(slot)
             }
         } else {
+            let first = awakeClients.map { clients[$0].askedBelow }.min() ?? 0
             for slot in agents.indices where agents.isUsed(slot) && agents[slot].isIdle {
-                visited.append(slot)
+                let isMarked = agents[slot].isDirty || !agents[slot].woken.isEmpty
+                if agents[slot].number >= first || isMarked { visited.append(slot) }
             }
         }
         var isSorted = true
@@ -75,7 +77,19 @@ extension Allocator {
         return visited
     }
 
+    /// Whose framework has too many offers was not asked of what was marked, and has to be once it
+    /// has room.
+    private mutating func rememberMarks() {
+        let first = (dirtySlots + wokenSlots).map { agents[$0].number }.min() ?? .max
+        for framework in fullFrameworks {
+            for client in frameworks[framework].clients {
+                clients[client].askedBelow = min(clients[client].askedBelow, first)
+            }
+        }
+    }
+
     private mutating func clearMarks() {
+        if !fullFrameworks.isEmpty { rememberMarks() }
         for slot in dirtySlots { agents[slot].isDirty = false }
         for slot in wokenSlots { agents[slot].woken = [] }
         for client in awakeClients { clients[client].isAwake = false }
@@ -230,8 +244,15 @@ extension Allocator {
             tree.change(
                 clients[client].node, adding: quantities, removing: .none, countsOffer: true)
             let framework = clients[client].framework
-            guard !hasRoomForOffers(framework) else { continue }
-            for other in frameworks[framework].clients { refreshActivity(other) }
+            guard !hasRoomForOffers(framework), !fullFrameworks.contains(framework) else {
+                continue
+            }
+            fullFrameworks.append(framework)
+            // The guarantees' stage asks of less than there is.
+            let number = visit.stage == .fairness ? agents[visit.slot].number : 0
+            for other in frameworks[framework].clients {
+                refreshActivity(other, askedBelow: number)
+            }
         }
     }
 }

@@ -62,6 +62,9 @@ package struct Allocator: Sendable {
     /// Of one framework; outstanding.
     let offersMax: Int
 
+    /// Those whose outstanding offers are as many as may be.
+    var fullFrameworks: [Int] = []
+
     /// - Parameter offersMax: outstanding, of one framework; at least 1.
     package init(
         region: ByteText? = nil, offersMax: Int = AllocatorLimits.offersOutstandingMax

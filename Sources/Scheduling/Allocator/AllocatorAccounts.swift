@@ -116,6 +116,9 @@ struct ClientAccount: ArenaElement {
     var isActive = false
     /// It may be able to use any agent that it could not use before.
     var isAwake = false
+    /// Of agents before this number it was asked, and nothing there has changed for it since: the
+    /// pass in which the framework's offers came to be too many stopped there.
+    var askedBelow: UInt64 = 0
     /// Filters of its generation.
     var filterCount = 0
     /// Agents where it holds something.

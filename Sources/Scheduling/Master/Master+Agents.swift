@@ -18,7 +18,7 @@ extension Master {
         guard let id = agentOfConnection[connection], let session = sessions[id],
             session.connection == connection
         else { return }
-        lastHeard[id] = now
+        heard(id)
         // It was silent for too long, and is back: what it runs has to be on record again.
         if table.agents[id]?.record.phase == .unreachable, input != .disconnected {
             sessions[id] = nil
@@ -106,7 +106,7 @@ extension Master {
             if let old = sessions[id] { agentOfConnection[old.connection] = nil }
             sessions[id] = AgentSession(connection: connection, session: session)
             agentOfConnection[connection] = id
-            lastHeard[id] = now
+            heard(id)
             keepExecutors(on: id, in: table)
             effects.append(.toAgent(connection, .registered(id, session: session)))
             let keys = table.agents[id]?.tasks ?? []
@@ -216,19 +216,38 @@ extension Master {
 
     // MARK: - Time
 
+    /// From now on its own time counts, where it had more as one of many that came back at once.
+    private mutating func heard(_ id: AgentID) {
+        let before = lastHeard.updateValue(now, forKey: id)
+        if let before, before > now { watch.add(id, at: lossTime(of: id)) }
+    }
+
+    /// When an agent is unreachable of which nothing is heard until then.
+    func lossTime(of id: AgentID) -> UInt64 {
+        (lastHeard[id] ?? now) + settings.agentTimeoutMilliseconds
+    }
+
+    /// Cost: follows the agents that are due, each about once in the time that it may be silent.
     mutating func tickAgents(in table: DatacenterTable, into effects: inout [MasterEffect]) {
-        for id in table.agentIDs {
-            guard let agent = table.agents[id] else { continue }
-            let heard = lastHeard[id] ?? now
-            if agent.record.phase == .reachable, !agentsLeaving.contains(id),
-                now >= heard + settings.agentTimeoutMilliseconds,
-                decide(
-                    .agentUnreachable(id, session: agent.record.session), .agentLoss(id),
-                    into: &effects)
-            {
-                agentsLeaving.insert(id)
+        for id in watch.take(until: now) {
+            guard table.agents[id]?.record.phase == .reachable else { continue }
+            let due = lossTime(of: id)
+            guard now >= due else {
+                watch.add(id, at: due)
+                continue
             }
-            if agent.record.mode == .draining { drain(agent, in: table, into: &effects) }
+            // Should the decision come to nothing.
+            watch.add(id, at: now + max(1, settings.agentTimeoutMilliseconds / 10))
+            guard !agentsLeaving.contains(id), let session = table.agents[id]?.record.session,
+                decide(.agentUnreachable(id, session: session), .agentLoss(id), into: &effects)
+            else { continue }
+            agentsLeaving.insert(id)
+        }
+        for id in draining.sorted() {
+            if let agent = table.agents[id] { drain(agent, in: table, into: &effects) }
+        }
+        if endedExecutors.isEmpty { return }
+        for id in Set(endedExecutors.keys.map(\.agent)).sorted() {
             forgetEndedExecutors(on: id, in: table, into: &effects)
         }
     }

@@ -33,6 +33,9 @@ extension Master {
         for id in touched.sorted() where id != last {
             last = id
             forgetEndedExecutors(on: id, in: table, into: &effects)
+            let holdings = table.agents[id]?.holdings.count
+            if booked[id] == holdings { continue }
+            booked[id] = holdings
             try? allocator.setAllocations(allocations(on: id, in: table), onAgent: id)
         }
     }
@@ -44,8 +47,11 @@ extension Master {
                 agentOfConnection[session.connection] = nil
             }
             lastHeard[id] = nil
+            draining.remove(id)
+            booked[id] = nil
             return
         }
+        follow(agent.record)
         var settings = reading.agent(agent.record)
         settings.total = agent.record.total
         settings.availability =
@@ -59,7 +65,19 @@ extension Master {
             try allocator.updateAgent(id, settings)
         } catch {
             try? allocator.addAgent(id, settings, allocations: allocations(on: id, in: table))
+            booked[id] = agent.holdings.count
         }
+    }
+
+    private mutating func follow(_ agent: AgentRecord) {
+        let id = agent.id
+        if agent.mode == .draining { draining.insert(id) } else { draining.remove(id) }
+        guard agent.phase == .reachable else { return }
+        // A session that is on record, and that nobody has told this master of yet.
+        if lastHeard[id] == nil || sessions[id].map({ $0.session < agent.session }) == true {
+            lastHeard[id] = now
+        }
+        watch.add(id, at: lossTime(of: id))
     }
 
     private func allocations(on id: AgentID, in table: DatacenterTable) -> [Allocation] {

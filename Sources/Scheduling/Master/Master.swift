@@ -101,6 +101,13 @@ package struct Master: Sendable {
     var sessions: [AgentID: AgentSession] = [:]
     var agentOfConnection: [AgentConnectionID: AgentID] = [:]
     var lastHeard: [AgentID: UInt64] = [:]
+    /// When agents are to be looked at.
+    var watch = Wakes<AgentID>()
+    /// Agents of which tasks end, for operators want them empty.
+    var draining: Set<AgentID> = []
+    /// Of what an agent holds, what the allocator was told last:
+    /// ``DatacenterTable/Agent/holdings``.
+    var booked: [AgentID: UInt64] = [:]
     var agentsLeaving: Set<AgentID> = []
     var sent: [TaskKey: SentOrders] = [:]
     /// When launches were sent that their agents have not answered.
@@ -145,8 +152,13 @@ package struct Master: Sendable {
         timeRecordedAt = now
         allocator = Allocator()
         for id in table.frameworkIDs { frameworkChanged(id, in: table) }
+        // All of them come at once, and none is lost for having had to wait.
+        let coming = table.agentIDs.count { table.agents[$0]?.record.phase == .reachable }
+        let rush = min(
+            UInt64(coming) * settings.reconnectMicrosecondsPerAgent / 1_000,
+            settings.reconnectMilliseconds * 4)
         for id in table.agentIDs {
-            lastHeard[id] = now
+            lastHeard[id] = now + rush
             agentChanged(id, in: table)
         }
         for name in table.roleNames { roleChanged(name, in: table) }

@@ -95,6 +95,9 @@ package struct TaskUpdate: Equatable, Sendable {
 package struct MasterSettings: Equatable, Sendable {
     /// An agent that was not heard of for so long is unreachable.
     package var agentTimeoutMilliseconds: UInt64 = 10_000
+    /// What agents get after a change of leader beside that, for each that is reachable; a minute
+    /// at most with the other settings as they are here.
+    package var reconnectMicrosecondsPerAgent: UInt64 = 2_000
     /// What a framework that is on record as connected gets after a change of leader, to come back.
     package var reconnectMilliseconds: UInt64 = 15_000
     /// Offers that are not answered are taken back after it; zero: never.

@@ -66,7 +66,7 @@ package struct ServiceScheduler: Sendable {
     private var adjusting: Set<ServiceID> = []
     private var advancing: Set<DeploymentID> = []
     private var converged: Set<ServiceID> = []
-    private var wakes = ServiceWakes()
+    private var wakes = Wakes<ServiceID>()
     /// The cluster's: what may be written.
     private var level = FeatureLevel.first
     /// Those that were not allowed to go on, and the cluster's time at which they try again.

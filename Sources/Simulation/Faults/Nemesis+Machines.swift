@@ -196,7 +196,11 @@ extension Nemesis {
 
     private func fill(_ machine: SimulatedMachine) -> Bool {
         machine.hasDiskFaults = true
-        machine.disk.setCapacity(random.draw(0...1 << 20))
+        // Where what is there just fits, the room that is kept for a checkpoint is what helps.
+        let isTight = random.chance(1, in: 2)
+        machine.disk.setCapacity(
+            isTight
+                ? machine.disk.usedBytes + random.draw(0...64 << 10) : random.draw(0...1 << 20))
         later { machine.disk.setCapacity(.max) }
         return true
     }

@@ -15,7 +15,8 @@ extension Nemesis {
 
     /// How many machines may lose or rot what they hold: fewer than any majority.
     var sacrificeMax: Int {
-        guard world.settings.spareCount > 0 else { return (world.settings.nodeCount - 1) / 2 }
+        // Who comes back under another id is out for a while, and the others are fewer.
+        guard world.settings.changesMembers else { return (world.settings.nodeCount - 1) / 2 }
         return (fewestVoters - 1) / 2
     }
 

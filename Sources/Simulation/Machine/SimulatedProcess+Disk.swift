@@ -143,6 +143,7 @@ extension SimulatedProcess {
             return (
                 took,
                 { [unowned self] in
+                    isReserveDue = true
                     checkpointed(result, previous: previous, since: start)
                     if let nextBase { replica.store.forgetChanges(through: nextBase.previous) }
                 }
@@ -175,21 +176,24 @@ extension SimulatedProcess {
     }
 
     func prepareSpare() {
-        guard !isPreparingSpare, isAlive, writer.log.isPreparingDue else {
-            return
-        }
+        guard !isPreparingSpare, isAlive, writer.log.isPreparingDue || isReserveDue,
+            world.now >= spareNotBefore
+        else { return }
         isPreparingSpare = true
+        isReserveDue = false
         work { [unowned self] in
-            let result = Result { () throws(StorageError) in try writer.log.prepareSpare() }
+            let result = Result { () throws(StorageError) in
+                try checkpoints.refillReserve()
+                if writer.log.isPreparingDue { _ = try writer.log.prepareSpare() }
+            }
             return (
                 world.random.spread(world.settings.syncMicros, upTo: 4),
                 { [unowned self] in
                     isPreparingSpare = false
-                    if case .failure(let error) = result, error.isFatal,
-                        !machine.disk.isPowerOff
-                    {
-                        halt(.storage(error))
-                    }
+                    guard case .failure(let error) = result else { return }
+                    isReserveDue = true
+                    spareNotBefore = world.now + SegmentedLog.sparePauseMillis * 1000
+                    if error.isFatal, !machine.disk.isPowerOff { halt(.storage(error)) }
                 }
             )
         }

@@ -43,6 +43,10 @@ final class SimulatedProcess {
     var lastCheckpointEnd: Micros
     var checkpointPause: Micros
     var isPreparingSpare = false
+    /// No spare segment is made before: a try has failed.
+    var spareNotBefore: Micros = 0
+    /// The room for the next checkpoint may not be reserved.
+    var isReserveDue = true
     var shortage = SpaceShortage()
 
     // Peers.
@@ -92,8 +96,8 @@ final class SimulatedProcess {
         directory = storage.directory
         fillable = storage.fillable
         plan = CheckpointPlan(
-            loaded: storage.checkpoints.newest, entriesMin: settings.snapshotCount,
-            catchUpEntries: settings.catchUpEntries)
+            loaded: storage.checkpoints.newest, previous: storage.checkpoints.previous,
+            entriesMin: settings.snapshotCount, catchUpEntries: settings.catchUpEntries)
         identity = PeerIdentity(
             clusterID: SimulatedCluster.clusterID, memberID: machine.id, storage.start,
             level: machine.known)

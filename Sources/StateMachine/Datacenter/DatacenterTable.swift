@@ -12,14 +12,27 @@ package struct DatacenterTable: Equatable, Sendable {
         /// Sorted.
         package internal(set) var executors: [ExecutorKey] = []
 
+        /// Another one whenever a task or an executor begins or ends to hold something.
+        package internal(set) var holdings = Tally()
+
         init(_ record: AgentRecord) { self.record = record }
 
         /// What can be offered; nothing where the books are wrong.
         package var free: Resources { record.total.subtracting(used) ?? Resources.empty }
 
-        mutating func hold(_ resources: Resources) { used = used.with(resources) }
+        mutating func hold(_ resources: Resources) {
+            used = used.with(resources)
+            holdings.count += 1
+        }
 
         package var isOffered: Bool { record.phase == .reachable && record.mode == .active }
+    }
+
+    /// Counts changes since the table was made, whatever they led to: all are equal.
+    package struct Tally: Equatable, Sendable {
+        package internal(set) var count: UInt64 = 0
+
+        package static func == (one: Tally, other: Tally) -> Bool { true }
     }
 
     /// Sorted by when they ended. Tasks that one entry ended are sorted by their keys, so that a
@@ -155,6 +168,7 @@ package struct DatacenterTable: Equatable, Sendable {
             impossible("agent \(id) gets back \(resources), \(agent.used) is in use")
         }
         agents[id]?.used = rest
+        agents[id]?.holdings.count += 1
     }
 
     /// O(n), for tests and the simulator: the books are those of the records, and nothing is

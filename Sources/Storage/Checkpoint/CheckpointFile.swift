@@ -59,6 +59,10 @@ struct CheckpointFile {
 
     private func storageError(_ failure: SQLiteFailure, _ pages: CheckpointPages) -> StorageError {
         if let cause = pages.failure { return unreadable(cause) ?? cause }
+        if failure.isRot, let offset = pages.rottenOffset {
+            return .rottenCheckpoint(
+                path: path, reason: "the page at offset \(offset) does not fit its checksum")
+        }
         if failure.isRot {
             return .rottenCheckpoint(
                 path: path, reason: "SQLite reports \(failure.extendedCode) \(failure.message)")
@@ -177,7 +181,8 @@ struct CheckpointFile {
     /// Memory: SQLite's page cache and one row. Returns what the file then holds.
     func write(
         _ header: CheckpointHeader, clusterID: ClusterID, memberID: NodeID,
-        base: StoredCheckpointHeader?, upserts: some Sequence<Row>, deletes: some Sequence<RowID>
+        base: StoredCheckpointHeader?, upserts: some Sequence<Row>, deletes: some Sequence<RowID>,
+        rowCount: Int? = nil
     ) throws(StorageError) -> StoredCheckpointHeader {
         try connected { database in
             try database.execute("BEGIN IMMEDIATE")
@@ -193,6 +198,16 @@ struct CheckpointFile {
                 database, path: path, rowCount: base?.rowCount ?? 0, digest: base?.digest ?? 0)
             for id in deletes { try change.delete(id) }
             for row in upserts { try change.upsert(row) }
+            #if KEELSON_MUTANTS
+                let isCounted = !planted(.buildsOnForeignRows)
+            #else
+                let isCounted = true
+            #endif
+            if isCounted, let rowCount, change.rowCount != UInt64(rowCount) {
+                throw StorageError.rottenCheckpoint(
+                    path: path,
+                    reason: "it would have \(change.rowCount) rows, where there are \(rowCount)")
+            }
             let stored = StoredCheckpointHeader(
                 header: header, clusterID: clusterID, memberID: memberID,
                 rowCount: change.rowCount, digest: change.digest)

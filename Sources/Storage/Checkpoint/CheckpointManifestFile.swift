@@ -3,7 +3,7 @@ import Primitives
 /// The manifest on disk.
 struct CheckpointManifestFile {
     static let name = "manifest"
-    private static let kind = TwoSlotFile.Kind(
+    static let kind = TwoSlotFile.Kind(
         magic: TwoSlotFile.magic("KEELCKPT"), version: 1, slotBytes: 4096)
 
     let directory: String

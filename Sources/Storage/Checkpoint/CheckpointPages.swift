@@ -16,6 +16,8 @@ final class CheckpointPages: SQLiteFiles {
 
     /// The first failure of the file system, which says more than SQLite's result code.
     private(set) var failure: StorageError?
+    /// Where in its file the first page stands that did not fit its checksum.
+    fileprivate(set) var rottenOffset: Int64?
 
     private let fileSystem: any FileSystem
     private let directory: String
@@ -118,6 +120,7 @@ private final class CheckpointPagesFile: SQLiteFile {
             try file.read(into: buffer, at: Int(offset))
         }
         if isPage(count, at: offset), !holds(UnsafeRawBufferPointer(buffer), at: offset) {
+            if pages.rottenOffset == nil { pages.rottenOffset = offset }
             throw .rottenPage
         }
         return count

@@ -34,6 +34,9 @@ package final class CheckpointStore: @unchecked Sendable {
     /// How many transactions SQLite counted in them.
     private var changeCounters: [UInt32] = [0, 0]
     private var sequenceMax: UInt64 = 0
+    /// Checkpoints of which the rows turned out to be damaged: their headers are whole, and say
+    /// nothing of that.
+    private var rotten: Set<UInt64> = []
     /// Set by a failure behind which nothing on the disk is certain: the process has to stop.
     private var dead: StorageError?
     /// A full disk kept the store from finding out what a failure left: that is tried again.
@@ -100,11 +103,13 @@ package final class CheckpointStore: @unchecked Sendable {
     /// The rows are certain only once this returns: the count and the digest of all of them are
     /// checked last. Memory: SQLite's page cache and one row.
     ///
+    /// - Parameter whole: told that all rows are there and are what was written.
     /// - Throws: ``StorageError/rottenCheckpoint(path:reason:)`` when a row, a page or the whole is
-    ///   damaged, or when `row` throws. The checkpoint is then not used any more: what was
-    ///   ``previous`` is ``newest``.
+    ///   damaged, or when `row` or `whole` throws. The checkpoint is then not used any more: what
+    ///   was ``previous`` is ``newest``.
     package func load(
-        _ header: CheckpointHeader, _ row: (Row) throws -> Void
+        _ header: CheckpointHeader, _ row: (Row) throws -> Void,
+        whole: () throws -> Void = {}
     ) throws(StorageError) {
         if let dead { throw dead }
         guard let slot = usable.firstIndex(where: { $0?.header == header }),
@@ -113,9 +118,17 @@ package final class CheckpointStore: @unchecked Sendable {
         do {
             try checkChangeCounter(slot)
             try files[slot].load(stored, row)
+            try finish(slot, whole)
         } catch {
             note(error, slot: slot)
             throw error
+        }
+    }
+
+    private func finish(_ slot: Int, _ whole: () throws -> Void) throws(StorageError) {
+        do { try whole() } catch {
+            throw .rottenCheckpoint(
+                path: files[slot].path, reason: "its rows make no state: \(error)")
         }
     }
 
@@ -127,6 +140,8 @@ package final class CheckpointStore: @unchecked Sendable {
     /// Rows are drawn one by one as they are written; giving them in order is fastest. They are
     /// drawn again when the disk is full and the checkpoint takes the reserved room.
     ///
+    /// - Parameter rowCount: how many rows there are then. Where it comes to another number, what
+    ///   ``nextBase`` holds is not what was changed.
     /// - Returns: the header with the sequence that it was given.
     /// - Throws: ``StorageError/rottenCheckpoint(path:reason:)`` when what ``nextBase`` holds is
     ///   damaged;
@@ -137,19 +152,22 @@ package final class CheckpointStore: @unchecked Sendable {
     @discardableResult
     package func write(
         _ header: CheckpointHeader, upserts: some Sequence<Row>,
-        deletes: some Sequence<(UInt8, [UInt8])>, replacingAll: Bool
+        deletes: some Sequence<(UInt8, [UInt8])>, replacingAll: Bool, rowCount: Int? = nil
     ) throws(StorageError) -> CheckpointHeader {
+        // The changes are changes of this one, whatever a failure shows of the files meanwhile.
+        let base = replacingAll ? nil : nextBase?.sequence
         do throws(StorageError) {
-            return try attempt(header, upserts, deletes, replacingAll: replacingAll)
+            return try attempt(header, upserts, deletes, of: base, rowCount)
         } catch {
             guard error.isOutOfSpace, let reserve, try reserve.giveUp() else { throw error }
         }
-        return try attempt(header, upserts, deletes, replacingAll: replacingAll)
+        return try attempt(header, upserts, deletes, of: base, rowCount)
     }
 
+    /// - Parameter sequence: of the checkpoint that the rows change; nil: they are all.
     private func attempt(
         _ header: CheckpointHeader, _ upserts: some Sequence<Row>,
-        _ deletes: some Sequence<(UInt8, [UInt8])>, replacingAll: Bool
+        _ deletes: some Sequence<(UInt8, [UInt8])>, of sequence: UInt64?, _ rowCount: Int?
     ) throws(StorageError) -> CheckpointHeader {
         if let dead { throw dead }
         if mustRecover {
@@ -157,22 +175,34 @@ package final class CheckpointStore: @unchecked Sendable {
             mustRecover = false
         }
         let slot = nextSlot
+        let base = sequence == nil ? nil : usable[slot]
+        #if KEELSON_MUTANTS
+            let isSame = base?.header.sequence == sequence || planted(.changesAnotherBase)
+        #else
+            let isSame = base?.header.sequence == sequence
+        #endif
+        guard isSame else {
+            throw .rottenCheckpoint(
+                path: files[slot].path,
+                reason: "checkpoint \(sequence ?? 0) was to be changed, and there is"
+                    + " \(base?.header.sequence ?? 0)")
+        }
         var header = header
         header.sequence = sequenceMax + 1
         sequenceMax += 1
         do {
             let ids = deletes.lazy.map { RowID(table: $0.0, key: $0.1) }
-            if !replacingAll, let base = usable[slot] {
+            if let base {
                 try checkChangeCounter(slot)
                 usable[slot] = try files[slot].write(
                     header, clusterID: clusterID, memberID: memberID, base: base,
-                    upserts: upserts, deletes: ids)
+                    upserts: upserts, deletes: ids, rowCount: rowCount)
             } else {
                 let fresh = freshFile(slot)
                 try fresh.remove()
                 let stored = try fresh.write(
                     header, clusterID: clusterID, memberID: memberID, base: nil,
-                    upserts: upserts, deletes: EmptyCollection())
+                    upserts: upserts, deletes: EmptyCollection(), rowCount: rowCount)
                 try fresh.replace(files[slot])
                 usable[slot] = stored
             }
@@ -212,6 +242,14 @@ package final class CheckpointStore: @unchecked Sendable {
         switch error {
         case .rottenCheckpoint:
             damage.append(error)
+            #if KEELSON_MUTANTS
+                let isRemembered = !planted(.usesRottenAgain)
+            #else
+                let isRemembered = true
+            #endif
+            if isRemembered, let sequence = usable[slot]?.header.sequence {
+                rotten.insert(sequence)
+            }
             usable[slot] = nil
         case .syncFailed:
             dead = error
@@ -240,7 +278,8 @@ package final class CheckpointStore: @unchecked Sendable {
         for file in files where try fileSystem.exists(file.path) {
             largest = max(largest, try fileSystem.open(file.path, .read).size())
         }
-        try reserve?.ensure(max(SpaceReserve.bytesMin, largest + largest / 8))
+        guard let reserve else { return }
+        try reserve.ensure(max(reserve.bytesMin, largest + largest / 8))
     }
 
     /// Finds out what the files hold. See the type for the rules.
@@ -259,7 +298,9 @@ package final class CheckpointStore: @unchecked Sendable {
             let found = try readHeader(slot)
             sequenceMax = max(sequenceMax, found?.header.sequence ?? 0)
             let expected = manifest?.entries[slot]
-            if let found, manifest == nil || found.header.sequence > known {
+            if let found, rotten.contains(found.header.sequence) {
+                usable[slot] = nil
+            } else if let found, manifest == nil || found.header.sequence > known {
                 usable[slot] = found
                 isManifestBehind = true
             } else if found.map({ entry($0, slot) }) == expected {

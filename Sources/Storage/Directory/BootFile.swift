@@ -26,7 +26,7 @@ package final class BootFile: Sendable {
     /// So many starts after its last meeting with a member a peer can tell whether that member's
     /// disk is the one that it met.
     package static let earlierMax = 256
-    private static let kind = TwoSlotFile.Kind(
+    static let kind = TwoSlotFile.Kind(
         magic: TwoSlotFile.magic("KEELBOOT"), version: 2, slotBytes: 4096)
 
     package static func create(
@@ -61,14 +61,6 @@ package final class BootFile: Sendable {
         return try decode(
             try TwoSlotFile.read(kind, fileSystem: fileSystem, path: path).value, path
         ).boot
-    }
-
-    /// See ``TwoSlotFile/damagedSlots(_:fileSystem:path:)``.
-    package static func damagedSlots(
-        fileSystem: any FileSystem, directory: String
-    ) throws(StorageError) -> [Int] {
-        try TwoSlotFile.damagedSlots(
-            kind, fileSystem: fileSystem, path: directory + "/" + name)
     }
 
     private static func encode(_ boot: BootNumber, _ nonces: [UInt64]) -> [UInt8] {

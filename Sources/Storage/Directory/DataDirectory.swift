@@ -51,7 +51,7 @@ package final class DataDirectory: Sendable {
         guard try lock.lock() else { throw .locked(path: path) }
         let identity: NodeIdentity?
         if try fileSystem.exists(path + "/" + IdentityFile.name) {
-            identity = try IdentityFile.read(fileSystem: fileSystem, directory: path)
+            identity = try IdentityFile.open(fileSystem: fileSystem, directory: path)
             try checkComplete(path, fileSystem)
         } else {
             identity = nil
@@ -68,6 +68,29 @@ package final class DataDirectory: Sendable {
     ) throws(StorageError) -> NodeIdentity? {
         guard try fileSystem.exists(path + "/" + IdentityFile.name) else { return nil }
         return try IdentityFile.read(fileSystem: fileSystem, directory: path)
+    }
+
+    /// The slots of the files at the top of `path` that do not hold what was written last, by the
+    /// file's path; a start mends them. Files that are not there are left out. Without a whole slot
+    /// a start ends, but where the file `isRemade` from others.
+    package static func damagedSlots(
+        at path: String, fileSystem: any FileSystem
+    ) throws(StorageError) -> [(path: String, slots: [Int], isRemade: Bool)] {
+        let files: [(name: String, kind: TwoSlotFile.Kind, isRemade: Bool)] = [
+            (IdentityFile.name, IdentityFile.kind, false),
+            (HardStateFile.name, HardStateFile.kind, false),
+            (BootFile.name, BootFile.kind, false),
+            (PeerMemoryFile.name, PeerMemoryFile.kind, false),
+            ("checkpoint/" + CheckpointManifestFile.name, CheckpointManifestFile.kind, true),
+        ]
+        var found: [(path: String, slots: [Int], isRemade: Bool)] = []
+        for (name, kind, isRemade) in files {
+            let file = path + "/" + name
+            guard try fileSystem.exists(file) else { continue }
+            let slots = try TwoSlotFile.damagedSlots(kind, fileSystem: fileSystem, path: file)
+            if !slots.isEmpty { found.append((file, slots, isRemade)) }
+        }
+        return found
     }
 
     /// Makes an empty directory `identity`'s: all files and subdirectories, durable when it

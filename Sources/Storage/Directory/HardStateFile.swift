@@ -6,7 +6,7 @@ package import Primitives
 /// One thread at a time uses it.
 package final class HardStateFile: Sendable {
     package static let name = "hardstate"
-    private static let kind = TwoSlotFile.Kind(
+    static let kind = TwoSlotFile.Kind(
         magic: TwoSlotFile.magic("KEELHARD"), version: 1, slotBytes: 4096)
 
     private let file: TwoSlotFile
@@ -46,14 +46,6 @@ package final class HardStateFile: Sendable {
     /// Durable when it returns. Two syncs; elections are rare.
     package func store(_ state: HardState) throws(StorageError) {
         try file.store(Self.encode(state))
-    }
-
-    /// See ``TwoSlotFile/damagedSlots(_:fileSystem:path:)``.
-    package static func damagedSlots(
-        fileSystem: any FileSystem, directory: String
-    ) throws(StorageError) -> [Int] {
-        try TwoSlotFile.damagedSlots(
-            kind, fileSystem: fileSystem, path: directory + "/" + name)
     }
 
     private static func encode(_ state: HardState) -> [UInt8] {

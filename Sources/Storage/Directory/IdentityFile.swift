@@ -4,7 +4,7 @@ internal import Primitives
 /// stands, the rest is complete.
 enum IdentityFile {
     static let name = "identity"
-    private static let kind = TwoSlotFile.Kind(
+    static let kind = TwoSlotFile.Kind(
         magic: TwoSlotFile.magic("KEELNODE"), version: NodeIdentity.currentFormatVersion,
         slotBytes: 4096)
 
@@ -36,7 +36,35 @@ enum IdentityFile {
         fileSystem: any FileSystem, directory: String
     ) throws(StorageError) -> NodeIdentity {
         let path = directory + "/" + name
-        let (value, _) = try TwoSlotFile.read(kind, fileSystem: fileSystem, path: path)
+        return try decode(
+            try TwoSlotFile.read(kind, fileSystem: fileSystem, path: path).value, path)
+    }
+
+    /// As ``read(fileSystem:directory:)``; a slot that is damaged is written anew, for the other
+    /// one may be next.
+    static func open(
+        fileSystem: any FileSystem, directory: String
+    ) throws(StorageError) -> NodeIdentity {
+        let path = directory + "/" + name
+        let identity = try read(fileSystem: fileSystem, directory: directory)
+        guard try !TwoSlotFile.damagedSlots(kind, fileSystem: fileSystem, path: path).isEmpty
+        else { return identity }
+        do throws(StorageError) {
+            _ = try TwoSlotFile.open(
+                kind, fileSystem: fileSystem, directory: directory, name: name)
+        } catch {
+            // It was read, and the next start tries again.
+            switch error {
+            case .outOfSpace, .io: break
+            default: throw error
+            }
+        }
+        return identity
+    }
+
+    private static func decode(
+        _ value: [UInt8], _ path: String
+    ) throws(StorageError) -> NodeIdentity {
         var reader = ByteReader(value)
         do throws(DecodingError) {
             var identity = NodeIdentity(

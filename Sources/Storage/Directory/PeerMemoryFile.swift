@@ -42,7 +42,7 @@ package final class PeerMemoryFile: Sendable {
     package static let name = "peers"
     package static let membersMax = 1024
     private static let entryBytes = 48
-    private static let kind = TwoSlotFile.Kind(
+    static let kind = TwoSlotFile.Kind(
         magic: TwoSlotFile.magic("KEELPEER"), version: 2, slotBytes: 53248)
 
     private let file: TwoSlotFile
@@ -97,14 +97,6 @@ package final class PeerMemoryFile: Sendable {
             writer.write(peer.spokenTerm.rawValue)
         }
         try file.store(writer.bytes)
-    }
-
-    /// See ``TwoSlotFile/damagedSlots(_:fileSystem:path:)``.
-    package static func damagedSlots(
-        fileSystem: any FileSystem, directory: String
-    ) throws(StorageError) -> [Int] {
-        try TwoSlotFile.damagedSlots(
-            kind, fileSystem: fileSystem, path: directory + "/" + name)
     }
 
     private static func decode(

@@ -13,9 +13,14 @@ package struct SpaceReserve: Sendable {
 
     private let fileSystem: any FileSystem
     private let directory: String
+    /// What this one reserves at least, in bytes.
+    let bytesMin: Int
     private var path: String { directory + "/" + Self.name }
 
-    package init(fileSystem: any FileSystem, directory: String) {
+    package init(
+        fileSystem: any FileSystem, directory: String, bytesMin: Int = SpaceReserve.bytesMin
+    ) {
+        self.bytesMin = bytesMin
         self.fileSystem = fileSystem
         self.directory = directory
     }

@@ -201,9 +201,12 @@ struct MemoryDisk {
         guard capacityBytes < .max else { return }
         let own = files[id]?.cached.count ?? 0
         guard size > own else { return }
-        let used = files.values.reduce(0) { $0 + $1.cached.count }
-        if used + size - own > capacityBytes { throw outOfSpace(operation, path, size - own) }
+        if usedBytes + size - own > capacityBytes {
+            throw outOfSpace(operation, path, size - own)
+        }
     }
+
+    var usedBytes: Int { files.values.reduce(0) { $0 + $1.cached.count } }
 
     private func outOfSpace(_ operation: String, _ path: String, _ count: Int) -> StorageError {
         .outOfSpace(operation: operation, path: path, bytesNeeded: count)

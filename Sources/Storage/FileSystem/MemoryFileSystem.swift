@@ -151,6 +151,7 @@ extension MemoryFileSystem {
 
     /// The disk is full when all files together reach `bytes`.
     package func setCapacity(_ bytes: Int) { disk.withLock { $0.capacityBytes = bytes } }
+    package var usedBytes: Int { disk.withLock { $0.usedBytes } }
 
     /// Rot: replaces durable bytes behind everybody's back.
     package func corrupt(_ path: String, at offset: Int, with bytes: [UInt8]) {

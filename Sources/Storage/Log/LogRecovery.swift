@@ -1,5 +1,31 @@
 internal import Primitives
 
+/// A segment of which one copy of the header is damaged.
+struct HalfHeader {
+    let path: String
+    let offset: Int
+    let bytes: [UInt8]
+
+    /// False where the disk refuses: the other copy does, as before.
+    ///
+    /// First the sector that counts, so that a write which goes astray does not reach the good
+    /// copy; then its block, for over a block that it cannot read a disk takes only a whole one.
+    func mend(_ fileSystem: any FileSystem) throws(StorageError) -> Bool {
+        let file = try fileSystem.open(path, .readWrite)
+        for count in [512, bytes.count] {
+            do throws(StorageError) {
+                try file.write(Array(bytes[..<count]), at: offset)
+            } catch {
+                guard case .io = error else { throw error }
+                continue
+            }
+            try file.sync()
+            return true
+        }
+        return false
+    }
+}
+
 /// What the files of a log say: the result of reading all of them, before anything is changed.
 struct RecoveredLog {
     var segments: [Segment] = []
@@ -16,6 +42,8 @@ struct RecoveredLog {
     var lastIndex = LogIndex.zero
     var termRuns: [TermRun] = []
     var rotten: [RottenRange] = []
+    /// Segments with one good copy of their header of two, and what mends the other.
+    var halfHeaders: [HalfHeader] = []
     /// Whether the last segment ends in something unreadable, behind which nothing may be written.
     var isTailLost = false
     /// Bytes of unfinished writes behind the end.
@@ -43,6 +71,7 @@ struct LogRecovery {
         let generation: UInt64
         let path: String
         let header: SegmentHeader?
+        var half: HalfHeader?
     }
 
     static func run(
@@ -85,6 +114,7 @@ struct LogRecovery {
             let room = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<header.segmentBytes])
             try replay(file.path, header, successor, isFirst: isFirst, buffer: room)
             isFirst = false
+            if let half = file.half { log.halfHeaders.append(half) }
         }
         if let loss {
             log.isTailLost = true
@@ -119,16 +149,14 @@ struct LogRecovery {
                     files.append(File(generation: missing, path: path(missing), header: nil))
                 }
             }
-            files.append(
-                File(
-                    generation: generation, path: path(generation),
-                    header: try readHeader(generation)))
+            files.append(try readHeader(generation))
         }
         return files
     }
 
-    private func readHeader(_ generation: UInt64) throws(StorageError) -> SegmentHeader? {
+    private func readHeader(_ generation: UInt64) throws(StorageError) -> File {
         let path = path(generation)
+        let unreadable = File(generation: generation, path: path, header: nil)
         let file = try fileSystem.open(path, .read)
         var area = [UInt8](repeating: 0, count: SegmentHeader.areaBytes)
         var failure: StorageError?
@@ -138,7 +166,7 @@ struct LogRecovery {
             }
         }
         if let failure { throw failure }
-        guard let header = try SegmentHeader.decode(area, path: path) else { return nil }
+        guard let header = try SegmentHeader.decode(area, path: path) else { return unreadable }
         if header.clusterID != identity.clusterID {
             throw .foreign(
                 path: path, field: "cluster", expected: identity.clusterID.description,
@@ -149,7 +177,11 @@ struct LogRecovery {
                 path: path, field: "member", expected: identity.memberID.description,
                 found: header.memberID.description)
         }
-        return header.generation == generation ? header : nil
+        guard header.generation == generation else { return unreadable }
+        let half = SegmentHeader.repair(of: area).map {
+            HalfHeader(path: path, offset: $0.offset, bytes: $0.bytes)
+        }
+        return File(generation: generation, path: path, header: header, half: half)
     }
 
     private func path(_ generation: UInt64) -> String {

@@ -107,6 +107,19 @@ struct SegmentHeader: Equatable, Sendable {
         return nil
     }
 
+    /// Where a copy stands that differs from the one that counts, and the block that mends it. Nil
+    /// where both are alike or neither can be read.
+    static func repair(of area: [UInt8]) -> (offset: Int, bytes: [UInt8])? {
+        let copies = copyOffsets.map { Array(area[$0..<($0 + encodedBytes)]) }
+        guard copies[0] != copies[1],
+            let good = copies.firstIndex(where: {
+                version(of: $0) != nil && decodeCopy($0) != nil
+            })
+        else { return nil }
+        let start = copyOffsets[good]
+        return (copyOffsets[1 - good], Array(area[start..<(start + areaBytes / 2)]))
+    }
+
     private static func version(of copy: [UInt8]) -> UInt32? {
         var reader = ByteReader(copy)
         guard let magic = try? reader.read(UInt64.self), magic == Self.magic,

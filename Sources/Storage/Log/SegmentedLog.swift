@@ -41,6 +41,8 @@ package final class SegmentedLog: @unchecked Sendable {
     package internal(set) var rotten: [RottenRange]
     /// How many bytes of unfinished writes recovery cut off.
     package let tornBytesCut: Int
+    /// The segments, by path, of which one of the header's two copies was damaged.
+    package let halfHeaders: [String]
 
     package var firstIndex: LogIndex { baseIndex.next }
     package var isEmpty: Bool { lastIndex == baseIndex }
@@ -78,6 +80,10 @@ package final class SegmentedLog: @unchecked Sendable {
         let log = SegmentedLog(
             fileSystem: fileSystem, directory: directory, identity: identity, options: options,
             boot: boot, recovered: recovered)
+        // The last segment is written anew in any case.
+        for half in recovered.halfHeaders where half.path != log.segments.last?.path {
+            _ = try half.mend(fileSystem)
+        }
         if log.newestGeneration == 0 {
             try log.addSegment(startsLog: true, fillingWithZeros: true)
         } else {
@@ -112,6 +118,7 @@ package final class SegmentedLog: @unchecked Sendable {
         termRuns = recovered.termRuns
         rotten = recovered.rotten.sorted { $0.first < $1.first }
         tornBytesCut = recovered.tornBytes
+        halfHeaders = recovered.halfHeaders.map(\.path)
     }
 
     // MARK: - Writing

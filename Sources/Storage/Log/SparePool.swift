@@ -184,3 +184,9 @@ final class SparePool: Sendable {
         try fileSystem.syncDirectory(directory)
     }
 }
+
+extension SegmentedLog {
+    /// How long nobody should ask ``prepareSpare()`` again after it has failed, in milliseconds:
+    /// each try on a full disk makes a file and removes it.
+    package static let sparePauseMillis = 5000
+}

@@ -37,6 +37,9 @@ package struct SnapshotChunk {
     static let trailerByteCount = 24
     private static let checksumOffset = 4
 
+    /// Whether a stream begins with these bytes, as far as that is seen without checking them.
+    package static func begins(_ bytes: [UInt8]) -> Bool { bytes.first == Kind.header.rawValue }
+
     var kind: Kind
     var sequence: UInt64
     var digest: UInt64

@@ -50,6 +50,7 @@ package struct SnapshotResumePoint: Equatable, Sendable {
 
     package static let byteCount = 40
 
+    /// Five u64, little-endian, in this order.
     package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
         writer.write(sender.rawValue)

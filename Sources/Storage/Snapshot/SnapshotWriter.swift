@@ -55,12 +55,23 @@ package struct SnapshotWriter<Rows: IteratorProtocol> where Rows.Element == Row 
     ///   sender, life or snapshot, lies ahead of the trailer, or has other rows behind it.
     package mutating func resume(from point: SnapshotResumePoint) throws(StorageError) {
         invariant(nextSequence == 0, "only a new writer is taken to a place")
+        while try !advance(toward: point, chunksMax: .max) {}
+    }
+
+    /// The same, at most `chunksMax` chunks of it, for a thread that others wait for. True once the
+    /// writer is there; a writer that was on its way to another place is useless.
+    package mutating func advance(
+        toward point: SnapshotResumePoint, chunksMax: UInt64
+    ) throws(StorageError) -> Bool {
         let isSame =
             point.sender == header.sender && point.boot == header.boot
             && point.snapshotID == header.snapshotID
-        guard isSame else { throw .invalidSnapshot(.notResumable(chunk: point.nextChunk)) }
+        guard isSame, nextSequence <= point.nextChunk else {
+            throw .invalidSnapshot(.notResumable(chunk: point.nextChunk))
+        }
+        let end = nextSequence + min(point.nextChunk - nextSequence, chunksMax)
         do throws(SnapshotFault) {
-            while nextSequence < point.nextChunk {
+            while nextSequence < end {
                 guard try produce(encodes: false) != nil else {
                     throw SnapshotFault.notResumable(chunk: point.nextChunk)
                 }
@@ -68,9 +79,11 @@ package struct SnapshotWriter<Rows: IteratorProtocol> where Rows.Element == Row 
         } catch {
             throw .invalidSnapshot(error)
         }
+        guard nextSequence == point.nextChunk else { return false }
         guard digest == point.digest else {
             throw .invalidSnapshot(.notResumable(chunk: point.nextChunk))
         }
+        return true
     }
 
     private mutating func produce(encodes: Bool) throws(SnapshotFault) -> [UInt8]? {

@@ -182,6 +182,11 @@ final class FakeDatacenter: DatacenterFacade, ServiceSchedulerHost, @unchecked S
         apply(.auth, AuthCommand.grantRole(role, to: user).encode())
     }
 
+    func setPassword(_ name: String, _ password: String) {
+        let hash = PasswordHash.make(Array(password.utf8))
+        apply(.auth, AuthCommand.changePassword(Array(name.utf8), hash: hash).encode())
+    }
+
     func revokeRole(of name: String) {
         let role = Array(("r-" + name).utf8)
         apply(.auth, AuthCommand.revokeRole(role, from: Array(name.utf8)).encode())

@@ -178,6 +178,12 @@ final class EtcdHarness: @unchecked Sendable {
         return try await onLoop { _ in services.largeAnswersOutstanding }
     }
 
+    /// Backups that are sent, or that can be gone on with.
+    func keptBackups() async throws -> Int {
+        let services = self.services
+        return try await onLoop { _ in services.keptBackups }
+    }
+
     /// Calls that wait for a lock or an election.
     func queueWaiters() async throws -> Int {
         let services = self.services
@@ -239,9 +245,10 @@ final class StreamProbe: @unchecked Sendable {
     }
 
     func send(_ message: some SwiftProtobuf.Message) throws {
-        let bytes: [UInt8] = try message.serializedBytes()
-        eventLoop.execute { self.stream?.send(bytes) }
+        send(bytes: try message.serializedBytes())
     }
+
+    func send(bytes: [UInt8]) { eventLoop.execute { self.stream?.send(bytes) } }
 
     func halfClose() { eventLoop.execute { self.stream?.halfClose() } }
     func cancel() { eventLoop.execute { self.stream?.cancel() } }
@@ -250,7 +257,12 @@ final class StreamProbe: @unchecked Sendable {
 
     /// The next message; throws the status if the call ends first.
     func next<Response: SwiftProtobuf.Message>(_ type: Response.Type) async throws -> Response {
-        let bytes = try await eventLoop.flatSubmit { () -> EventLoopFuture<[UInt8]> in
+        try Response(serializedBytes: try await nextBytes())
+    }
+
+    /// The same as it came.
+    func nextBytes() async throws -> [UInt8] {
+        try await eventLoop.flatSubmit { () -> EventLoopFuture<[UInt8]> in
             let promise = self.eventLoop.makePromise(of: [UInt8].self)
             if !self.messages.isEmpty {
                 promise.succeed(self.messages.removeFirst())
@@ -261,7 +273,6 @@ final class StreamProbe: @unchecked Sendable {
             }
             return promise.futureResult
         }.get()
-        return try Response(serializedBytes: bytes)
     }
 
     func status() async throws -> RPCStatus {

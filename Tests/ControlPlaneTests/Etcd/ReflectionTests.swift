@@ -44,7 +44,7 @@ struct ReflectionTests {
                 // etcd's clients know it, and no version so far has anything to go back to.
                 "/etcdserverpb.Maintenance/Downgrade",
                 // Agents': served by a node, and not by the etcd services alone.
-                AgentService.path,
+                AgentService.path, AgentPort.judgePath, AgentPort.ticketPath,
             ])
             #expect(known.subtracting(served) == [])
             #expect(served.subtracting(described.methodPaths) == [])

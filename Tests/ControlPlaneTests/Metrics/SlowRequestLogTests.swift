@@ -36,13 +36,13 @@ struct SlowRequestLogTests {
 
     private func call(
         began: Int64 = 0, answered: Int64, sent: Int64?, index: UInt64 = 0, readable: Int64? = nil
-    ) -> SlowCall {
+    ) -> EndedCall {
         func time(_ milliseconds: Int64) -> NIODeadline { start + .milliseconds(milliseconds) }
         var times = CallTimes()
         times.answeredAt = time(answered)
         times.logIndex = index
         times.readableAt = readable.map(time)
-        return SlowCall(
+        return EndedCall(
             path: "/etcdserverpb.KV/Put", beganAt: time(began), times: times,
             sentAt: sent.map(time), endedAt: time(sent ?? answered), code: .ok)
     }

@@ -249,6 +249,30 @@ final class MasterTests {
         #expect(desk.kills(to: 2).isEmpty)
     }
 
+    @Test("after a change of leader agents have more time, those that are gone count for nothing")
+    func timeToComeBack() throws {
+        desk.settings.reconnectMicrosecondsPerAgent = 5_000_000
+        try desk.registers(1, new: "a1", incarnation: 1)
+        try desk.registers(2, new: "a2", incarnation: 2)
+        try desk.registers(3, new: "a3", incarnation: 3)
+        desk.operate(.agentGone(AgentID("a3"), byOperator: true))
+        desk.failOver()
+        func isReachable(_ id: String) -> Bool {
+            desk.table.agents[AgentID(id)]?.record.phase == .reachable
+        }
+        desk.tick(1_000)
+        // From here on its own ten seconds count.
+        try desk.registers(4, id: "a1", incarnation: 1)
+        desk.tick(9_000)
+        #expect(isReachable("a1") && isReachable("a2"))
+        desk.tick(2_000)
+        #expect(!isReachable("a1"))
+        desk.tick(7_000)
+        #expect(isReachable("a2"))
+        desk.tick(2_000)
+        #expect(!isReachable("a2"))
+    }
+
     @Test("a launch that an agent never heard of, because it was given up, is sent when it is back")
     func launchedWhileAway() throws {
         let offer = try offered()

@@ -103,10 +103,10 @@ struct RefusedDecisionTests {
 }
 
 @Suite("When services are looked at again")
-struct ServiceWakesTests {
+struct WakesTests {
     @Test("each has one time, the earliest, and nothing piles up")
     func earliest() {
-        var wakes = ServiceWakes()
+        var wakes = Wakes<ServiceID>()
         for _ in 0..<1_000 {
             wakes.add("/a", at: 50)
             wakes.add("/b", at: 60)
@@ -120,7 +120,7 @@ struct ServiceWakesTests {
 
     @Test("nor does what is asked for again and again, far ahead")
     func farAhead() {
-        var wakes = ServiceWakes()
+        var wakes = Wakes<ServiceID>()
         for turn in 0..<1_000 {
             wakes.add("/a", at: .max)
             wakes.add("/a", at: UInt64(turn))

@@ -129,6 +129,25 @@ struct SnapshotStreamTests {
         }
     }
 
+    @Test("a place is reached in steps, too")
+    func resumesInSteps() throws {
+        let rows = CheckpointFixture.rows(24, byteCount: 900)
+        let chunks = try SnapshotFixture.chunks(rows, chunk: 1_000)
+        var reader = SnapshotReader(clusterID: SnapshotFixture.cluster)
+        for chunk in chunks[..<11] { _ = try reader.accept(chunk) }
+        let point = try #require(reader.resumePoint)
+        var writer = SnapshotWriter(
+            header: SnapshotFixture.header, rows: rows.makeIterator(),
+            limits: SnapshotFixture.limits(chunk: 1_000))
+        var steps = 1
+        while try !writer.advance(toward: point, chunksMax: 4) { steps += 1 }
+        #expect(steps == 3 && writer.nextSequence == 11)
+        #expect(try writer.nextChunk() == chunks[11])
+        #expect(
+            SnapshotFixture.fault { _ = try writer.advance(toward: point, chunksMax: 4) }
+                == .notResumable(chunk: 11))
+    }
+
     @Test("another sender, life, snapshot, content or place is not resumed")
     func refusesToResume() throws {
         let rows = CheckpointFixture.rows(24, byteCount: 900)

@@ -6,11 +6,14 @@ internal import StateMachine
 internal import Storage
 
 extension FuzzTarget {
-    /// A backup: read whole, and made the state that it holds.
+    /// A backup: read whole, and made the state that it holds; and gone on with, as what an
+    /// interrupted process left.
     static let backupFile = FuzzTarget("backup-file") { bytes in
         let fileSystem = MemoryFileSystem(seed: 1)
         guard (try? fileSystem.open("/b", .createNew).write(bytes, at: 0)) != nil else { return }
         _ = try? BackupState.load("/b", fileSystem: fileSystem)
+        guard (try? fileSystem.rename("/b", to: "/c.part")) != nil else { return }
+        _ = try? BackupWriter.resume("/c", fileSystem: fileSystem)?.resumePoint
     } seeds: {
         let fileSystem = MemoryFileSystem(seed: 1)
         try writeBackup("/b", fileSystem)

@@ -1,3 +1,4 @@
+internal import Monitoring
 internal import NIOCore
 internal import NIOEmbedded
 internal import Primitives
@@ -122,12 +123,18 @@ extension FuzzTarget {
             _ = StatusMessage.decode($0)
             _ = TimeoutHeader.decode($0)
         }
+        if let parent = TraceParent(body[...]) {
+            let flags = parent.isSampled ? "01" : "00"
+            let text = "00-\(parent.traceID)-\(parent.spanID)-\(flags)"
+            invariant(TraceParent(Array(text.utf8)[...]) == parent, "a trace goes both ways")
+        }
     } seeds: {
         [
             [3] + HTTP2Frames.message([1, 2, 3]) + HTTP2Frames.message([]),
             [200] + HTTP2Frames.message(FuzzSeeds.gzip, isCompressed: true),
             [0] + FuzzSeeds.gzip, [0] + Array("aGVsbG8=".utf8), [0] + Array("100m".utf8),
             [0] + Array("a%20b%C3%BC".utf8),
+            [0] + Array("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".utf8),
         ]
     }
 }

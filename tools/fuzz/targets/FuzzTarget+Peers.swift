@@ -1,4 +1,5 @@
 internal import ControlPlane
+internal import Monitoring
 internal import NIOCore
 internal import Primitives
 internal import RaftCore
@@ -32,6 +33,7 @@ extension FuzzTarget {
     private static func readPayload(_ payload: [UInt8]) {
         _ = try? PeerHello.decode(payload)
         _ = try? PeerWelcome.decode(payload)
+        if TraceNote.isFrame(payload) { _ = try? TraceNote.decode(payload) }
         var reader = ByteReader(payload)
         _ = try? PeerMessage.decode(from: &reader)
     }
@@ -45,6 +47,10 @@ extension FuzzTarget {
             let again = try? PeerWelcome.decode(welcome.encode())
             invariant(again == welcome, "a welcome goes both ways")
         }
+        if let notes = try? TraceNote.decode(bytes) {
+            let again = try? TraceNote.decode(TraceNote.encode(notes))
+            invariant(again == notes, "notes of traces go both ways")
+        }
         var reader = ByteReader(bytes)
         while !reader.isAtEnd, let message = try? PeerMessage.decode(from: &reader) {
             var writer = ByteWriter()
@@ -54,7 +60,12 @@ extension FuzzTarget {
                 (try? PeerMessage.decode(from: &copy)) == message, "a message goes both ways")
         }
     } seeds: {
-        try greetings() + messages()
+        try greetings() + messages() + [notes()]
+    }
+
+    private static func notes() -> [UInt8] {
+        guard let traceID = TraceID(high: 1, low: 2), let spanID = SpanID(3) else { return [] }
+        return TraceNote.encode([TraceNote(traceID: traceID, spanID: spanID, index: 4)])
     }
 
     private static func greetings() -> [[UInt8]] {

@@ -115,6 +115,7 @@ extension FuzzTarget {
         if let urls = try? ServiceURL.list(text, flag: "--flag") {
             for url in urls { _ = try? ServiceURL("\(url)", flag: "--flag") }
         }
+        _ = try? TraceTarget(text)
         _ = try? Endpoint(text)
         _ = try? Endpoint(text, usingTLS: true)
     } seeds: {

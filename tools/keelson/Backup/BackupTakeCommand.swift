@@ -14,6 +14,11 @@ struct BackupTakeCommand: AsyncParsableCommand {
             before the command began is in it. The file is written beside its place, checked as it
             comes, synced, and moved there when it is whole.
 
+            Connections that are lost are made again, and the backup goes on where it stopped. So
+            does the same command after one that was interrupted: members keep what they were
+            sending for ten minutes. It is the state of the first one's beginning then. Where nobody
+            has the rest any more, the backup begins anew, and says so.
+
             With authentication on, log in as a user with the role root.
 
             EXAMPLES:
@@ -26,6 +31,9 @@ struct BackupTakeCommand: AsyncParsableCommand {
 
     @Flag(help: "Take what the member has, also where no majority of the members answers.")
     var serializable = false
+
+    @Flag(help: "Begin anew, whatever an interrupted command left in FILE.part.")
+    var restart = false
 
     @Option(help: ArgumentHelp("At most so many MiB a second.", valueName: "rate"))
     var limitRate: Double?
@@ -40,24 +48,23 @@ struct BackupTakeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let description = BackupDescription(
-            takenAt: TimeOfDay.milliseconds(), program: "keelson \(KeelsonVersion.keelson)")
         let seal = try key.seal()
-        let file = BackupFile(
-            try Failure.describing { () throws(BackupError) in
-                try BackupWriter(out, description, seal: seal, fileSystem: PosixFileSystem())
-            }, bytesPerSecond: limitRate.map { $0 * 1_048_576 })
-        let summary: BackupSummary
-        do {
-            try await cluster.withCluster { cluster in
-                try await cluster.backup(isSerializable: serializable) {
-                    try await file.append($0)
-                }
+        let file = BackupFile(try writer(seal), bytesPerSecond: limitRate.map { $0 * 1_048_576 })
+        let summary = try await cluster.withCluster { cluster in
+            let download = BackupDownload(cluster, file, isSerializable: serializable)
+            do {
+                try await download.run()
+                return try await file.finish()
+            } catch let error as ClusterError {
+                // What came is worth another attempt: the next `take` looks for it.
+                guard try await file.leave() else { throw error }
+                Output.complain(
+                    "what came so far is in \(out).part: the same command, soon, goes on with it")
+                throw error
+            } catch {
+                await file.discard()
+                throw error
             }
-            summary = try await file.finish()
-        } catch {
-            await file.discard()
-            throw error
         }
         var output = Output()
         switch cluster.format {
@@ -69,40 +76,21 @@ struct BackupTakeCommand: AsyncParsableCommand {
         }
         output.flush()
     }
-}
 
-/// The file while it is written.
-actor BackupFile {
-    private var writer: BackupWriter
-    private var progress = ProgressLine("backing up")
-    private var expected: UInt64 = 0
-    private let bytesPerSecond: Double?
-    private let start = ContinuousClock.now
-
-    init(_ writer: sending BackupWriter, bytesPerSecond: Double?) {
-        self.writer = writer
-        self.bytesPerSecond = bytesPerSecond
-    }
-
-    func append(_ piece: BackupPiece) async throws {
-        expected = max(expected, piece.estimatedBytes)
-        try Failure.describing { () throws(BackupError) in try writer.append(piece.chunk) }
-        progress.show(
-            Double(writer.contentByteCount) / Double(max(1, expected)),
-            ByteCount.text(Int64(writer.byteCount)))
-        guard let bytesPerSecond else { return }
-        let due = start + .seconds(Double(writer.byteCount) / bytesPerSecond)
-        if due > .now { try await ContinuousClock().sleep(until: due) }
-    }
-
-    func finish() throws -> BackupSummary {
-        progress.clear()
-        return try Failure.describing { () throws(BackupError) in try writer.finish() }
-    }
-
-    func discard() {
-        progress.clear()
-        writer.discard()
+    /// Goes on with what an earlier process left.
+    private func writer(_ seal: BackupSeal?) throws -> BackupWriter {
+        let disk = PosixFileSystem()
+        do throws(BackupError) {
+            if !restart, let writer = try BackupWriter.resume(out, seal: seal, fileSystem: disk) {
+                return writer
+            }
+            return try BackupWriter(out, .now(), seal: seal, fileSystem: disk)
+        } catch {
+            guard error.isAboutKey else { throw Failure(error) }
+            throw Failure(
+                .usage, "\(error)",
+                advice: "an interrupted command left that file; --restart begins anew without it")
+        }
     }
 }
 

@@ -96,14 +96,12 @@ actor LogFollower {
     private static func takeBase(
         _ cluster: Cluster, to path: String, _ seal: BackupSeal?, _ bytesPerSecond: Double?
     ) async throws -> BackupSummary {
-        let description = BackupDescription(
-            takenAt: TimeOfDay.milliseconds(), program: "keelson \(KeelsonVersion.keelson)")
         let file = BackupFile(
             try Failure.describing { () throws(BackupError) in
-                try BackupWriter(path, description, seal: seal, fileSystem: PosixFileSystem())
+                try BackupWriter(path, .now(), seal: seal, fileSystem: PosixFileSystem())
             }, bytesPerSecond: bytesPerSecond)
         do {
-            try await cluster.backup(isSerializable: false) { try await file.append($0) }
+            try await BackupDownload(cluster, file, isSerializable: false).run()
             return try await file.finish()
         } catch {
             await file.discard()
@@ -189,7 +187,7 @@ actor LogFollower {
         guard text != complaint else { return }
         complaint = text
         progress.clear()
-        Output.writeAll(Array("keelson: \(text)\n".utf8), to: 2)
+        Output.complain(text)
     }
 
     func report(_ format: OutputFormat) {

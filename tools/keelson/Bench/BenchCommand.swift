@@ -16,25 +16,32 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measure any server that speaks the etcd v3 API.",
         discussion: """
             Connections are spread over the endpoints; on each, --streams calls are outstanding at
-            a time, the next one as soon as one is answered (or --rate a second). range, txn and
-            lease first make the keys or leases that they need. watch puts --streams watches of one
+            a time, the next one as soon as one is answered (or --rate a second). range, mixed, txn
+            and lease first make the keys or leases that they need. mixed reads and writes on the
+            same connections. watch puts --streams watches of one
             prefix on each connection and counts the events that --writers writes cause. One event
             loop does it all; its own share of the processors is part of the result.
 
             tasks registers --connections agents without processes, has one framework fill each of
             them with --streams tasks, and holds all for --duration: kill the leader meanwhile.
             agents does so without the framework: services, or what you start, find that room.
+            allocator asks no servers: it measures the allocator for so many agents and tasks.
 
             The keys lie under /bench/ and /bench-watch/ and stay; leases live for an hour.
 
             EXAMPLES:
               keelson bench --target put --connections 100 --streams 10 --total 200000
               keelson bench --target put --connections 1 --streams 1 --duration 10s -o json
+              keelson bench --target mixed --connections 1000 --streams 1 --duration 10s
+              keelson bench --target range --range-keys 1000 --connections 8 --streams 1 --total 800
               keelson bench --target watch --connections 10 --streams 100 --total 1000
               keelson bench --target tasks --connections 1000 --streams 20 --duration 30s
             """)
 
-    @Option(help: "put, range, range-serializable, txn, watch, lease, tasks or agents.")
+    @Option(
+        help: """
+            put, range, range-serializable, mixed, txn, watch, lease, tasks, agents or allocator.
+            """)
     var target = BenchTarget.put
 
     @Option(help: "Connections, or agents.")
@@ -64,6 +71,21 @@ struct BenchCommand: AsyncParsableCommand {
     @Flag(help: "Take the keys in their order instead of at random.")
     var sequential = false
 
+    @Option(help: "Keys that each read asks for, in one range.")
+    var rangeKeys = 1
+
+    @Option(help: "How many of a hundred calls of the target mixed read.")
+    var reads = 80
+
+    @Flag(help: "An earlier run made the keys, or the leases from --first-lease on.")
+    var prepared = false
+
+    @Option(help: "The id of the first lease, a number; without it ids that are new.")
+    var firstLease: Int64?
+
+    @Option(help: "In JSON, count for each span of this length: a number with ms, s, m or h.")
+    var interval: TimeSpan?
+
     @Option(help: "Outstanding writes of the target watch.")
     var writers = 10
 
@@ -83,6 +105,15 @@ struct BenchCommand: AsyncParsableCommand {
         try check("--value-bytes", valueBytes, (target == .watch ? 8 : 0)...(64 << 20))
         try check("--key-count", keyCount, 1...min(RequestTemplate.keysMax, 1 << 31))
         try check("--writers", writers, 1...10_000)
+        try check("--range-keys", rangeKeys, 1...min(keyCount, BenchCommand.rangeKeysMax))
+        try check("--reads", reads, 0...100)
+        try check("--first-lease", Int(firstLease ?? 1), 1...(1 << 62))
+        if prepared, target == .lease, firstLease == nil {
+            throw ValidationError("--prepared needs to know which leases: add --first-lease.")
+        }
+        if let interval, interval.duration < .milliseconds(1) {
+            throw ValidationError("--interval must be 1 ms or more.")
+        }
         if let rate, !(rate >= 1 && rate <= 100_000_000) {
             throw ValidationError("--rate must be from 1 to 100000000, not \(rate).")
         }
@@ -90,6 +121,8 @@ struct BenchCommand: AsyncParsableCommand {
             throw ValidationError("--total and --duration exclude each other.")
         }
     }
+
+    private static let rangeKeysMax = 1_000_000
 
     private func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
         guard range ~= value else {
@@ -100,6 +133,7 @@ struct BenchCommand: AsyncParsableCommand {
 
     func run() async throws {
         if target == .tasks || target == .agents { return try await runTasks() }
+        if target == .allocator { return try runAllocator() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let runner = BenchRunner(plan: try await makePlan(), loop: group.next())
         let progress = isatty(STDERR_FILENO) == 1 ? Task { await show(runner) } : nil
@@ -144,6 +178,16 @@ struct BenchCommand: AsyncParsableCommand {
         output.flush()
     }
 
+    private func runAllocator() throws {
+        let report = try AllocatorLoad(agentCount: connections, tasksPerAgent: streams).run()
+        var output = Output()
+        switch cluster.format {
+        case .json: output.line(report.json)
+        case .text: report.print(to: &output)
+        }
+        output.flush()
+    }
+
     private func makePlan() async throws -> BenchPlan {
         var endpoints = try cluster.parsedEndpoints()
         if leaderOnly {
@@ -167,7 +211,9 @@ struct BenchCommand: AsyncParsableCommand {
             durationNanoseconds: duration.map { UInt64($0.duration.milliseconds * 1e6) },
             warmUpCount: warmUp ?? (target == .watch ? 10 : max(2 * outstanding, 1000)),
             rate: rate, valueByteCount: valueBytes, keyCount: keyCount, isSequential: sequential,
-            writerCount: writers,
+            rangeKeyCount: rangeKeys, readPercent: reads, isPrepared: prepared,
+            firstLease: firstLease, writerCount: writers,
+            intervalNanoseconds: interval.map { UInt64($0.duration.milliseconds * 1e6) },
             stallNanoseconds: UInt64(max(cluster.timeout.duration.milliseconds, 1) * 1e6),
             seed: seed)
     }

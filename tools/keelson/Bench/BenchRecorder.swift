@@ -41,6 +41,11 @@ struct BenchRecorder: Sendable {
     private(set) var failures: [Failure: Int] = [:]
     private(set) var failureCount = 0
     private(set) var completedCount = 0
+    /// Bytes of all answers, or events, that were counted with their size.
+    private(set) var byteCount = 0
+    /// What succeeded in each interval since the start; without those behind the last success.
+    private(set) var countsPerInterval: [Int] = []
+    private let intervalNanoseconds: UInt64?
     /// Nanoseconds in which nothing succeeded, at most.
     private(set) var longestGap: UInt64 = 0
     private(set) var start: UInt64
@@ -53,17 +58,29 @@ struct BenchRecorder: Sendable {
     /// Failures of more kinds than this are counted together.
     private static let failureKindsMax = 100
 
-    init(now: UInt64) {
+    init(now: UInt64, intervalNanoseconds: UInt64? = nil) {
         start = now
         lastSuccess = now
+        self.intervalNanoseconds = intervalNanoseconds
     }
 
-    mutating func succeeded(now: UInt64, latency: UInt64) {
+    mutating func succeeded(now: UInt64, latency: UInt64, byteCount: Int = 0) {
         completedCount += 1
+        self.byteCount += byteCount
+        if let intervalNanoseconds { count(now: now, intervalNanoseconds) }
         _ = histogram.record(min(latency, 3_600_000_000_000))
         let gap = now &- lastSuccess
         if gap > longestGap { longestGap = gap }
         lastSuccess = now
+    }
+
+    private mutating func count(now: UInt64, _ interval: UInt64) {
+        let place = Int((now &- start) / interval)
+        if place >= countsPerInterval.count {
+            let missing = place + 1 - countsPerInterval.count
+            countsPerInterval.append(contentsOf: repeatElement(0, count: missing))
+        }
+        countsPerInterval[place] += 1
     }
 
     mutating func failed(_ code: RPCCode, _ message: String, count: Int = 1) {
@@ -79,12 +96,4 @@ struct BenchRecorder: Sendable {
         elapsedSeconds = Double(now &- start) / 1e9
         processorSeconds = ProcessUsage.now().seconds - usageAtStart.seconds
     }
-}
-
-/// The monotonic clock in nanoseconds.
-@inline(__always)
-func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }

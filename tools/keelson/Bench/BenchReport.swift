@@ -18,6 +18,11 @@ struct BenchReport: Sendable {
     private static let quantiles: [(name: String, percent: Double)] = [
         ("p50", 50), ("p90", 90), ("p99", 99), ("p99.9", 99.9),
     ]
+    /// Enough of them for a curve.
+    private static let percents = [
+        0, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97.5, 98, 99, 99.25, 99.5, 99.75,
+        99.9, 99.95, 99.99, 99.995, 99.999, 100,
+    ]
 
     private var perSecond: Double {
         recorder.elapsedSeconds > 0
@@ -29,6 +34,10 @@ struct BenchReport: Sendable {
         recorder.elapsedSeconds > 0
             ? recorder.processorSeconds / recorder.elapsedSeconds
                 / Double(ProcessUsage.processorCount) : 0
+    }
+
+    private var bytesPerSecond: Double {
+        recorder.elapsedSeconds > 0 ? Double(recorder.byteCount) / recorder.elapsedSeconds : 0
     }
 
     private var microsecondsPerCall: Double {
@@ -59,6 +68,10 @@ struct BenchReport: Sendable {
             output.line(
                 "writes      \(fixed(Double(writes.completedCount) / writes.elapsedSeconds, 0))/s"
                     + ", mean \(fixed(writes.histogram.mean / 1000, 0)) µs")
+        }
+        if plan.rangeKeyCount > 1 {
+            let megabytes = fixed(bytesPerSecond / 1e6, 1)
+            output.line("answers     \(megabytes) MB/s, \(plan.rangeKeyCount) keys each")
         }
         var latencies = "mean \(fixed(recorder.histogram.mean / 1000, 0))"
         for quantile in BenchReport.quantiles {
@@ -91,6 +104,15 @@ struct BenchReport: Sendable {
 
     // MARK: - JSON
 
+    /// Pairs of a percentage and microseconds.
+    private var quantiles: JSONValue {
+        .array(
+            BenchReport.percents.map { percent in
+                let value = recorder.histogram.valueAtPercentile(percent)
+                return .array([.number(percent), .number(Double(value) / 1000)])
+            })
+    }
+
     var json: JSONValue {
         var latency: [(String, JSONValue)] = [("mean", .number(recorder.histogram.mean / 1000))]
         for quantile in BenchReport.quantiles {
@@ -108,7 +130,10 @@ struct BenchReport: Sendable {
             ("seconds", .number(recorder.elapsedSeconds)),
             ("completed", .integer(Int64(recorder.completedCount))),
             ("per_second", .number(perSecond)),
+            ("answer_bytes", .integer(Int64(recorder.byteCount))),
+            ("answer_bytes_per_second", .number(bytesPerSecond)),
             ("latency_us", .object(latency)),
+            ("quantiles_us", quantiles),
             ("longest_pause_ms", .number(Double(recorder.longestGap) / 1e6)),
             ("cpu_seconds", .number(recorder.processorSeconds)),
             ("cpu_share", .number(processorShare)),
@@ -126,6 +151,11 @@ struct BenchReport: Sendable {
                     })
             ),
         ]
+        if let interval = plan.intervalNanoseconds {
+            members.append(("interval_ms", .number(Double(interval) / 1e6)))
+            members.append(
+                ("per_interval", .array(recorder.countsPerInterval.map { .integer(Int64($0)) })))
+        }
         if let writes {
             members.append(
                 (

@@ -1,4 +1,5 @@
 internal import KeelsonClient
+internal import Measuring
 internal import NIOCore
 internal import NIOPosix
 internal import Primitives
@@ -22,7 +23,9 @@ final class BenchRunner: @unchecked Sendable {
     init(plan: BenchPlan, loop: any EventLoop) {
         self.plan = plan
         self.loop = loop
-        driver = LoadDriver(loop: loop, stallNanoseconds: plan.stallNanoseconds)
+        driver = LoadDriver(
+            loop: loop, stallNanoseconds: plan.stallNanoseconds,
+            intervalNanoseconds: plan.intervalNanoseconds)
         endpoints = plan.endpoints.map { endpoint in
             BenchPlace(
                 host: endpoint.host, port: endpoint.port,
@@ -43,10 +46,10 @@ final class BenchRunner: @unchecked Sendable {
     func run() -> EventLoopFuture<BenchReport> {
         loop.flatSubmit {
             switch self.plan.target {
-            case .put, .range, .rangeSerializable, .txn: self.runUnary()
+            case .put, .range, .rangeSerializable, .mixed, .txn: self.runUnary()
             case .lease: self.runLeases()
             case .watch: self.runWatches()
-            case .tasks, .agents:
+            case .tasks, .agents, .allocator:
                 self.loop.makeFailedFuture(Failure(.failed, "tasks are a load of their own"))
             }
         }
@@ -56,8 +59,14 @@ final class BenchRunner: @unchecked Sendable {
 
     private func runUnary() -> EventLoopFuture<BenchReport> {
         let fill = source(.put, isSequential: true)
-        let needsKeys = plan.target != .put
-        let measured = source(plan.target, isSequential: plan.isSequential)
+        let needsKeys = plan.target != .put && !plan.isPrepared
+        let measured: any MessageSource =
+            plan.target == .mixed
+            ? MixedSource(
+                reads: source(.range, isSequential: plan.isSequential),
+                writes: source(.put, isSequential: plan.isSequential),
+                readPercent: plan.readPercent, random: SplitMix64(seed: random.next()))
+            : source(plan.target, isSequential: plan.isSequential)
         let lanes = makeLanes(plan.connectionCount, source: needsKeys ? fill : measured)
         return connect(lanes).flatMap {
             guard needsKeys else { return self.loop.makeSucceededVoidFuture() }
@@ -74,7 +83,7 @@ final class BenchRunner: @unchecked Sendable {
 
     private func runLeases() -> EventLoopFuture<BenchReport> {
         // Ids that no earlier run has used: from the clock, and below 2^62.
-        let firstID = Int64(monotonicNanoseconds() & 0x3FFF_FFFF) << 31
+        let firstID = plan.firstLease ?? Int64(monotonicNanoseconds() & 0x3FFF_FFFF) << 31
         let granting = makeLanes(plan.connectionCount, source: LeaseGrantSource(firstID: firstID))
         let lanes = (0..<plan.connectionCount).map { number in
             LeaseLane(
@@ -84,7 +93,8 @@ final class BenchRunner: @unchecked Sendable {
                 random: SplitMix64(seed: random.next()))
         }
         return connect(granting).flatMap {
-            self.fill(granting, count: self.plan.keyCount)
+            guard !self.plan.isPrepared else { return self.loop.makeSucceededVoidFuture() }
+            return self.fill(granting, count: self.plan.keyCount)
         }.flatMap {
             for lane in granting { lane.close() }
             return self.connect(lanes)
@@ -97,7 +107,9 @@ final class BenchRunner: @unchecked Sendable {
     }
 
     private func runWatches() -> EventLoopFuture<BenchReport> {
-        let watches = WatchLoad(loop: loop, stallNanoseconds: plan.stallNanoseconds)
+        let watches = WatchLoad(
+            loop: loop, stallNanoseconds: plan.stallNanoseconds,
+            intervalNanoseconds: plan.intervalNanoseconds)
         self.watches = watches
         let writers = makeLanes(1, source: source(.watch, isSequential: plan.isSequential))
         return watches.open(
@@ -139,14 +151,24 @@ final class BenchRunner: @unchecked Sendable {
         }
     }
 
-    private func connect(_ lanes: [some ReconnectingLane]) -> EventLoopFuture<Void> {
-        EventLoopFuture.andAllSucceed(lanes.map { $0.connect() }, on: loop)
+    private func connect<Lane: ReconnectingLane>(_ lanes: [Lane]) -> EventLoopFuture<Void> {
+        connect(lanes[...])
+    }
+
+    private func connect<Lane: ReconnectingLane>(
+        _ lanes: ArraySlice<Lane>
+    ) -> EventLoopFuture<Void> {
+        let first = lanes.prefix(BenchPlan.openingsMax)
+        let rest = lanes.dropFirst(BenchPlan.openingsMax)
+        let connected = EventLoopFuture.andAllSucceed(first.map { $0.connect() }, on: loop)
+        return rest.isEmpty ? connected : connected.flatMap { self.connect(rest) }
     }
 
     /// Makes what the run needs. A failure here ends the run: what it measured would mean nothing.
     private func fill(_ lanes: [UnaryLane], count: Int) -> EventLoopFuture<Void> {
         driver.run(
-            lanes, slotsPerLane: BenchPlan.fillStreamsPerConnection, count: count,
+            Array(lanes.prefix(BenchPlan.fillConnectionsMax)),
+            slotsPerLane: BenchPlan.fillStreamsPerConnection, count: count,
             durationNanoseconds: nil
         ).flatMapThrowing { recorder in
             guard let failure = recorder.failures.keys.first else { return }
@@ -169,12 +191,15 @@ final class BenchRunner: @unchecked Sendable {
     }
 
     private func source(_ target: BenchTarget, isSequential: Bool) -> KeyedSource {
-        let chooser = KeyChooser(keyCount: plan.keyCount, isSequential: isSequential)
+        let isRead = target == .range || target == .rangeSerializable
+        let keysBehind = isRead ? plan.rangeKeyCount - 1 : 0
+        let chooser = KeyChooser(
+            keyCount: plan.keyCount - keysBehind, isSequential: isSequential)
         let generator = SplitMix64(seed: random.next())
         let size = plan.valueByteCount
         let prefix = BenchRunner.prefix
         switch target {
-        case .put, .lease, .tasks, .agents:
+        case .put, .mixed, .lease, .tasks, .agents, .allocator:
             return KeyedSource(
                 path: "/etcdserverpb.KV/Put",
                 template: .put(prefix: prefix, valueByteCount: size), chooser: chooser,
@@ -187,9 +212,12 @@ final class BenchRunner: @unchecked Sendable {
         case .range, .rangeSerializable:
             return KeyedSource(
                 path: "/etcdserverpb.KV/Range",
-                template: .range(prefix: prefix, serializable: target == .rangeSerializable),
+                template: .range(
+                    prefix: prefix, keyCount: plan.rangeKeyCount,
+                    serializable: target == .rangeSerializable),
                 chooser: chooser, values: nil, valueByteCount: 0, random: generator,
-                answerBytesMin: size + prefix.utf8.count + RequestTemplate.digitCount)
+                answerBytesMin: plan.rangeKeyCount
+                    * (size + prefix.utf8.count + RequestTemplate.digitCount))
         case .txn:
             return KeyedSource(
                 path: "/etcdserverpb.KV/Txn",

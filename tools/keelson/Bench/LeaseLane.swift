@@ -5,7 +5,7 @@ internal import RPC
 /// Makes the leases that are then renewed. Confined to one event loop, hence
 /// `@unchecked Sendable`.
 final class LeaseGrantSource: MessageSource, @unchecked Sendable {
-    let path = "/etcdserverpb.Lease/LeaseGrant"
+    let paths = ["/etcdserverpb.Lease/LeaseGrant"]
     private let firstID: Int64
     private var count: Int64 = 0
     /// Seconds; longer than any run, so that only renewals are measured.
@@ -13,15 +13,15 @@ final class LeaseGrantSource: MessageSource, @unchecked Sendable {
 
     init(firstID: Int64) { self.firstID = firstID }
 
-    func nextMessage() -> [UInt8] {
+    func nextCall() -> (method: Int, message: [UInt8]) {
         var writer = ProtobufWriter(capacity: 24)
         writer.field(1, LeaseGrantSource.timeToLiveSeconds)
         writer.field(2, firstID + count)
         count += 1
-        return writer.bytes
+        return (0, writer.bytes)
     }
 
-    func complaint(about answer: [UInt8]) -> String? { nil }
+    func complaint(about answer: [UInt8], of method: Int) -> String? { nil }
 }
 
 /// Renewals on streams that stay open, one stream for each slot.

@@ -1,3 +1,4 @@
+internal import Measuring
 internal import NIOCore
 internal import RPC
 
@@ -28,13 +29,15 @@ final class LoadDriver: @unchecked Sendable {
     private var rateTask: RepeatedTask?
     private var scheduledCount = 0
     private var lastAnswer: UInt64 = 0
-    private var stallNanoseconds: UInt64
+    private let stallNanoseconds: UInt64
+    private let intervalNanoseconds: UInt64?
     private var timer: Scheduled<Void>?
     private var watchdog: RepeatedTask?
 
-    init(loop: any EventLoop, stallNanoseconds: UInt64) {
+    init(loop: any EventLoop, stallNanoseconds: UInt64, intervalNanoseconds: UInt64? = nil) {
         self.loop = loop
         self.stallNanoseconds = stallNanoseconds
+        self.intervalNanoseconds = intervalNanoseconds
         recorder = BenchRecorder(now: monotonicNanoseconds())
     }
 
@@ -55,7 +58,8 @@ final class LoadDriver: @unchecked Sendable {
         let promise = loop.makePromise(of: BenchRecorder.self)
         self.promise = promise
         isRunning = true
-        recorder = BenchRecorder(now: monotonicNanoseconds())
+        recorder = BenchRecorder(
+            now: monotonicNanoseconds(), intervalNanoseconds: intervalNanoseconds)
         lastAnswer = recorder.start
         if let durationNanoseconds {
             timer = loop.scheduleTask(in: .nanoseconds(Int64(durationNanoseconds))) {
@@ -78,9 +82,11 @@ final class LoadDriver: @unchecked Sendable {
         return promise.futureResult
     }
 
-    /// A call has ended. `failure` is nil when it succeeded.
+    /// A call has ended. `failure` is nil when it succeeded, with an answer of `byteCount` bytes.
     @inline(__always)
-    func finished(lane: Int, slot: Int, _ failure: (code: RPCCode, message: String)?) {
+    func finished(
+        lane: Int, slot: Int, _ failure: (code: RPCCode, message: String)?, byteCount: Int = 0
+    ) {
         let now = monotonicNanoseconds()
         let index = lane * slotsPerLane + slot
         guard isRunning, index < startedAt.count else { return }
@@ -89,7 +95,8 @@ final class LoadDriver: @unchecked Sendable {
         if let failure {
             recorder.failed(failure.code, failure.message)
         } else {
-            recorder.succeeded(now: now, latency: now &- startedAt[index])
+            recorder.succeeded(
+                now: now, latency: now &- startedAt[index], byteCount: byteCount)
         }
         if rate == nil, failure == nil {
             start(index, now)

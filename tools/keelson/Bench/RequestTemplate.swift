@@ -41,10 +41,15 @@ struct RequestTemplate {
         return RequestTemplate(putMessage(key, value), key: key, value: value)
     }
 
-    static func range(prefix: String, serializable: Bool) -> RequestTemplate {
+    /// Reads `keyCount` keys of the prefix, from the patched one on.
+    static func range(prefix: String, keyCount: Int, serializable: Bool) -> RequestTemplate {
         let (key, _) = placeholders(prefix, 0)
         var writer = ProtobufWriter()
         writer.field(1, key)
+        if keyCount > 1, let last = prefix.utf8.last {
+            writer.field(2, Array(prefix.utf8.dropLast()) + [last + 1])
+            writer.field(3, Int64(keyCount))
+        }
         writer.field(7, serializable)
         return RequestTemplate(writer.bytes, key: key, value: [])
     }

@@ -69,18 +69,22 @@ class ReconnectingLane: @unchecked Sendable {
 
 /// Makes the messages of unary calls.
 protocol MessageSource: AnyObject, Sendable {
-    var path: String { get }
-    func nextMessage() -> [UInt8]
+    /// The methods that it calls, ``UnaryLane/methodsMax`` at most. Elsewhere a method is its
+    /// place in here.
+    var paths: [String] { get }
+    func nextCall() -> (method: Int, message: [UInt8])
     /// What is wrong with an answer whose status is OK, or nil.
-    func complaint(about answer: [UInt8]) -> String?
+    func complaint(about answer: [UInt8], of method: Int) -> String?
 }
 
 /// Unary calls on one connection.
 final class UnaryLane: ReconnectingLane, LoadLane, RPCResponseSink, @unchecked Sendable {
     private let number: Int
     private let driver: LoadDriver
-    var source: any MessageSource { didSet { method = client?.method(source.path) } }
-    private var method: RPCMethod?
+    var source: any MessageSource { didSet { if let client { learnMethods(client) } } }
+    private var methods: [RPCMethod] = []
+    /// So that a call's tag has room for its method beside its slot.
+    static let methodsMax = 2
 
     init(
         number: Int, driver: LoadDriver, endpoints: [BenchPlace], first: Int,
@@ -93,23 +97,32 @@ final class UnaryLane: ReconnectingLane, LoadLane, RPCResponseSink, @unchecked S
     }
 
     override func connected(_ client: RPCClient) {
-        method = client.method(source.path)
+        learnMethods(client)
         driver.laneIsReady(number)
     }
 
+    private func learnMethods(_ client: RPCClient) {
+        methods = source.paths.map { client.method($0) }
+        invariant(methods.count <= UnaryLane.methodsMax, "a source has few methods")
+    }
+
     func start(slot: Int) -> Bool {
-        guard let client, let method, client.isUsable else { return false }
-        client.unary(method, source.nextMessage(), tag: slot, to: self)
+        guard let client, client.isUsable else { return false }
+        let call = source.nextCall()
+        client.unary(
+            methods[call.method], call.message, tag: slot * UnaryLane.methodsMax + call.method,
+            to: self)
         return true
     }
 
     func completed(tag: Int, status: RPCStatus, message: [UInt8]) {
+        let (slot, method) = tag.quotientAndRemainder(dividingBy: UnaryLane.methodsMax)
         if status.code != .ok {
-            driver.finished(lane: number, slot: tag, (status.code, status.message))
-        } else if let complaint = source.complaint(about: message) {
-            driver.finished(lane: number, slot: tag, (.unknown, complaint))
+            driver.finished(lane: number, slot: slot, (status.code, status.message))
+        } else if let complaint = source.complaint(about: message, of: method) {
+            driver.finished(lane: number, slot: slot, (.unknown, complaint))
         } else {
-            driver.finished(lane: number, slot: tag, nil)
+            driver.finished(lane: number, slot: slot, nil, byteCount: message.count)
         }
     }
 }

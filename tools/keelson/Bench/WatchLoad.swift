@@ -1,3 +1,4 @@
+internal import Measuring
 internal import NIOCore
 internal import Primitives
 internal import RPC
@@ -17,10 +18,12 @@ final class WatchLoad: @unchecked Sendable {
     private var promise: EventLoopPromise<BenchRecorder>?
     private var watchdog: RepeatedTask?
     private let stallNanoseconds: UInt64
+    private let intervalNanoseconds: UInt64?
 
-    init(loop: any EventLoop, stallNanoseconds: UInt64) {
+    init(loop: any EventLoop, stallNanoseconds: UInt64, intervalNanoseconds: UInt64?) {
         self.loop = loop
         self.stallNanoseconds = stallNanoseconds
+        self.intervalNanoseconds = intervalNanoseconds
     }
 
     var watchCount: Int { lanes.reduce(0) { $0 + $1.watchCount } }
@@ -40,7 +43,10 @@ final class WatchLoad: @unchecked Sendable {
     func close() { for lane in lanes { lane.close() } }
 
     /// Forgets what was counted and counts anew.
-    func restart() { recorder = BenchRecorder(now: monotonicNanoseconds()) }
+    func restart() {
+        recorder = BenchRecorder(
+            now: monotonicNanoseconds(), intervalNanoseconds: intervalNanoseconds)
+    }
 
     /// Waits until every watch has seen `writeCount` writes since ``restart()``.
     func waitForEvents(ofWrites writeCount: Int) -> EventLoopFuture<BenchRecorder> {

@@ -7,7 +7,7 @@ struct EndpointCommand: AsyncParsableCommand {
         abstract: "Ask each endpoint how it is: etcdctl's names for health, status and hash.",
         discussion: """
             EXAMPLES:
-              keelson endpoint health
+              keelson endpoint health --cluster
               keelson endpoint status --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379
               keelson endpoint hash --rev 1000
             """,
@@ -24,13 +24,14 @@ struct HashCommand: AsyncParsableCommand {
 
             EXAMPLES:
               keelson hash --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379
-              keelson hash --rev 1000 -o json
+              keelson hash --cluster --rev 1000 -o json
             """,
         aliases: ["hashkv"])
 
     @Option(name: .customLong("rev"), help: "Up to this revision; 0 for the newest.")
     var revision: Int64 = 0
 
+    @OptionGroup var whom: WhomToAsk
     @OptionGroup var cluster: ClusterOptions
 
     func validate() throws {
@@ -39,7 +40,7 @@ struct HashCommand: AsyncParsableCommand {
 
     func run() async throws {
         let revision = self.revision
-        let results = try await cluster.each { try await $0.hash(at: revision) }
+        let results = try await cluster.each(whom) { try await $0.hash(at: revision) }
         let answers = results.compactMap { result in
             (try? result.answer.get()).map { (result.endpoint, $0) }
         }

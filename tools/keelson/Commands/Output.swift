@@ -46,6 +46,11 @@ struct Output {
         }
     }
 
+    /// A line for whoever watches the command, not for whoever reads what it gives.
+    static func complain(_ text: String) {
+        writeAll(Array("keelson: \(text)\n".utf8), to: STDERR_FILENO)
+    }
+
     /// False if the reader is gone.
     @discardableResult
     static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {

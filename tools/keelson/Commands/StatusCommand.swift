@@ -13,14 +13,15 @@ struct StatusCommand: AsyncParsableCommand {
             or 69 if none answered.
 
             EXAMPLES:
-              keelson status
+              keelson status --cluster
               keelson status --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379 -o json
             """)
 
+    @OptionGroup var whom: WhomToAsk
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let results = try await cluster.each { try await $0.status() }
+        let results = try await cluster.each(whom) { try await $0.status() }
         let answers = results.compactMap { result in
             (try? result.answer.get()).map { (result.endpoint, $0) }
         }
@@ -83,13 +84,15 @@ struct HealthCommand: AsyncParsableCommand {
             committed. The exit status is 1 if one is not healthy, 69 if none is.
 
             EXAMPLES:
+              keelson health --cluster
               keelson health --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379
             """)
 
+    @OptionGroup var whom: WhomToAsk
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let results = try await cluster.each { client in
+        let results = try await cluster.each(whom) { client in
             let clock = ContinuousClock()
             let start = clock.now
             var options = GetOptions()
@@ -132,57 +135,6 @@ struct HealthCommand: AsyncParsableCommand {
         }
         output.flush()
         try results.throwIfAnyFailed()
-    }
-}
-
-/// What one of several endpoints answered.
-struct EndpointAnswer<Answer: Sendable>: Sendable {
-    let endpoint: Endpoint
-    let answer: Result<Answer, ClusterError>
-}
-
-extension ClusterOptions {
-    /// Asks every endpoint at the same time, each through a client of its own; in their order.
-    func each<Answer: Sendable>(
-        _ body: @escaping @Sendable (Cluster) async throws -> Answer
-    ) async throws -> [EndpointAnswer<Answer>] {
-        let endpoints = try parsedEndpoints()
-        let clients = try endpoints.map { try makeCluster(endpoints: ["\($0)"]) }
-        return await withTaskGroup(of: (Int, Result<Answer, ClusterError>).self) { group in
-            for (index, client) in clients.enumerated() {
-                group.addTask {
-                    let result: Result<Answer, ClusterError>
-                    do { result = .success(try await body(client)) } catch {
-                        result = .failure(
-                            error as? ClusterError ?? ClusterError(.server, "\(error)"))
-                    }
-                    await client.shutdown()
-                    return (index, result)
-                }
-            }
-            var answers: [(Int, Result<Answer, ClusterError>)] = []
-            for await answer in group { answers.append(answer) }
-            return answers.sorted { $0.0 < $1.0 }.map {
-                EndpointAnswer(endpoint: endpoints[$0.0], answer: $0.1)
-            }
-        }
-    }
-}
-
-extension Array {
-    /// Ends the command in the way that the worst answer demands.
-    func throwIfAnyFailed<Answer>() throws where Element == EndpointAnswer<Answer> {
-        let failures = compactMap { element -> (Endpoint, ClusterError)? in
-            if case .failure(let error) = element.answer { return (element.endpoint, error) }
-            return nil
-        }
-        guard let first = failures.first else { return }
-        let status: Failure.Status = failures.count == count ? Failure(first.1).status : .failed
-        let text = failures.map { "\($0.0) failed: \($0.1.message)" }
-            .joined(separator: "\nkeelson: ")
-        throw Failure(
-            status, text,
-            advice: "check that the servers run and that --endpoints names them")
     }
 }
 

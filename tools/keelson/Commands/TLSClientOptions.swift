@@ -11,7 +11,8 @@ internal import KeelsonClient
 struct TLSClientOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The CA of the servers' certificates, in PEM; without it, those that the system trusts."
+            "The CA of the servers' and agents' certificates, in PEM; without it, those that the"
+                + " system trusts."
                 + " KEELSON_CACERT sets it too.", valueName: "file"))
     var cacert: String?
 

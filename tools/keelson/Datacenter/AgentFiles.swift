@@ -1,4 +1,5 @@
 internal import Foundation
+internal import KeelsonClient
 internal import StateMachine
 
 #if canImport(Glibc)
@@ -9,12 +10,18 @@ internal import StateMachine
 
 /// The files that an agent serves.
 struct AgentFiles {
+    private let id: String
+    private let cluster: Cluster
     private let place: HTTPPlace
     private let timeout: Duration
 
     /// Nil where the agent says of no place that can be asked.
-    init?(_ agent: AgentRecord, timeout: Duration) {
-        guard let place = HTTPPlace(url: agent.url) else { return nil }
+    /// - Parameter cluster: whose user looks, with the CAs and the certificate of its client.
+    init?(_ agent: AgentRecord, of cluster: Cluster, timeout: Duration) {
+        guard var place = HTTPPlace(url: agent.url) else { return nil }
+        place.tls = cluster.options.tls
+        id = "\(agent.id)"
+        self.cluster = cluster
         self.place = place
         self.timeout = timeout
     }
@@ -51,9 +58,12 @@ struct AgentFiles {
         var allowed = CharacterSet.urlQueryAllowed
         allowed.remove(charactersIn: "&+=")
         let name = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
+        var place = place
+        place.authorization = try await cluster.authorization(forAgent: id, timeout: timeout)
         let answer = try await HTTPCall(
             "GET", "/files/read?path=\(name)&offset=\(offset)&length=\(length)"
         ).send(to: place, timeout: timeout)
+        if let refusal = answer.refusal(by: place) { throw refusal }
         guard answer.status == 200 else {
             throw Failure(.failed, "the agent at \(place) answers \(answer.text)")
         }

@@ -223,7 +223,8 @@ private final class HTTPAnswerReader: ChannelInboundHandler {
             fail(
                 Failure(
                     .failed, "\(place): \(text)",
-                    advice: "--cacert names the CA of the servers; --cert and --key, who calls"))
+                    advice:
+                        "--cacert names the CA of servers and agents; --cert and --key, who calls"))
         } else {
             fail(Failure(.unavailable, "\(place): \(text)"))
         }

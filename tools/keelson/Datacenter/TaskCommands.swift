@@ -77,7 +77,8 @@ struct TaskLogsCommand: AsyncParsableCommand {
     func run() async throws {
         try await cluster.withCluster { cluster in
             let (record, agent) = try await find(cluster)
-            guard let page = AgentFiles(agent, timeout: self.cluster.timeout.duration) else {
+            let timeout = self.cluster.timeout.duration
+            guard let page = AgentFiles(agent, of: cluster, timeout: timeout) else {
                 throw Failure(
                     .failed, "agent \(agent.id) serves no files",
                     advice: "start it with a --listen-url that can be reached from here")

@@ -246,7 +246,7 @@ private struct OneTaskRunner {
         guard let agent = pair.flatMap({ $0.value.withUnsafeBytes { AgentRecord($0) } }) else {
             return
         }
-        files = AgentFiles(agent, timeout: timeout)
+        files = AgentFiles(agent, of: cluster, timeout: timeout)
         directory =
             "slaves/\(id)/frameworks/\(framework.value)/executors/\(task.taskID.value)/runs/latest"
         say("\(task.name) runs on \(agent.message.hostname)")

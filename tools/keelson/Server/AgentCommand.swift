@@ -56,8 +56,8 @@ struct AgentRunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where this agent serves files of sandboxes, /state, /metrics and /health; none turns"
-                + " it off.", valueName: "url"))
+            "Where this agent serves files of sandboxes, /state, /metrics and /health, with http or"
+                + " https; none turns it off.", valueName: "url"))
     var listenUrl = "http://127.0.0.1:5051"
 
     @Option(
@@ -80,7 +80,16 @@ struct AgentRunCommand: AsyncParsableCommand {
                 + " too.", valueName: "name:password"))
     var user: String?
 
-    @OptionGroup(title: "TLS") var tls: TLSClientOptions
+    @Flag(
+        help: """
+            Executors must send the token that they get in MESOS_EXECUTOR_AUTHENTICATION_TOKEN; \
+            pymesos does not.
+            """)
+    var authenticateHttpExecutors = false
+
+    @OptionGroup(title: "TLS towards the servers") var tls: TLSClientOptions
+
+    @OptionGroup(title: "TLS of --listen-url") var portTLS: AgentTLSOptions
 
     @Option(
         help: ArgumentHelp(
@@ -90,7 +99,7 @@ struct AgentRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try AgentFlags(self).settings()
-        let status = await AgentRun.run(settings.session, listen: settings.listen)
+        let status = await AgentRun.run(settings)
         if status != 0 { throw ExitCode(status) }
     }
 }

@@ -1,5 +1,6 @@
 internal import Agent
 internal import AgentLogic
+internal import ControlPlane
 internal import Foundation
 internal import KeelsonClient
 internal import StateMachine
@@ -15,7 +16,9 @@ struct AgentFlags {
     struct Settings {
         var session: AgentSession.Settings
         /// Nil: the agent serves nothing.
-        var listen: (host: String, port: Int)?
+        var listen: ServiceURL?
+        /// Of ``listen``.
+        var tls = TLSFlags(.agent)
     }
 
     private let command: AgentRunCommand
@@ -52,7 +55,18 @@ struct AgentFlags {
             throw Failure(.usage, "--file-roots: '\(root)' does not begin with a slash")
         }
         session.runner.fetcher = FileFetcher(roots: roots)
-        return Settings(session: session, listen: listen)
+        session.authenticatesExecutors = command.authenticateHttpExecutors
+        return Settings(session: session, listen: listen, tls: portTLS())
+    }
+
+    private func portTLS() -> TLSFlags {
+        var flags = TLSFlags(.agent)
+        flags.certificatePath = command.portTLS.certFile
+        flags.keyPath = command.portTLS.keyFile
+        flags.trustedCAPath = command.portTLS.trustedCaFile
+        flags.asksForCertificates = command.portTLS.clientCertAuth
+        flags.revocationListPath = command.portTLS.clientCrlFile
+        return flags
     }
 
     private func endpoints() throws -> [Endpoint] {
@@ -81,18 +95,19 @@ struct AgentFlags {
         throw Failure(.usage, "--resources '\(text)' offers nothing", advice: example)
     }
 
-    private func listen() throws -> (host: String, port: Int)? {
+    private func listen() throws -> ServiceURL? {
         if command.listenUrl == "none" { return nil }
         let refusal = Failure(
             .usage, "--listen-url '\(command.listenUrl)' cannot be used",
             advice: "an example: http://10.0.0.5:5051; none serves nothing")
-        guard let url = URL(string: command.listenUrl), url.scheme == "http",
-            let host = url.host(percentEncoded: false), !host.isEmpty,
+        guard let url = URL(string: command.listenUrl), let scheme = url.scheme,
+            ["http", "https"].contains(scheme), let host = url.host(percentEncoded: false),
+            !host.isEmpty,
             url.path.isEmpty || url.path == "/", url.query == nil
         else { throw refusal }
         let port = url.port ?? 5051
         guard (1...65_535).contains(port) else { throw refusal }
-        return (host, port)
+        return ServiceURL(scheme: scheme, host: host, port: port)
     }
 
     private func credentials() throws -> Credentials? {

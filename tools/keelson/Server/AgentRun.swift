@@ -1,7 +1,9 @@
 internal import Agent
 internal import AgentLogic
+internal import ControlPlane
 internal import Dispatch
 internal import Foundation
+internal import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import RPC
@@ -15,11 +17,15 @@ internal import RPC
 /// Runs an agent until a signal, or until the cluster or the disk says that it is over. Returns the
 /// process's exit status.
 enum AgentRun {
-    static func run(
-        _ settings: AgentSession.Settings, listen: (host: String, port: Int)?
-    ) async -> Int32 {
+    static func run(_ settings: AgentFlags.Settings) async -> Int32 {
         signal(SIGPIPE, SIG_IGN)
-        var settings = settings
+        let security: RPCSecurity?
+        do { security = try portSecurity(settings) } catch {
+            say("\(error)")
+            return Failure.Status.usage.rawValue
+        }
+        let listen = settings.listen
+        var settings = settings.session
         settings.log = { say($0) }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let session = AgentSession(settings: settings, loop: group.next())
@@ -27,8 +33,11 @@ enum AgentRun {
         let server = pages.server(eventLoop: group.next())
         if let listen {
             do {
-                let address = try await server.listen(host: listen.host, port: listen.port).get()
-                say("files, state and metrics of this agent are served on \(address)")
+                let address = try await server.listen(
+                    host: listen.host, port: listen.port, security: security
+                ).get()
+                let how = security == nil ? "" : ", with TLS"
+                say("files, state and metrics of this agent are served on \(address)\(how)")
             } catch {
                 say("cannot listen on \(listen.host):\(listen.port): \(error)")
                 session.stop()
@@ -48,6 +57,14 @@ enum AgentRun {
         let end = try? await session.end.get()
         try? await server.shutdown(gracePeriod: .milliseconds(200)).get()
         return status(of: end)
+    }
+
+    private static func portSecurity(
+        _ settings: AgentFlags.Settings
+    ) throws(ConfigurationError) -> RPCSecurity? {
+        guard let url = settings.listen else { return nil }
+        let logger = Logger(label: "keelson agent") { StreamLogHandler.standardError(label: $0) }
+        return try settings.tls.agentSecurity(url, logger: logger)
     }
 
     private static func status(of end: AgentSession.End?) -> Int32 {

@@ -76,6 +76,19 @@ struct ServerCommand: AsyncParsableCommand {
     var slowRequestLogThreshold: String?
     @Option(
         help: """
+            Where traces of requests go: a file, or the URL of an OpenTelemetry collector \
+            (http://127.0.0.1:4318). (default: nowhere)
+            """)
+    var traceExport: String?
+    @Option(
+        help: """
+            Requests in a million that are traced, of those whose caller does not say. \
+            (default: 0)
+            """)
+    var traceSamplingPerMillion: String?
+    @Option(help: "What traces call the server. (default: keelson)") var traceServiceName: String?
+    @Option(
+        help: """
             How users' tokens are made: simple, or \
             jwt,sign-method=ES256,pub-key=FILE,priv-key=FILE,ttl=5m. (default: simple)
             """)
@@ -83,6 +96,12 @@ struct ServerCommand: AsyncParsableCommand {
     @OptionGroup(title: "TLS of clients") var clientTLS: ClientTLSOptions
     @OptionGroup(title: "TLS of the datacenter's HTTP port") var httpTLS: HTTPTLSOptions
     @OptionGroup(title: "TLS between peers") var peerTLS: PeerTLSOptions
+    @Option(
+        help: """
+            The CA of agents' certificates, in PEM, for the dashboard, which shows their files. \
+            (default: --trusted-ca-file, or else what the system trusts)
+            """)
+    var agentTrustedCaFile: String?
     @Option(help: "TLS1.2 or TLS1.3. (default: TLS1.2)") var tlsMinVersion: String?
     @Option(help: "Years that certificates hold which the server makes. (default: 1)")
     var selfSignedCertValidity: String?

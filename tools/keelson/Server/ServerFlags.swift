@@ -83,6 +83,10 @@ struct ServerFlags {
         }
         if let level = value("--log-level", command.logLevel) { made.logLevel = level }
         if let token = value("--auth-token", command.authToken) { made.authToken = token }
+        if let target = value("--trace-export", command.traceExport) { made.traceExport = target }
+        if let name = value("--trace-service-name", command.traceServiceName) {
+            made.traceServiceName = name
+        }
         try setTLS(&made)
         return made
     }
@@ -97,6 +101,7 @@ struct ServerFlags {
             "--client-cert-allowed-hostname", client.clientCertAllowedHostname)
         made.clientTLS.revocationListPath = value("--client-crl-file", client.clientCrlFile)
         made.clientTLS.isAutomatic = try isOn("--auto-tls", client.autoTls)
+        made.agentTrustedCAPath = value("--agent-trusted-ca-file", command.agentTrustedCaFile)
         try setHTTPTLS(&made)
         let peer = command.peerTLS
         made.peerTLS.certificatePath = value("--peer-cert-file", peer.peerCertFile)
@@ -171,6 +176,11 @@ struct ServerFlags {
             "--slow-request-log-threshold", command.slowRequestLogThreshold)
         {
             made.slowRequestMilliseconds = number
+        }
+        if let number = try number(
+            "--trace-sampling-per-million", command.traceSamplingPerMillion)
+        {
+            made.traceSamplingPerMillion = number
         }
         if let number = try number("--replace-dead-member-after", command.replaceDeadMemberAfter) {
             made.replaceDeadSeconds = number

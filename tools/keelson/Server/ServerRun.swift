@@ -2,6 +2,7 @@ internal import ControlPlane
 internal import Dispatch
 internal import Foundation
 internal import Logging
+internal import Measuring
 internal import Replication
 internal import Synchronization
 

@@ -43,6 +43,19 @@ struct HTTPTLSOptions: ParsableArguments {
     var httpCrlFile: String?
 }
 
+/// The TLS flags of an agent's own port.
+struct AgentTLSOptions: ParsableArguments {
+    @Option(help: "The agent's certificate for https in --listen-url, in PEM.")
+    var certFile: String?
+    @Option(help: "The key of --cert-file, in PEM.") var keyFile: String?
+    @Flag(help: "Who connects must show a certificate that --trusted-ca-file has signed.")
+    var clientCertAuth = false
+    @Option(help: "The CA of those certificates, in PEM. Given, one must be shown.")
+    var trustedCaFile: String?
+    @Option(help: "Certificates that the CA has revoked, in PEM or DER.")
+    var clientCrlFile: String?
+}
+
 /// The TLS flags of the peer port, and of the connections that this server opens to its peers.
 struct PeerTLSOptions: ParsableArguments {
     @Option(help: "The server's certificate towards peers, as server and as client, in PEM.")

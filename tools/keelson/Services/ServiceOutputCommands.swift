@@ -30,7 +30,9 @@ struct ServiceLogsCommand: AsyncParsableCommand {
             while true {
                 let all = try await instances(of: path, client)
                 for (id, file, agent) in all {
-                    guard let files = AgentFiles(agent, timeout: cluster.timeout.duration),
+                    guard
+                        let files = AgentFiles(
+                            agent, of: client.cluster, timeout: cluster.timeout.duration),
                         let end = try? await files.size(file), end > printed[id] ?? 0
                     else { continue }
                     if last != id, all.count > 1 || !last.isEmpty {

@@ -2,7 +2,7 @@ package import API
 package import StateMachine
 
 /// What a request needs, before anything is done for it: the one table for everything that the
-/// HTTP port serves.
+/// HTTP port serves, and agents' ports.
 ///
 /// To be an agent takes leave to write agents, and to be a framework leave to write frameworks.
 /// What operators do to agents, frameworks and tasks ends tasks, or moves what they could have: it
@@ -83,6 +83,18 @@ extension DashboardRoute {
         case .live, .state: .needs(AccessNeed.readState + AccessNeed.readMaster)
         case .keys, .history, .changes: .byContent
         case .sandboxList, .sandboxRead: .needs(AccessNeed.read(.tasks, .launches))
+        }
+    }
+}
+
+/// Of an agent's own port: it asks for each request (``AgentPortService``).
+extension AgentPage {
+    package var needs: [AccessNeed] {
+        switch self {
+        // As sandboxes in the dashboard.
+        case .files: AccessNeed.read(.tasks, .launches)
+        case .state: AccessNeed.read(.agents, .tasks, .launches, .executors)
+        case .metrics: AccessNeed.readMaster
         }
     }
 }

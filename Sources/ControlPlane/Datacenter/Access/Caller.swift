@@ -35,6 +35,11 @@ struct AccessRefusal: Error, Equatable {
     static let notNow = AccessRefusal(
         status: 503, message: "This node cannot tell yet who may do what: nobody is known to lead")
 
+    static let noTicket = AccessRefusal(
+        status: 503,
+        message: "There is no ticket for agents' pages: no user with the role 'root' has a password"
+    )
+
     static func denied(_ caller: Caller, _ need: AccessNeed) -> AccessRefusal {
         let key = String(decoding: need.key.prefix(200), as: UTF8.self)
         let flag = need.isPrefix ? " --prefix" : ""

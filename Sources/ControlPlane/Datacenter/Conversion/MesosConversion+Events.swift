@@ -136,7 +136,7 @@ extension MesosConversion {
         message.attributes = info.attributes
         if info.hasDomain { message.domain = info.domain }
         if let place = ServicePlace(String(decoding: agent.url, as: UTF8.self)) {
-            message.url.scheme = "http"
+            message.url.scheme = place.isSecure ? "https" : "http"
             message.url.address = place.address
             message.url.path = "/slave(1)"
         }

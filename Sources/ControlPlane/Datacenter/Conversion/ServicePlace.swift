@@ -1,13 +1,17 @@
 internal import API
 
-/// Where something is served, from a URL that another process wrote: `http://host:port`.
+/// Where something is served, from a URL that another process wrote: `http://host:port`, or with
+/// https.
 struct ServicePlace: Equatable, Sendable {
     var host: String
     var port: Int
+    /// Whether it speaks TLS.
+    var isSecure: Bool
 
-    init(host: String, port: Int) {
+    init(host: String, port: Int, isSecure: Bool = false) {
         self.host = host
         self.port = port
+        self.isSecure = isSecure
     }
 
     /// Nil for what is no such URL. A host in brackets is an IPv6 address.
@@ -21,7 +25,8 @@ struct ServicePlace: Equatable, Sendable {
         var host = rest[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard !host.isEmpty else { return nil }
-        self.init(host: String(host), port: port)
+        self.init(
+            host: String(host), port: port, isSecure: url[..<separator.lowerBound] == "https")
     }
 
     /// As it stands in a URL.

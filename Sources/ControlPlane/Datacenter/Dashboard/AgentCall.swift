@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import RPC
 
 /// One GET to an agent's HTTP port, over a connection of its own, as a whole.
 enum AgentCall {
@@ -19,7 +20,12 @@ enum AgentCall {
     private static let connectSeconds: Int64 = 3
     private static let answerSeconds: Int64 = 10
 
-    static func get(_ target: String, from place: ServicePlace) async throws -> Answer {
+    /// - Parameters:
+    ///   - security: TLS; nil: plaintext.
+    ///   - authorization: what is shown of who asks.
+    static func get(
+        _ target: String, from place: ServicePlace, security: RPCSecurity?, authorization: String?
+    ) async throws -> Answer {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let answer = loop.makePromise(of: Answer.self)
         let deadline = loop.scheduleTask(in: .seconds(answerSeconds)) {
@@ -29,6 +35,7 @@ enum AgentCall {
             .connectTimeout(.seconds(connectSeconds))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try security?.addHandlers(channel)
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(AgentAnswerReader(answer))
                 }
@@ -40,6 +47,9 @@ enum AgentCall {
             var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: target)
             head.headers.add(name: "Host", value: place.authority)
             head.headers.add(name: "Connection", value: "close")
+            if let authorization {
+                head.headers.add(name: "Authorization", value: authorization)
+            }
             channel.write(HTTPClientRequestPart.head(head), promise: nil)
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
         }

@@ -1,5 +1,6 @@
 internal import API
 internal import HTTPTypes
+internal import RPC
 internal import StateMachine
 
 /// What a browser gets of the dashboard, the stream of events apart. Any node answers, from its
@@ -10,6 +11,8 @@ struct DashboardAPI: Sendable {
     let showsKeys: Bool
     /// Of this port, and supposedly of the other members'.
     let scheme: String
+    /// How agents are asked that speak TLS.
+    let agents: AgentTrust?
 
     func answer(
         _ route: DashboardRoute, _ request: SurfaceRequest
@@ -71,7 +74,15 @@ struct DashboardAPI: Sendable {
         guard let path = request.parameter("path"), !path.isEmpty else {
             throw MesosRefusal(400, "Expecting 'path=value' in the query")
         }
-        let url = try await access.run { $0.facade.table.agents[AgentID(id)]?.record.url }
+        let caller = request.caller
+        let (url, ticket) = try await access.run { desk in
+            (
+                desk.facade.table.agents[AgentID(id)]?.record.url,
+                Result { () throws(AccessRefusal) in
+                    try desk.facade.ticket(of: caller, forAgent: id)
+                }
+            )
+        }
         guard let url else { throw MesosRefusal(404, "There is no such agent") }
         guard let place = ServicePlace(String(decoding: url, as: UTF8.self)) else {
             throw MesosRefusal(404, "The agent serves no files")
@@ -83,17 +94,40 @@ struct DashboardAPI: Sendable {
             target += "&offset=\(max(-1, offset))"
             target += "&length=\(min(max(0, length), Self.readBytesMax))"
         }
-        let answer: AgentCall.Answer
-        do {
-            answer = try await AgentCall.get(target, from: place)
-        } catch {
-            throw MesosRefusal(502, "The agent at \(place.authority) does not answer")
-        }
+        let answer = try await ask(place, target, try ticket.get())
         guard answer.status == 200 else {
             let status = (400..<600).contains(answer.status) ? answer.status : 502
             throw MesosRefusal(status, String(decoding: answer.body.prefix(1_024), as: UTF8.self))
         }
         return DashboardAnswer.json(answer.body)
+    }
+
+    private func ask(
+        _ place: ServicePlace, _ target: String, _ ticket: String?
+    ) async throws -> AgentCall.Answer {
+        do {
+            var security: RPCSecurity?
+            if place.isSecure {
+                guard let agents else {
+                    throw MesosRefusal(502, "The agent speaks TLS, and this server does not")
+                }
+                security = try agents.security(for: place.host)
+            }
+            return try await AgentCall.get(
+                target, from: place, security: security,
+                authorization: ticket.map { AgentPort.scheme + $0 })
+        } catch let refusal as MesosRefusal {
+            throw refusal
+        } catch let error as TLSFileError {
+            throw MesosRefusal(502, "TLS with agents: \(error)")
+        } catch let status as RPCStatus {
+            throw MesosRefusal(
+                502,
+                "The agent at \(place.authority) is not asked: \(status.message). Agents'"
+                    + " certificates are verified with the CA of \(AgentTrust.flag)")
+        } catch {
+            throw MesosRefusal(502, "The agent at \(place.authority) does not answer")
+        }
     }
 }
 

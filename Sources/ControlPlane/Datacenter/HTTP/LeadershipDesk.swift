@@ -39,6 +39,8 @@ final class LeadershipDesk {
         }
     }
 
+    var isHere: Bool { current == .here }
+
     private var problem: String {
         switch facade.leadership {
         case .leading, .unknown: "No leader elected"

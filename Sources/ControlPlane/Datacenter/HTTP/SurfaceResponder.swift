@@ -186,7 +186,7 @@ final class SurfaceResponder: Sendable {
     private var dashboard: DashboardAPI {
         DashboardAPI(
             access: access, showsKeys: settings.showsKeys,
-            scheme: settings.security == nil ? "http" : "https")
+            scheme: settings.security == nil ? "http" : "https", agents: settings.agents)
     }
 
     private var operators: OperatorAPI {

@@ -19,6 +19,8 @@ package struct SurfaceSettings: Sendable {
     package var threadCount = 2
     /// TLS; nil: plaintext.
     package var security: RPCSecurity?
+    /// How agents are asked that speak TLS; nil: they are not.
+    package var agents: AgentTrust?
     /// Whether clients' keys are shown to whoever reaches this port: not where the client port lets
     /// in only those who have a certificate.
     package var showsKeys = true

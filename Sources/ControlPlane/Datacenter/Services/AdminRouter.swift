@@ -87,7 +87,7 @@ struct AdminRouter: Sendable {
             return .text(503, "Agent '\(id)' serves no pages")
         }
         let query = request.target.firstIndex(of: "?").map { request.target[$0...] } ?? ""
-        return .redirect(
-            to: place, path + query, scheme: settings.security == nil ? "" : "http:")
+        let scheme = place.isSecure ? "https:" : settings.security == nil ? "" : "http:"
+        return .redirect(to: place, path + query, scheme: scheme)
     }
 }

@@ -23,18 +23,31 @@ package struct ByteText: Hashable, Comparable, Sendable, CustomStringConvertible
     package static func compare(_ a: ByteText, _ b: ByteText) -> Int {
         let order = a.text.utf8.withContiguousStorageIfAvailable { left in
             b.text.utf8.withContiguousStorageIfAvailable { right in
-                let common = min(left.count, right.count)
-                var index = 0
-                while index < common {
-                    if left[index] != right[index] { return Int(left[index]) - Int(right[index]) }
-                    index += 1
-                }
-                return left.count - right.count
+                bytewise(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
             }
         }
         if let order, let order { return order }
         if a.text.utf8.elementsEqual(b.text.utf8) { return 0 }
         return a.text.utf8.lexicographicallyPrecedes(b.text.utf8) ? -1 : 1
+    }
+
+    /// Eight bytes at a time: ids have forty, and most of those of one cluster begin alike.
+    private static func bytewise(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer)
+        -> Int
+    {
+        let common = min(left.count, right.count)
+        var index = 0
+        while index + 8 <= common {
+            let one = left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            let other = right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            if one != other { return one.bigEndian < other.bigEndian ? -1 : 1 }
+            index += 8
+        }
+        while index < common {
+            if left[index] != right[index] { return Int(left[index]) - Int(right[index]) }
+            index += 1
+        }
+        return left.count - right.count
     }
 
     package static func == (a: ByteText, b: ByteText) -> Bool {
@@ -44,7 +57,10 @@ package struct ByteText: Hashable, Comparable, Sendable, CustomStringConvertible
     package static func < (a: ByteText, b: ByteText) -> Bool { compare(a, b) < 0 }
 
     package func hash(into hasher: inout Hasher) {
-        for byte in text.utf8 { hasher.combine(byte) }
+        let isWhole: Void? = text.utf8.withContiguousStorageIfAvailable {
+            hasher.combine(bytes: UnsafeRawBufferPointer($0))
+        }
+        if isWhole == nil { for byte in text.utf8 { hasher.combine(byte) } }
         hasher.combine(byteCount)
     }
 }

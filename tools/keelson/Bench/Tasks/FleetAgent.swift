@@ -35,6 +35,9 @@ final class FleetAgent: @unchecked Sendable {
     /// Where the last one that was asked said that the leader is.
     private var redirectedTo: Endpoint?
     private var isStopped = false
+    /// Statuses that are told at the end of the turn, as an agent's session does.
+    private var unsaid = WireAgentMessage()
+    private var isFlushScheduled = false
 
     private static let pauseMax = 2_000
 
@@ -190,14 +193,19 @@ final class FleetAgent: @unchecked Sendable {
 
     private func say(_ names: [WireTaskName], _ state: MesosTaskState) {
         guard !names.isEmpty else { return }
-        var message = WireAgentMessage()
         for name in names {
             let key = Key(framework: name.frameworkID, task: name.taskID)
             let sequence = name.sequence == 0 ? runs[key]?.sequence ?? 0 : name.sequence
             runs[key] = state == .taskRunning ? Run(sequence: sequence, state: state) : nil
-            message.statuses.statuses.append(status(key, sequence, state))
+            unsaid.statuses.statuses.append(status(key, sequence, state))
         }
-        send(message)
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        fleet.loop.execute { [self] in
+            isFlushScheduled = false
+            send(unsaid)
+            unsaid = WireAgentMessage()
+        }
     }
 
     private func status(_ key: Key, _ sequence: UInt64, _ state: MesosTaskState) -> WireStatus {

@@ -1,4 +1,5 @@
 internal import KeelsonClient
+internal import Measuring
 internal import NIOCore
 internal import NIOPosix
 

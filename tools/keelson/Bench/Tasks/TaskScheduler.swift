@@ -1,6 +1,7 @@
 internal import API
 internal import Foundation
 internal import KeelsonClient
+internal import Measuring
 internal import NIOCore
 internal import SwiftProtobuf
 
@@ -29,7 +30,7 @@ actor TaskScheduler {
     private let timeout: Duration
     private let loop: any EventLoop
     private let tasksPerAgent: Int
-    private let laneCount = 8
+    private let laneCount = 16
     private var client: SchedulerClient?
     private var framework = MesosFrameworkID()
     private var lanes: [HTTPLane] = []
