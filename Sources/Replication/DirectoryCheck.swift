@@ -96,15 +96,9 @@ package struct DirectoryCheck {
     /// Read before anything is opened: that mends them.
     private mutating func checkCopies() throws(StorageError) {
         let found = try DataDirectory.damagedSlots(at: path, fileSystem: fileSystem)
-        for (path, slots, isRemade) in found {
-            if slots.count < 2 {
-                note(.mended, path, "slot \(slots[0]) of two does not hold what was written last")
-            } else if isRemade {
-                note(
-                    .mended, path,
-                    "neither slot is whole: the checkpoints' own headers do in its place")
-            }
-            // Both of another file: whoever needs it says so.
+        // Both slots: whoever needs the file says so.
+        for (path, slots) in found where slots.count < 2 {
+            note(.mended, path, "slot \(slots[0]) of two does not hold what was written last")
         }
     }
 
@@ -117,6 +111,17 @@ package struct DirectoryCheck {
                 fileSystem, directory: path + "/checkpoint", clusterID: identity.clusterID,
                 memberID: identity.memberID)
         } catch { return try note(error, as: .fatal, at: path + "/checkpoint") }
+        if store.hasLostManifest {
+            let lost = "nothing in it can be read"
+            if store.newest == nil {
+                note(.damage, store.manifestPath, lost + ", and no checkpoint says what it held")
+            } else {
+                note(
+                    .mended, store.manifestPath,
+                    lost + ": the checkpoints' own headers do in its place, and a start makes it"
+                        + " anew where the disk has room")
+            }
+        }
         for header in [store.newest, store.previous].compactMap({ $0 }) {
             progress("reading the checkpoint at index \(header.index)")
             try checkCheckpoint(header, in: store, path + "/checkpoint")

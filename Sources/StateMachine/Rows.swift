@@ -109,8 +109,7 @@ package struct StoreRows: Sequence, Sendable {
 /// A record in a chunk's row: flags (1: a deletion), then varints of the main revision less the one
 /// before, sub, main less create revision, version, lease, the lengths of key and value; then both.
 enum RecordCoding {
-    /// The highest revision, version, index or term that anything can come to; what is added to it
-    /// does not overflow.
+    /// Every revision, version, index and term is below; what is added to one does not overflow.
     static let countMax: Int64 = 1 << 62
 
     static func encode(_ chunk: LogChunk) -> [UInt8] {
@@ -153,8 +152,8 @@ enum RecordCoding {
             let value = try reader.bytes(valueCount)
             let isSound =
                 flags <= 1 && main > previous - 1 && main > 0 && sub >= 0 && keyCount > 0
-                && (flags == 1 || (create > 0 && create <= main && version > 0))
-                && version <= countMax
+                && (flags == 1 ? lease == 0 : create > 0 && create <= main && version > 0)
+                && version < countMax
             guard isSound else { throw .malformed(offset: reader.offset) }
             try body(
                 Record.make(

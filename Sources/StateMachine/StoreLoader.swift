@@ -18,9 +18,9 @@ package struct StoreLoader {
         /// Whether a store can stand there, and go on from there. Clocks may be anything: they are
         /// what an entry said.
         var isPossible: Bool {
-            (1...RecordCoding.countMax).contains(revision)
+            (1..<RecordCoding.countMax).contains(revision)
                 && floors.allSatisfy { (-1...revision).contains($0) }
-                && max(index.rawValue, term.rawValue) <= UInt64(RecordCoding.countMax)
+                && max(index.rawValue, term.rawValue) < UInt64(RecordCoding.countMax)
         }
     }
 
@@ -53,7 +53,7 @@ package struct StoreLoader {
         switch known {
         case .state: try addState(value)
         case .members: try addMembers(value)
-        case .leases: try addLeases(value)
+        case .leases: try addLeases(key, value)
         case .auth: try addAuth(value)
         case .client, .datacenter:
             guard let id = ChunkID(rowKey: key) else { throw .malformedKey(table: table) }
@@ -71,6 +71,9 @@ package struct StoreLoader {
         let client = spaces[0].finish(floor: state.floors[0], loadedAt: index)
         let datacenter = spaces[1].finish(floor: state.floors[1], loadedAt: index)
         let leaseIDs = Set(leases.map { $0.id })
+        guard leaseIDs.count == leases.count else {
+            throw .malformedKey(table: StoreTable.leases.rawValue)
+        }
         for attachment in client.attachments where !leaseIDs.contains(attachment.lease) {
             throw .unknownLease(attachment.lease)
         }
@@ -158,16 +161,23 @@ package struct StoreLoader {
         }
     }
 
-    private mutating func addLeases(_ value: [UInt8]) throws(StoreLoadError) {
+    private mutating func addLeases(
+        _ key: [UInt8], _ value: [UInt8]
+    ) throws(StoreLoadError) {
         var reader = ByteReader(value)
         do throws(DecodingError) {
             let count: UInt32 = try reader.read()
             for _ in 0..<count {
-                leases.append(
-                    Lease(
-                        id: try reader.read(), grantedSeconds: try reader.read(),
-                        remainingSeconds: try reader.read(),
-                        grantIndex: LogIndex(try reader.read())))
+                let offset = reader.offset
+                let lease = Lease(
+                    id: try reader.read(), grantedSeconds: try reader.read(),
+                    remainingSeconds: try reader.read(),
+                    grantIndex: LogIndex(try reader.read()))
+                let seconds = 0...LeaseTable.secondsMax
+                guard key == [UInt8(LeaseTable.bucket(lease.id))],
+                    seconds.contains(lease.grantedSeconds), seconds.contains(lease.remainingSeconds)
+                else { throw .invalid(field: "lease", offset: offset) }
+                leases.append(lease)
             }
         } catch {
             throw .malformed(offset: reader.offset)

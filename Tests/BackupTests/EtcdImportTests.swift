@@ -116,6 +116,15 @@ struct EtcdImportTests {
         }
     }
 
+    @Test("a version that its key cannot have come to is refused", arguments: [4, Int64.max])
+    func absurdVersion(version: Int64) throws {
+        let sound = try file([keyValue("a", "1", create: 2, mod: 4, version: 3)])
+        _ = try BackupState.load(etcd: sound, path: "e.db")
+        let source = try file([keyValue("a", "1", create: 2, mod: 4, version: version)])
+        let error = BackupFixture.error { _ = try BackupState.load(etcd: source, path: "e.db") }
+        #expect(error?.exitStatus == 65 && "\(error!)".contains("no whole snapshot of etcd"))
+    }
+
     @Test("what it becomes is restored as a backup is")
     func restored() throws {
         let source = try file([keyValue("a", "1", create: 2, mod: 2, version: 1)])

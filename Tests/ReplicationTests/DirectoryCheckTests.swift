@@ -146,6 +146,24 @@ struct DirectoryCheckTests {
         #expect(check.findings.map(\.path) == [path])
         #expect(check.isSound)
         #expect(try answer(disk) == before)
+        _ = try disk.open()
+        #expect(try self.check(disk).findings.isEmpty)
+    }
+
+    @Test("a manifest without a whole slot, where no checkpoint is either, is damage")
+    func manifestAlone() throws {
+        let disk = try filled()
+        let path = "/n1/checkpoint/manifest"
+        let size = try #require(disk.fileSystem.contents(of: path)?.count)
+        for slot in 0..<2 { disk.fileSystem.corrupt(path, at: slot * size / 2, with: [0, 0, 0]) }
+        for name in ["a.sqlite", "b.sqlite"] {
+            let file = "/n1/checkpoint/" + name
+            if try disk.fileSystem.exists(file) { try disk.fileSystem.remove(file) }
+        }
+        let check = try self.check(disk)
+        #expect(!check.isSound)
+        let finding = try #require(check.findings.first { $0.path == path })
+        #expect(finding.weight == .damage && finding.what.contains("no checkpoint says"))
     }
 
     @Test(

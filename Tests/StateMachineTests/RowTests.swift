@@ -54,23 +54,95 @@ struct RowTests {
         #expect(driver.store.freeze().rows().count > 6 + 200)
     }
 
-    @Test("a state in which no store can stand is refused", arguments: [0, 1, 2, 3, 4])
-    func impossibleState(field: Int) throws {
-        let driver = StoreDriver()
+    /// The rows of a small store with one of `table` changed.
+    private func load(
+        _ table: StoreTable, _ driver: StoreDriver = StoreDriver(),
+        changing change: (inout StoreRow) -> Void
+    ) throws -> Store {
         driver.put("k", "v")
         var rows = Array(driver.store.freeze().rows())
-        let state = try #require(rows.firstIndex { $0.table == StoreTable.state.rawValue })
-        var value = rows[state].value
-        // After two versions: the revision, the two floors, the entry's index, its term.
-        let place = 8 + 8 * field
-        value.replaceSubrange(place..<(place + 8), with: [255, 255, 255, 255, 255, 255, 255, 127])
-        rows[state] = StoreRow(
-            table: rows[state].table, key: rows[state].key, value: value)
+        let row = try #require(rows.firstIndex { $0.table == table.rawValue })
+        change(&rows[row])
         var loader = StoreLoader()
+        for row in rows { try loader.add(row) }
+        return try loader.finish()
+    }
+
+    private func set(_ number: UInt64, at place: Int, of row: inout StoreRow) {
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+        row.value.replaceSubrange(place..<(place + 8), with: bytes)
+    }
+
+    @Test(
+        "a state in which no store can stand is refused", arguments: [0, 1, 2, 3, 4],
+        [UInt64(Int64.max), 1 << 62])
+    func impossibleState(field: Int, number: UInt64) throws {
+        // After two versions: the revision, the two floors, the entry's index, its term.
         #expect(throws: StoreLoadError.self) {
-            for row in rows { try loader.add(row) }
+            try load(.state) { set(number, at: 8 + 8 * field, of: &$0) }
+        }
+    }
+
+    @Test("a revision of users and roles that the next change would overflow is refused")
+    func authRevision() throws {
+        let driver = StoreDriver()
+        driver.apply(.auth, AuthCommand.addRole(Array("r".utf8)).encode())
+        _ = try load(.auth, driver) { _ in }
+        #expect(throws: StoreLoadError.self) {
+            try load(.auth, driver) { set(.max, at: 1, of: &$0) }
+        }
+    }
+
+    @Test("a lease without sense, twice, or in another's row is refused", arguments: 0..<4)
+    func impossibleLease(kind: Int) throws {
+        let driver = StoreDriver()
+        driver.grant(7, seconds: 60)
+        let row = try #require(
+            driver.store.freeze().rows().first {
+                $0.table == StoreTable.leases.rawValue && $0.value.count > 4
+            })
+        func changed(_ change: (inout StoreRow) -> Void) throws {
+            var loader = StoreLoader()
+            for var other in driver.store.freeze().rows() {
+                if other == row { change(&other) }
+                try loader.add(other)
+            }
             _ = try loader.finish()
         }
+        try changed { _ in }
+        #expect(throws: StoreLoadError.self) {
+            try changed { row in
+                switch kind {
+                case 0: row.key[0] ^= 1
+                case 1:
+                    row.value[0] = 2
+                    row.value += row.value[4...]
+                case 2: set(UInt64(Int64.max), at: 12, of: &row)
+                default: set(UInt64(bitPattern: -1), at: 20, of: &row)
+                }
+            }
+        }
+    }
+
+    @Test("a deletion that is attached to a lease is refused")
+    func leasedDeletion() throws {
+        let driver = StoreDriver()
+        driver.grant(7, seconds: 60)
+        driver.put("a", "v")
+        driver.delete("a")
+        // The last record: flags, main, sub, create, version, lease, two lengths, the key.
+        func load(lease: UInt8) throws -> Store {
+            var loader = StoreLoader()
+            for var row in driver.store.freeze().rows() {
+                if row.table == StoreTable.client.rawValue {
+                    row.value[row.value.count - 4] = lease
+                }
+                try loader.add(row)
+            }
+            return try loader.finish()
+        }
+        #expect(try load(lease: 0).fullHash() == driver.store.fullHash())
+        #expect(throws: StoreLoadError.self) { try load(lease: 7) }
     }
 
     @Test(

@@ -33,7 +33,7 @@ enum EtcdDecoding {
             return EtcdRevision(main: main, sub: sub, isTombstone: true, key: row.key)
         }
         guard row.modRevision == main, row.createRevision > 0, row.createRevision <= main,
-            row.version > 0
+            (1...(main - row.createRevision + 1)).contains(row.version)
         else { throw .badRevision }
         return row
     }

@@ -186,7 +186,11 @@ extension AuthTable {
         var table = AuthTable()
         let enabled: UInt8 = try reader.read()
         table.isEnabled = enabled != 0
+        let offset = reader.offset
         table.revision = try reader.read()
+        guard table.revision < UInt64(RecordCoding.countMax) else {
+            throw .invalid(field: "revision", offset: offset)
+        }
         let userCount: UInt32 = try reader.read()
         for _ in 0..<userCount {
             var user = AuthUser(

@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 
 extension DatacenterTable {
     /// The table that live records make. Cost: O(n log n).
@@ -14,7 +14,8 @@ extension DatacenterTable {
     }
 
     /// - Parameter visit: gives the live values below a prefix, in the order of their keys.
-    init(
+    /// - Throws: as ``init(records:)``, also where the books have no sum.
+    package init(
         _ visit: (Bytes, (UnsafeRawBufferPointer) -> Void) -> Void
     ) throws(StoreLoadError) {
         self.init()
@@ -37,10 +38,14 @@ extension DatacenterTable {
             RoleRecord(value).map { set($0) } ?? { isSound = false }()
         }
         visit(RecordKeys.executors) { value in
-            ExecutorRecord(value).map { set($0) } ?? { isSound = false }()
+            guard let record = ExecutorRecord(value), canBook(record.resources, record.key.agent)
+            else { return isSound = false }
+            set(record)
         }
         visit(RecordKeys.tasks) { value in
-            guard let record = TaskRecord(value) else { return isSound = false }
+            guard let record = TaskRecord(value),
+                !record.holdsResources || canBook(record.resources, record.agent)
+            else { return isSound = false }
             set(record)
         }
         if let found = ServiceTable(visit) {
@@ -51,5 +56,12 @@ extension DatacenterTable {
         guard isSound else {
             throw .malformedKey(table: StoreTable.datacenter.rawValue)
         }
+    }
+
+    /// Whether there is a sum of that and what is booked: no rule let records be written that have
+    /// none.
+    private func canBook(_ resources: Resources, _ id: AgentID) -> Bool {
+        guard let used = agents[id]?.used else { return true }
+        return (try? used.adding(resources, within: .amounts)) != nil
     }
 }

@@ -10,8 +10,9 @@ package struct RestorationStep: Equatable, Sendable {
     package static let revisionsMin: Int64 = 1_000_000_000
     package static let indexes: UInt64 = 1_000_000_000
     package static let terms: UInt64 = 1_000_000
-    /// No number of a restored store is above this: room for many more restorations.
-    static let numberMax: UInt64 = 1 << 60
+    /// No number of a restored store is above this: room for many more restorations, and an index
+    /// times 2^12 is the sequence of a launch.
+    static let numberMax: UInt64 = 1 << 51
 
     package var revisions: Int64
 

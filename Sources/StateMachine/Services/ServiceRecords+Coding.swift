@@ -162,7 +162,7 @@ extension DeploymentRecord {
                 switch (number, type) {
                 case (1, .varint): id = DeploymentID(try reader.varint())
                 case (2, .lengthDelimited): parts.append(try Part(reader.lengthDelimited()))
-                case (3, .varint): step = UInt32(clamping: try reader.varint())
+                case (3, .varint): step = try reader.step()
                 case (4, .varint): clock = try reader.varint()
                 case (_, let type): try reader.skip(type)
                 }
@@ -192,10 +192,20 @@ extension DeploymentRecord.Part {
             case (2, .varint): action = try reader.known()
             case (3, .varint): from = try reader.varint()
             case (4, .varint): to = try reader.varint()
-            case (5, .varint): step = UInt32(clamping: try reader.varint())
+            case (5, .varint): step = try reader.step()
             case (_, let type): try reader.skip(type)
             }
         }
+    }
+}
+
+extension ProtobufReader {
+    /// A step of a deployment; there can be one more.
+    fileprivate mutating func step() throws(ProtobufError) -> UInt32 {
+        guard let step = UInt32(exactly: try varint()), step < .max else {
+            throw .truncated(offset: offset)
+        }
+        return step
     }
 }
 

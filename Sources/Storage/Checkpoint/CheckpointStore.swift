@@ -21,6 +21,9 @@ package import Primitives
 package final class CheckpointStore: @unchecked Sendable {
     /// What was found unusable since the store was opened, for the log and for metrics.
     package private(set) var damage: [StorageError] = []
+    /// There was a manifest of which nothing could be read. Where there is a checkpoint, its own
+    /// header did in its place.
+    package private(set) var hasLostManifest = false
 
     private let fileSystem: any FileSystem
     private let directory: String
@@ -82,9 +85,17 @@ package final class CheckpointStore: @unchecked Sendable {
             let parent = directory.lastIndex(of: "/").map { String(directory[..<$0]) } ?? "."
             try fileSystem.syncDirectory(parent.isEmpty ? "/" : parent)
         }
-        try store.recover()
+        if try store.examine() {
+            do throws(StorageError) { try store.storeManifest() } catch {
+                // What the files hold is known. The manifest is made before they change.
+                guard error.isOutOfSpace else { throw error }
+                store.mustRecover = true
+            }
+        }
         return store
     }
+
+    package var manifestPath: String { manifestFile.path }
 
     /// The checkpoint to start from.
     package var newest: CheckpointHeader? { newestSlot.flatMap { usable[$0]?.header } }
@@ -282,11 +293,17 @@ package final class CheckpointStore: @unchecked Sendable {
         try reserve.ensure(max(reserve.bytesMin, largest + largest / 8))
     }
 
-    /// Finds out what the files hold. See the type for the rules.
     private func recover() throws(StorageError) {
+        if try examine() { try storeManifest() }
+    }
+
+    /// Finds out what the files hold. See the type for the rules.
+    /// - Returns: whether the manifest does not say it, and has to be stored.
+    private func examine() throws(StorageError) -> Bool {
         for slot in files.indices { try freshFile(slot).remove() }
         try fileSystem.syncDirectory(directory)
         let manifest = try manifestFile.load()
+        if manifest == nil, try fileSystem.exists(manifestFile.path) { hasLostManifest = true }
         if let manifest {
             try checkIdentity(manifestFile.path, manifest.clusterID, manifest.memberID)
         }
@@ -317,7 +334,7 @@ package final class CheckpointStore: @unchecked Sendable {
                 }
             }
         }
-        if isManifestBehind, newestSlot != nil { try storeManifest() }
+        return isManifestBehind && newestSlot != nil
     }
 
     private func readHeader(_ slot: Int) throws(StorageError) -> StoredCheckpointHeader? {

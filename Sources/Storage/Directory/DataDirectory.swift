@@ -71,24 +71,23 @@ package final class DataDirectory: Sendable {
     }
 
     /// The slots of the files at the top of `path` that do not hold what was written last, by the
-    /// file's path; a start mends them. Files that are not there are left out. Without a whole slot
-    /// a start ends, but where the file `isRemade` from others.
+    /// file's path; a start mends one of two. Files that are not there are left out.
     package static func damagedSlots(
         at path: String, fileSystem: any FileSystem
-    ) throws(StorageError) -> [(path: String, slots: [Int], isRemade: Bool)] {
-        let files: [(name: String, kind: TwoSlotFile.Kind, isRemade: Bool)] = [
-            (IdentityFile.name, IdentityFile.kind, false),
-            (HardStateFile.name, HardStateFile.kind, false),
-            (BootFile.name, BootFile.kind, false),
-            (PeerMemoryFile.name, PeerMemoryFile.kind, false),
-            ("checkpoint/" + CheckpointManifestFile.name, CheckpointManifestFile.kind, true),
+    ) throws(StorageError) -> [(path: String, slots: [Int])] {
+        let files: [(name: String, kind: TwoSlotFile.Kind)] = [
+            (IdentityFile.name, IdentityFile.kind),
+            (HardStateFile.name, HardStateFile.kind),
+            (BootFile.name, BootFile.kind),
+            (PeerMemoryFile.name, PeerMemoryFile.kind),
+            ("checkpoint/" + CheckpointManifestFile.name, CheckpointManifestFile.kind),
         ]
-        var found: [(path: String, slots: [Int], isRemade: Bool)] = []
-        for (name, kind, isRemade) in files {
+        var found: [(path: String, slots: [Int])] = []
+        for (name, kind) in files {
             let file = path + "/" + name
             guard try fileSystem.exists(file) else { continue }
             let slots = try TwoSlotFile.damagedSlots(kind, fileSystem: fileSystem, path: file)
-            if !slots.isEmpty { found.append((file, slots, isRemade)) }
+            if !slots.isEmpty { found.append((file, slots)) }
         }
         return found
     }

@@ -4,6 +4,30 @@ import Testing
 
 @Suite("The datacenter's records: drawn histories")
 struct DatacenterHistoryTests {
+    @Test("records of which the books have no sum are refused", arguments: [1, 2])
+    func overbooked(count: Int) throws {
+        let most = try ResourcesParser.parse("cpus:9000000000")
+        let agent = AgentRecord(
+            id: AgentID("a1"), info: [], total: most, incarnation: 1, session: 1)
+        let executors = (0..<count).map { number in
+            ExecutorRecord(
+                key: ExecutorKey(agent.id, FrameworkID("f1"), ExecutorID("e\(number)")), role: "*",
+                resources: most, info: [], sequence: 1)
+        }
+        func table() throws -> DatacenterTable {
+            try DatacenterTable { prefix, body in
+                if prefix == RecordKeys.agents { agent.encode().withUnsafeBytes(body) }
+                guard prefix == RecordKeys.executors else { return }
+                for executor in executors { executor.encode().withUnsafeBytes(body) }
+            }
+        }
+        if count == 1 {
+            #expect(try table().agents[agent.id]?.used == most)
+        } else {
+            #expect(throws: StoreLoadError.self) { try table() }
+        }
+    }
+
     /// Masters that do anything, with what they know of now, of before, or of nothing.
     private struct Masters {
         var random: SplitMix64

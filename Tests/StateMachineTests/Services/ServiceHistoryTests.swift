@@ -4,6 +4,16 @@ import Testing
 
 @Suite("Services: drawn histories, and any bytes")
 struct ServiceHistoryTests {
+    @Test("a deployment's step that has none behind it is refused", arguments: [false, true])
+    func lastStep(isOfPart: Bool) throws {
+        let driver = try ServiceDriver()
+        let id = try driver.put(ServiceDriver.service("/a"))
+        var record = try #require(driver.table.deployments[id])
+        #expect(record.encode().withUnsafeBytes { DeploymentRecord($0) } == record)
+        if isOfPart { record.parts[0].step = .max } else { record.step = .max }
+        #expect(record.encode().withUnsafeBytes { DeploymentRecord($0) } == nil)
+    }
+
     private struct Users {
         var random: SplitMix64
         let driver: ServiceDriver

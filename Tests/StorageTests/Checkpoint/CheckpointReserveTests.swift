@@ -67,4 +67,26 @@ struct CheckpointReserveTests {
         #expect(header.index == LogIndex(9))
         #expect(try CheckpointFixture.load(store, header) == workload.states[4])
     }
+
+    @Test("a start without a whole manifest, and without room for one, knows the newest checkpoint")
+    func lostManifest() throws {
+        let disk = MemoryFileSystem(seed: 1)
+        _ = workload.run(disk, "/c", count: 2)
+        let newest = try #require(try CheckpointFixture.open(disk, "/c").newest)
+        for slot in 0..<2 { disk.corrupt("/c/manifest", at: slot * 4096, with: [0, 0, 0]) }
+        disk.setCapacity(try used(disk))
+        let store = try open(disk)
+        #expect(store.hasLostManifest && store.newest == newest)
+        #expect(try CheckpointFixture.load(store, newest) == workload.states[1])
+        // Nothing is changed before there is a manifest.
+        let before = ["a.sqlite", "b.sqlite"].map { disk.contents(of: "/c/" + $0) }
+        let failure = #expect(throws: StorageError.self) { try workload.write(2, store) }
+        #expect(failure?.isOutOfSpace == true)
+        #expect(["a.sqlite", "b.sqlite"].map { disk.contents(of: "/c/" + $0) } == before)
+        disk.setCapacity(.max)
+        try workload.write(2, store)
+        let again = try open(disk)
+        #expect(!again.hasLostManifest)
+        #expect(try CheckpointFixture.load(again, try #require(again.newest)) == workload.states[2])
+    }
 }
