@@ -14,7 +14,7 @@ private final class JournalFile {
     init(folder: String) throws(StorageError) {
         file = try PosixFileSystem().open(folder + "/journal", .createNew)
         try file.allocate(Self.byteCount)
-        try file.fillWithZeros(Self.byteCount)
+        try file.fillWithZeros(to: Self.byteCount)
         try file.sync()
     }
 

@@ -54,7 +54,7 @@ package struct MachineFacts: Encodable, Sendable {
         let files = PosixFileSystem()
         let path = folder + "/probe"
         let file = try files.open(path, .createNew)
-        try file.fillWithZeros(probeCount * probeBytes)
+        try file.fillWithZeros(to: probeCount * probeBytes)
         try file.sync()
         let block = [UInt8](repeating: 1, count: probeBytes)
         var times: [Double] = []

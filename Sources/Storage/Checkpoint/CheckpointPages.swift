@@ -88,7 +88,7 @@ private final class CheckpointPagesFile: SQLiteFile {
     /// Page size or reserved bytes are not those of a checkpoint: checksums would overwrite data.
     private var isForeign = false
     private let scratch = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: CheckpointPages.pageByteCount, alignment: 16)
+        byteCount: CheckpointPages.pageByteCount, alignment: 4096)
 
     init(
         _ file: any StorageFile, of pages: CheckpointPages, isDatabase: Bool, nameNeedsSync: Bool
@@ -97,6 +97,8 @@ private final class CheckpointPagesFile: SQLiteFile {
         self.pages = pages
         self.isDatabase = isDatabase
         self.nameNeedsSync = nameNeedsSync
+        // Read again by the checkpoint after the next, or by a start.
+        if isDatabase { file.bypassCache() }
     }
 
     deinit { scratch.deallocate() }

@@ -74,9 +74,15 @@ package protocol StorageFile: AnyObject, Sendable {
     func size() throws(StorageError) -> Int
     /// Takes the file's exclusive lock, held until it closes; false when somebody else has it.
     func lock() throws(StorageError) -> Bool
+    /// A hint: nobody reads soon what is written from now on. Whole sectors of 512 bytes from
+    /// memory that is aligned to as many may then go past the page cache. What a crash may take,
+    /// and what a read shows, stays as it is.
+    func bypassCache()
 }
 
 extension StorageFile {
+    package func bypassCache() {}
+
     package func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
         // A typed throw does not pass through the closure of withUnsafeBytes in all its overloads.
         var failure: StorageError?
@@ -103,17 +109,22 @@ extension StorageFile {
         try read(min(try size(), limit), at: 0)
     }
 
-    /// Writes zeros from the start to `byteCount`, so that later writes there change no metadata.
-    package func fillWithZeros(_ byteCount: Int) throws(StorageError) {
-        let zeros = [UInt8](repeating: 0, count: min(byteCount, 1 << 20))
-        var offset = 0
-        while offset < byteCount {
-            let count = min(zeros.count, byteCount - offset)
-            if count == zeros.count {
-                try write(zeros, at: offset)
-            } else {
-                try write(Array(zeros[0..<count]), at: offset)
-            }
+    /// Writes zeros from `start` to `end`, so that later writes there change no metadata.
+    /// - Parameter each: told behind each megabyte.
+    package func fillWithZeros(
+        from start: Int = 0, to end: Int, each: () throws(StorageError) -> Void = {}
+    ) throws(StorageError) {
+        guard start < end else { return }
+        // As a disk's pages are, for a write past the page cache.
+        let zeros = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: min(end - start, 1 << 20), alignment: 4096)
+        defer { zeros.deallocate() }
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var offset = start
+        while offset < end {
+            let count = min(zeros.count, end - offset)
+            try write(UnsafeRawBufferPointer(rebasing: zeros[..<count]), at: offset)
+            try each()
             offset += count
         }
     }

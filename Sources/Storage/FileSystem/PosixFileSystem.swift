@@ -99,10 +99,16 @@ package struct PosixFileSystem: FileSystem {
     }
 }
 
-/// One descriptor.
+/// One descriptor, and perhaps another one for writes past the page cache.
 private final class PosixFile: StorageFile {
     let path: String
     private let descriptor: Int32
+    /// -1: writes go through the page cache.
+    private let direct = Atomic<Int32>(-1)
+    /// It did not take a write: the file system, or the disk below it, cannot.
+    private let isDirectRefused = Atomic<Bool>(false)
+    /// Of offset, size and memory. A disk with larger sectors refuses.
+    private static let directAlignment = 512
     /// The errno of a failed sync; zero while the file is good.
     private let syncFailure = Atomic<Int32>(0)
 
@@ -111,7 +117,54 @@ private final class PosixFile: StorageFile {
         self.descriptor = descriptor
     }
 
-    deinit { _ = Glibc.close(descriptor) }
+    deinit {
+        _ = Glibc.close(descriptor)
+        let direct = direct.load(ordering: .relaxed)
+        if direct >= 0 { _ = Glibc.close(direct) }
+    }
+
+    func bypassCache() {
+        guard directFlag != 0, direct.load(ordering: .relaxed) < 0 else { return }
+        let other = retrying { Glibc.open(path, O_WRONLY | directFlag | O_CLOEXEC) }
+        guard other >= 0 else { return }
+        var (mine, its) = (stat(), stat())
+        // The name may be another file's by now.
+        let isSame =
+            fstat(descriptor, &mine) == 0 && fstat(other, &its) == 0 && mine.st_dev == its.st_dev
+            && mine.st_ino == its.st_ino
+        let (isKept, _) = direct.compareExchange(
+            expected: -1, desired: isSame ? other : -1, ordering: .relaxed)
+        if !isSame || !isKept { _ = Glibc.close(other) }
+    }
+
+    /// How much of `bytes` went past the page cache.
+    private func writeDirectly(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int
+    ) throws(StorageError) -> Int {
+        let direct = direct.load(ordering: .relaxed)
+        guard direct >= 0, let base = bytes.baseAddress,
+            (Int(bitPattern: base) | offset | bytes.count) % Self.directAlignment == 0,
+            !isDirectRefused.load(ordering: .relaxed)
+        else { return 0 }
+        var done = 0
+        // What a short write leaves may begin anywhere; the page cache takes the rest then.
+        while done < bytes.count, done % Self.directAlignment == 0 {
+            let count = retrying {
+                pwrite(direct, base + done, bytes.count - done, off_t(offset + done))
+            }
+            if count < 0, errno == EINVAL {
+                isDirectRefused.store(true, ordering: .relaxed)
+                break
+            }
+            if count <= 0 {
+                let number = count == 0 ? EIO : errno
+                throw failure(
+                    "write", path, number, offset: offset + done, bytes: bytes.count - done)
+            }
+            done += count
+        }
+        return done
+    }
 
     private func checkAlive() throws(StorageError) {
         let number = syncFailure.load(ordering: .relaxed)
@@ -138,7 +191,7 @@ private final class PosixFile: StorageFile {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StorageError) {
         try checkAlive()
         guard let base = bytes.baseAddress else { return }
-        var done = 0
+        var done = try writeDirectly(bytes, at: offset)
         while done < bytes.count {
             let count = retrying {
                 pwrite(descriptor, base + done, bytes.count - done, off_t(offset + done))
@@ -191,6 +244,16 @@ private final class PosixFile: StorageFile {
         throw failure("lock", path, errno)
     }
 }
+
+/// O_DIRECT, which the C library keeps from Swift; zero where its number is not known here.
+/// Source: the kernel's asm/fcntl.h of each architecture.
+#if arch(x86_64)
+    private let directFlag: Int32 = 0o40000
+#elseif arch(arm64)
+    private let directFlag: Int32 = 0o200000
+#else
+    private let directFlag: Int32 = 0
+#endif
 
 /// Repeats a call that a signal interrupted before it did anything.
 private func retrying<T: FixedWidthInteger>(_ call: () -> T) -> T {

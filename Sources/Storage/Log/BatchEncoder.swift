@@ -162,8 +162,9 @@ struct CompressionGate: Sendable {
 
     init(bytesMin: Int) { self.bytesMin = bytesMin }
 
-    /// Seven eighths: what a body must shrink to for the reader's trouble.
-    static func worthwhileBytes(_ count: Int) -> Int { count - count / 8 }
+    /// Three quarters: what a body must shrink to. Heads and keys of entries alone are an eighth of
+    /// one with small values, and not worth the time where the values do not shrink.
+    static func worthwhileBytes(_ count: Int) -> Int { count - count / 4 }
 
     mutating func wants(_ body: UnsafeRawBufferPointer) -> Bool {
         guard body.count >= max(bytesMin, 64) else { return false }

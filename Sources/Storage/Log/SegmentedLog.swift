@@ -337,8 +337,10 @@ package final class SegmentedLog: @unchecked Sendable {
             throw error
         }
         try fileSystem.syncDirectory(directory)
-        return Segment(
-            path: path, header: header, file: try fileSystem.open(path, .readWrite))
+        let file = try fileSystem.open(path, .readWrite)
+        // A leader has in memory what its followers still need.
+        file.bypassCache()
+        return Segment(path: path, header: header, file: file)
     }
 
     /// The copy by which a restart stops trusting the page cache, and by which a torn tail goes.
@@ -382,14 +384,7 @@ package final class SegmentedLog: @unchecked Sendable {
     /// might be another time, must not be written over.
     private func rewrite(_ segment: Segment, _ contents: [UInt8]) throws(StorageError) {
         try segment.file.write(contents, at: 0)
-        let zeros = [UInt8](repeating: 0, count: 1 << 20)
-        var offset = contents.count
-        while offset < segment.header.segmentBytes {
-            let count = min(zeros.count, segment.header.segmentBytes - offset)
-            let part = count == zeros.count ? zeros : Array(zeros[..<count])
-            try segment.file.write(part, at: offset)
-            offset += count
-        }
+        try segment.file.fillWithZeros(from: contents.count, to: segment.header.segmentBytes)
         try segment.file.sync()
         try fileSystem.syncDirectory(directory)
         segment.syncedThrough = segment.writeOffset

@@ -41,9 +41,6 @@ final class SparePool: Sendable {
 
     func path(_ name: LogFileName) -> String { directory + "/" + name.text }
 
-    /// How much of a spare is written between two syncs.
-    private static let fillBytes = 1 << 20
-
     var spareCount: Int { state.withLock { $0.spares.count } }
     /// Whether ``prepare()`` has something to do: spares are missing, or old files are left.
     var isPreparingDue: Bool {
@@ -64,7 +61,7 @@ final class SparePool: Sendable {
         do throws(StorageError) {
             let file = try fileSystem.open(new, .createNew)
             try file.allocate(segmentBytes)
-            if fillingWithZeros { try file.fillWithZeros(segmentBytes) }
+            if fillingWithZeros { try file.fillWithZeros(to: segmentBytes) }
             try file.sync()
         } catch {
             // The room it took is needed by others now.
@@ -167,19 +164,15 @@ final class SparePool: Sendable {
         let file = try fileSystem.open(temporary, .openOrCreate)
         if try file.size() > segmentBytes { try file.truncate(to: segmentBytes) }
         try file.allocate(segmentBytes)
-        // Synced piece by piece: one sync of the whole would hold up the log's own syncs behind it.
-        let zeros = [UInt8](repeating: 0, count: min(segmentBytes, Self.fillBytes))
         #if KEELSON_MUTANTS
             if planted(.offersUsedSegments) {
                 try fileSystem.rename(temporary, to: path(.spare(number)))
                 return try fileSystem.syncDirectory(directory)
             }
         #endif
-        for offset in stride(from: 0, to: segmentBytes, by: zeros.count) {
-            let count = min(zeros.count, segmentBytes - offset)
-            try file.write(count == zeros.count ? zeros : Array(zeros[..<count]), at: offset)
-            try file.sync()
-        }
+        file.bypassCache()
+        // Synced piece by piece: one sync of the whole would hold up the log's own syncs behind it.
+        try file.fillWithZeros(to: segmentBytes) { () throws(StorageError) in try file.sync() }
         try fileSystem.rename(temporary, to: path(.spare(number)))
         try fileSystem.syncDirectory(directory)
     }

@@ -111,6 +111,47 @@ struct FileSystemContractTests {
     }
 
     @Test(
+        "what is written past the page cache and through it, by turns, reads as it was written",
+        arguments: FileSystemSubject.all)
+    func bypassesCache(subject: FileSystemSubject) throws {
+        try subject.run { fileSystem, root in
+            let file = try fileSystem.open(root + "/a", .createNew)
+            let size = 1 << 20
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
+            defer { memory.deallocate() }
+            var model = [UInt8](repeating: 0, count: size)
+            try file.fillWithZeros(to: size)
+            file.bypassCache()
+            // Its name is another file's now.
+            try fileSystem.rename(root + "/a", to: root + "/b")
+            try fileSystem.open(root + "/a", .createNew).write([9], at: 0)
+            let same = try fileSystem.open(root + "/b", .readWrite)
+            same.bypassCache()
+            same.bypassCache()
+            var random = SplitMix64(seed: 3)
+            for turn in 0..<400 {
+                // Whole sectors, whole pages, and neither; from memory that is aligned or is not.
+                let unit = [512, 4096, 1][turn % 3]
+                let count = unit * (1 + Int(random.next(below: UInt64(20_000 / unit))))
+                let offset = unit * Int(random.next(below: UInt64((size - count) / unit)))
+                let shift = turn % 5 == 0 ? 8 : 0
+                let bytes = UnsafeMutableRawBufferPointer(
+                    rebasing: memory[shift..<(shift + count)])
+                for place in bytes.indices {
+                    bytes[place] = UInt8(truncatingIfNeeded: turn + place)
+                }
+                try (turn % 2 == 0 ? file : same).write(UnsafeRawBufferPointer(bytes), at: offset)
+                model.replaceSubrange(offset..<(offset + count), with: bytes)
+                if turn % 7 == 0 { try same.sync() }
+                let start = Int(random.next(below: UInt64(size - 5000)))
+                #expect(try file.read(5000, at: start) == Array(model[start..<(start + 5000)]))
+            }
+            #expect(try fileSystem.open(root + "/b", .read).readAll() == model)
+            #expect(try fileSystem.open(root + "/a", .read).readAll() == [9])
+        }
+    }
+
+    @Test(
         "truncate, allocate and fillWithZeros set the size; new bytes are zeros",
         arguments: FileSystemSubject.all)
     func sizes(subject: FileSystemSubject) throws {
@@ -125,7 +166,7 @@ struct FileSystemContractTests {
             try file.allocate(10)
             #expect(try file.size() == 5000)
             #expect(try file.readAll() == [1, 2] + [UInt8](repeating: 0, count: 4998))
-            try file.fillWithZeros(1_500_000)
+            try file.fillWithZeros(to: 1_500_000)
             #expect(try file.readAll() == [UInt8](repeating: 0, count: 1_500_000))
         }
     }
