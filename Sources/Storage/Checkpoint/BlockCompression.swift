@@ -1,12 +1,12 @@
 /// LZ4 for a checkpoint's values and a snapshot's chunks, where it pays.
 enum BlockCompression {
     /// Shorter blocks are left alone: they fit into what a page or a frame costs anyway.
-    private static let byteCountMin = 64
+    static let byteCountMin = 64
 
-    /// The LZ4 block of `bytes` when it saves at least an eighth, else nil.
+    /// The LZ4 block of `bytes` when it saves what ``CompressionGate`` wants saved, else nil.
     static func compress(_ bytes: [UInt8]) -> [UInt8]? {
         guard bytes.count >= byteCountMin else { return nil }
-        let worthwhile = bytes.count - bytes.count / 8
+        let worthwhile = CompressionGate.worthwhileBytes(bytes.count)
         var written: Int?
         let block = [UInt8](unsafeUninitializedCapacity: worthwhile) { buffer, filled in
             let room = UnsafeMutableRawBufferPointer(

@@ -87,8 +87,12 @@ private final class CheckpointPagesFile: SQLiteFile {
     private var nameNeedsSync: Bool
     /// Page size or reserved bytes are not those of a checkpoint: checksums would overwrite data.
     private var isForeign = false
-    private let scratch = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: CheckpointPages.pageByteCount, alignment: 4096)
+    /// Pages that stand one behind the other in the file, and wait to be written together: each
+    /// write costs the disk, and a virtual machine, much the same.
+    private let gathered = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: 16 * CheckpointPages.pageByteCount, alignment: 4096)
+    private var gatheredByteCount = 0
+    private var gatheredOffset: Int64 = 0
 
     init(
         _ file: any StorageFile, of pages: CheckpointPages, isDatabase: Bool, nameNeedsSync: Bool
@@ -101,7 +105,7 @@ private final class CheckpointPagesFile: SQLiteFile {
         if isDatabase { file.bypassCache() }
     }
 
-    deinit { scratch.deallocate() }
+    deinit { gathered.deallocate() }
 
     /// Looks at the database's own header. Source: sqlite.org/fileformat2.html §1.3: the page size
     /// is big-endian at offset 16, the reserved bytes are counted at offset 20.
@@ -118,6 +122,10 @@ private final class CheckpointPagesFile: SQLiteFile {
         into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
     ) throws(SQLiteFileFault) -> Int {
         if isForeign { throw .rottenPage }
+        let gatheredEnd = gatheredOffset + Int64(gatheredByteCount)
+        if offset < gatheredEnd, gatheredOffset < offset + Int64(buffer.count) {
+            try writeGathered()
+        }
         let count = try pages.attempt(.input) { () throws(StorageError) in
             try file.read(into: buffer, at: Int(offset))
         }
@@ -130,28 +138,46 @@ private final class CheckpointPagesFile: SQLiteFile {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(SQLiteFileFault) {
         if isForeign { throw .rottenPage }
-        var source = bytes
-        if isPage(bytes.count, at: offset) {
-            // SQLite's own copy of the page is not ours to change.
-            scratch.copyMemory(from: bytes)
-            let sum = checksum(of: bytes, at: offset)
-            let place = bytes.count - CheckpointPages.reservedByteCount
-            scratch.storeBytes(of: sum.littleEndian, toByteOffset: place, as: UInt32.self)
-            scratch.storeBytes(of: (~sum).littleEndian, toByteOffset: place + 4, as: UInt32.self)
-            source = UnsafeRawBufferPointer(scratch)
+        guard isPage(bytes.count, at: offset) else {
+            try writeGathered()
+            return try pages.attempt(.output) { () throws(StorageError) in
+                try file.write(bytes, at: Int(offset))
+            }
         }
+        let isNext = offset == gatheredOffset + Int64(gatheredByteCount)
+        if !isNext || gatheredByteCount == gathered.count { try writeGathered() }
+        if gatheredByteCount == 0 { gatheredOffset = offset }
+        // SQLite's own copy of the page is not ours to change.
+        let page = UnsafeMutableRawBufferPointer(
+            rebasing: gathered[gatheredByteCount..<(gatheredByteCount + bytes.count)])
+        page.copyMemory(from: bytes)
+        let sum = checksum(of: bytes, at: offset)
+        let place = bytes.count - CheckpointPages.reservedByteCount
+        page.storeBytes(of: sum.littleEndian, toByteOffset: place, as: UInt32.self)
+        page.storeBytes(of: (~sum).littleEndian, toByteOffset: place + 4, as: UInt32.self)
+        gatheredByteCount += bytes.count
+    }
+
+    /// Pages that cannot be written are given up: SQLite is told so in place of what it asks for
+    /// now, and undoes its transaction, which brings back what stood there.
+    private func writeGathered() throws(SQLiteFileFault) {
+        guard gatheredByteCount > 0 else { return }
+        let bytes = UnsafeRawBufferPointer(rebasing: gathered[..<gatheredByteCount])
+        gatheredByteCount = 0
         try pages.attempt(.output) { () throws(StorageError) in
-            try file.write(source, at: Int(offset))
+            try file.write(bytes, at: Int(gatheredOffset))
         }
     }
 
     func truncate(to byteCount: Int64) throws(SQLiteFileFault) {
+        try writeGathered()
         try pages.attempt(.output) { () throws(StorageError) in
             try file.truncate(to: Int(byteCount))
         }
     }
 
     func sync() throws(SQLiteFileFault) {
+        try writeGathered()
         try pages.attempt(.sync) { () throws(StorageError) in try file.sync() }
         if nameNeedsSync {
             try pages.syncDirectory()
@@ -160,7 +186,8 @@ private final class CheckpointPagesFile: SQLiteFile {
     }
 
     func byteCount() throws(SQLiteFileFault) -> Int64 {
-        try pages.attempt(.input) { () throws(StorageError) in Int64(try file.size()) }
+        try writeGathered()
+        return try pages.attempt(.input) { () throws(StorageError) in Int64(try file.size()) }
     }
 
     private func isPage(_ count: Int, at offset: Int64) -> Bool {

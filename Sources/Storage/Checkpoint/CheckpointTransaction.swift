@@ -12,6 +12,7 @@ struct CheckpointTransaction {
     /// Set while the table was empty and rows came in order: then no row can be there already.
     private var appendsBehind: RowID?
     private var isAppending: Bool
+    private var gate = CompressionGate(bytesMin: BlockCompression.byteCountMin)
 
     init(
         _ database: SQLiteDatabase, path: String, rowCount: UInt64, digest: UInt64
@@ -48,11 +49,18 @@ struct CheckpointTransaction {
         try insert.bind(row.key, at: 2)
         try insert.bind(Int64(crc), at: 3)
         try insert.bind(Int64(row.value.count), at: 4)
-        try insert.bind(BlockCompression.compress(row.value) ?? row.value, at: 5)
+        try insert.bind(packed(row.value), at: 5)
         try insert.run()
         rowCount += 1
         digest &+= RowDigest.share(
             table: row.table, crc: crc, valueByteCount: row.value.count)
+    }
+
+    private mutating func packed(_ value: [UInt8]) -> [UInt8] {
+        guard value.withUnsafeBytes({ gate.wants($0) }) else { return value }
+        let block = BlockCompression.compress(value)
+        gate.note(succeeded: block != nil)
+        return block ?? value
     }
 
     /// Takes the row out of count and digest, if it is there.
